@@ -1,0 +1,74 @@
+"""Where a model's decoder layers and final norm are, found without knowing its family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from mir_task.errors import MIRModelError
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """The parts of a language model that hidden states are read from."""
+
+    embedding: nn.Module
+    """The token embedding."""
+    stack: nn.Module
+    """The module that owns the layers and receives ``inputs_embeds``."""
+    layers: nn.ModuleList
+    norm: nn.Module
+    """The final norm; hidden states of the last layer are taken after it."""
+
+
+def find_decoder(model: Any) -> Decoder:
+    """Find the decoder stack from the token embedding.
+
+    Climbs from the embedding to the nearest ancestor that has a list of transformer blocks; of several lists
+    takes the one of the config's ``num_hidden_layers``, then the shallowest, then the longest. (The longest
+    of the whole model would be wrong where the vision tower lives inside the LLM's module.)
+
+    Raises:
+        MIRModelError: no token embedding, list of layers or final norm where they are looked for.
+    """
+    try:
+        embedding = model.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        embedding = None
+    paths = [name for name, module in model.named_modules() if module is embedding]
+    if embedding is None or not paths:
+        raise MIRModelError(f"{type(model).__name__} has no token embedding (get_input_embeddings())")
+    expected = getattr(model.config.get_text_config(), "num_hidden_layers", None)
+    parents = paths[0].split(".")[:-1]
+    for depth in range(len(parents), -1, -1):
+        ancestor = model.get_submodule(".".join(parents[:depth]))
+        lists = _layer_lists(ancestor)
+        if lists:
+            path = min(lists, key=lambda p: (len(lists[p]) != expected, p.count("."), -len(lists[p])))
+            stack = ancestor.get_submodule(path.rpartition(".")[0])
+            return Decoder(embedding, stack, lists[path], _final_norm(stack, type(model).__name__))
+    raise MIRModelError(f"{type(model).__name__}: no list of decoder layers found above the token embedding")
+
+
+def _layer_lists(module: nn.Module) -> dict[str, nn.ModuleList]:
+    """Lists of transformer blocks below a module: at least two of one class, each with parts of its own."""
+    return {
+        name: child
+        for name, child in module.named_modules()
+        if isinstance(child, nn.ModuleList)
+        and len(child) > 0
+        and len({type(block) for block in child}) == 1
+        and any(True for _ in child[0].children())
+    }
+
+
+def _final_norm(stack: nn.Module, model_name: str) -> nn.Module:
+    norms = [child for name, child in stack.named_children() if "norm" in name.lower() or name == "ln_f"]
+    if len(norms) != 1:
+        raise MIRModelError(
+            f"{model_name}: expected one final norm beside the decoder layers, found {len(norms)} "
+            f"among {[name for name, _ in stack.named_children()]}"
+        )
+    return norms[0]

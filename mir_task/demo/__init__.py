@@ -1,0 +1,1 @@
+"""A tiny LLaVA that needs no download, so that every command of the README runs on a laptop."""

@@ -1,0 +1,123 @@
+"""Builds the tiny LLaVA: CLIP tower, two-layer MLP projector, Llama; random weights of a fixed seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import (
+    CLIPImageProcessor,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+from mir_task.data import builtin_texts
+
+VOCABULARY = 2048
+IMAGE_SIZE, PATCH_SIZE = 112, 14
+HIDDEN_SIZE, LAYERS = 128, 6
+
+# LLaVA-1.5's, without the system prompt.
+CHAT_TEMPLATE = """\
+{%- for message in messages -%}
+{{ 'USER: ' if message.role == 'user' else ' ASSISTANT: ' }}
+{%- if message.content is string -%}{{ message.content }}
+{%- else -%}
+{%- for part in message.content -%}
+{{ '<image>\n' if part.type == 'image' else part.text }}
+{%- endfor -%}
+{%- endif -%}
+{%- if message.role == 'assistant' -%}{{ eos_token }}{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{ ' ASSISTANT:' }}{%- endif -%}"""
+
+
+def save_checkpoint(folder: str | Path, seed: int = 0) -> Path:
+    """Save the model and its processor as an ordinary transformers checkpoint.
+
+    Args:
+        folder: where to; made if needed.
+        seed: of the weights. The global random state is left as it was.
+
+    Returns:
+        The folder.
+    """
+    processor = build_processor()
+    build_model(processor.tokenizer, seed).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return Path(folder)
+
+
+def build_model(tokenizer: Any, seed: int = 0) -> LlavaForConditionalGeneration:
+    """The model in float32 on the CPU, in evaluation mode: about 2.4 million parameters."""
+    config = LlavaConfig(
+        text_config=LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=HIDDEN_SIZE,
+            intermediate_size=344,
+            num_hidden_layers=LAYERS,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            max_position_embeddings=2048,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        ),
+        vision_config=CLIPVisionConfig(
+            hidden_size=96,
+            intermediate_size=256,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            image_size=IMAGE_SIZE,
+            patch_size=PATCH_SIZE,
+        ),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        vision_feature_layer=-2,
+        vision_feature_select_strategy="default",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LlavaForConditionalGeneration(config).eval()
+
+
+def build_processor() -> LlavaProcessor:
+    """CLIP preprocessing and a tokenizer trained on the built-in passages."""
+    return LlavaProcessor(
+        image_processor=CLIPImageProcessor(
+            size={"shortest_edge": IMAGE_SIZE}, crop_size={"height": IMAGE_SIZE, "width": IMAGE_SIZE}
+        ),
+        tokenizer=_build_tokenizer(),
+        patch_size=PATCH_SIZE,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=CHAT_TEMPLATE,
+        image_token="<image>",
+    )
+
+
+def _build_tokenizer() -> PreTrainedTokenizerFast:
+    special = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=[*special.values(), "<image>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(builtin_texts(), trainer)
+    bos = special["bos_token"]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{bos} $A", special_tokens=[(bos, tokenizer.token_to_id(bos))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=2048, additional_special_tokens=["<image>"], **special
+    )

@@ -1,0 +1,197 @@
+"""Measures MIR on a live model: one prefill a pair, statistics a layer, then the distances."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from importlib import metadata
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from mir_task.adapters import Adapter, adapter_for
+from mir_task.adapters.provenance import check_agreement, record_provenance
+from mir_task.capture import LayerRows, capture_layers, first_non_finite
+from mir_task.errors import MIRDataError, MIRError, MIRModelError
+from mir_task.metric import layer_result, mir, mir_reference, summarise
+from mir_task.result import MIN_PAIRS, LayerResult, MIRResult, ModelInfo, Protocol
+from mir_task.statistics import ModalityStatistics
+
+DEFAULT_MAX_TEXT_TOKENS = 1024
+RECORDED_PACKAGES = ("mir-task", "torch", "transformers", "accelerate", "lmms-eval", "numpy")
+
+
+class Pair(NamedTuple):
+    """One image and one text; the id names the pair in results and errors."""
+
+    image: Image.Image
+    text: str
+    id: str | None = None
+
+
+def measure(
+    model: Any,
+    processor: Any,
+    pairs: Iterable[tuple[Image.Image, str] | Pair],
+    *,
+    max_text_tokens: int = DEFAULT_MAX_TEXT_TOKENS,
+    protocol: Protocol | None = None,
+    progress: bool = True,
+) -> MIRResult:
+    """Measure the Modality Integration Rate of a model on image-text pairs.
+
+    Each pair is one forward pass over the processor's chat template with the image as the user's turn and the
+    text as the assistant's; nothing is generated. The model keeps its weights, training state and hooks as
+    they were.
+
+    Args:
+        model: a transformers vision-language model with local weights, on any device, in any dtype.
+        processor: its processor (``AutoProcessor``).
+        pairs: (PIL image, text) tuples, or :class:`Pair` to name them; at least two. Read one at a time.
+        max_text_tokens: texts are cut to this many tokens; the image never is.
+        protocol: where the pairs come from; what is measured here (template, cut, pair ids) is filled in.
+        progress: show progress bars.
+
+    Returns:
+        ``mir``, ``mir_reference`` and everything of each layer.
+
+    Raises:
+        MIRModelError: no adapter for the model, vision that enters by cross-attention, NaN or Inf in hidden
+            states (naming layer and pair).
+        MIRDataError: fewer than two pairs, an empty text, too few rows for a covariance.
+    """
+    _check_settings(model, max_text_tokens)
+    adapter = adapter_for(model, processor)
+    total = len(adapter.decoder.layers)
+    statistics = [(ModalityStatistics(), ModalityStatistics()) for _ in range(total)]
+    started = time.perf_counter()
+    pair_ids = []
+    with evaluation_mode(model), torch.inference_mode():
+        for pair in tqdm(pairs, desc="MIR: pairs", unit="pair", disable=not progress):
+            pair = pair if isinstance(pair, Pair) else Pair(*pair)
+            pair_id = pair.id or content_id(pair)
+            rows = _rows_of(adapter, pair, pair_id, max_text_tokens, check=not pair_ids)
+            for number, (vision, text) in enumerate(statistics, start=1):
+                vision.update(rows.vision[number])
+                text.update(rows.text[number])
+            pair_ids.append(pair_id)
+    if len(pair_ids) < MIN_PAIRS:
+        raise MIRDataError(f"MIR needs at least {MIN_PAIRS} pairs, got {len(pair_ids)}")
+    measured = time.perf_counter()
+    layers = _distances(statistics, progress)
+    settings: dict[str, Any] = {
+        "pair_ids": pair_ids,
+        "max_text_tokens": max_text_tokens,
+        "template": adapter.template,
+        "template_sha256": adapter.template_sha256,
+    }
+    return MIRResult(
+        mir=mir(layers),
+        mir_reference=mir_reference(layers),
+        pairs=len(pair_ids),
+        layers=layers,
+        protocol=(protocol or Protocol()).model_copy(update=settings),
+        model=_model_info(adapter),
+        versions=_versions(),
+        timings={"pairs": measured - started, "distances": time.perf_counter() - measured},
+    )
+
+
+@contextmanager
+def evaluation_mode(model: Any) -> Iterator[None]:
+    """Put a model into evaluation mode and afterwards every module back into the mode it had."""
+    training = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+
+
+def content_id(pair: Pair) -> str:
+    """Name of a pair that has none: a hash of its pixels and text."""
+    digest = hashlib.sha256(repr((pair.image.size, pair.image.mode)).encode())
+    digest.update(pair.image.tobytes())
+    digest.update(pair.text.encode())
+    return digest.hexdigest()[:16]
+
+
+def _rows_of(adapter: Adapter, pair: Pair, pair_id: str, max_text_tokens: int, check: bool) -> LayerRows:
+    """The rows of one pair at every layer; errors name the pair."""
+    if not isinstance(pair.image, Image.Image) or not isinstance(pair.text, str):
+        raise MIRDataError(
+            f"pair {pair_id}: expected (PIL image, text), got "
+            f"({type(pair.image).__name__}, {type(pair.text).__name__})"
+        )
+    if not pair.text.strip():
+        raise MIRDataError(f"pair {pair_id}: the text is empty")
+    try:
+        inputs = adapter.prepare(pair.image.convert("RGB"), pair.text, max_text_tokens)
+        vision = adapter.vision_mask(inputs)
+        # The first pair tells whether the family's placeholder means what we take it to mean.
+        with record_provenance(adapter.decoder) if check else nullcontext() as provenance:
+            with capture_layers(adapter.decoder, vision, adapter.text_mask(inputs)) as rows:
+                adapter.prefill(inputs)
+        if provenance is not None:
+            check_agreement(vision, provenance.vision_mask(), type(adapter.model).__name__)
+    except MIRError as error:
+        raise type(error)(f"pair {pair_id}: {error}") from error
+    layer = first_non_finite(rows)
+    if layer is not None:
+        raise MIRModelError(
+            f"pair {pair_id}: NaN or Inf in the hidden states of layer {layer} of {len(rows.vision)} "
+            f"({adapter.model.dtype}); load the model in bfloat16 or float32"
+        )
+    return rows
+
+
+def _distances(
+    statistics: list[tuple[ModalityStatistics, ModalityStatistics]], progress: bool
+) -> list[LayerResult]:
+    layers = []
+    for number, (vision, text) in enumerate(
+        tqdm(statistics, desc="MIR: layers", unit="layer", disable=not progress), start=1
+    ):
+        layers.append(
+            layer_result(number, summarise(vision, number, "vision"), summarise(text, number, "text"))
+        )
+    return layers
+
+
+def _check_settings(model: Any, max_text_tokens: int) -> None:
+    if not isinstance(model, torch.nn.Module):
+        raise MIRModelError(
+            f"MIR needs a model whose hidden states can be read: expected a torch module with local weights, got "
+            f"{type(model).__name__}"
+        )
+    if max_text_tokens < 1:
+        raise MIRDataError(f"max_text_tokens must be at least 1, got {max_text_tokens}")
+
+
+def _model_info(adapter: Adapter) -> ModelInfo:
+    config = adapter.model.config
+    return ModelInfo(
+        name=config._name_or_path or type(adapter.model).__name__,
+        model_type=config.model_type,
+        adapter=adapter.family,
+        layers=len(adapter.decoder.layers),
+        hidden_size=adapter.decoder.embedding.weight.shape[1],
+        dtype=str(adapter.model.dtype).removeprefix("torch."),
+        parameters=sum(parameter.numel() for parameter in adapter.model.parameters()),
+    )
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in RECORDED_PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # e.g. a notebook without lmms-eval
+            continue
+    return versions

@@ -1,0 +1,157 @@
+"""The lmms-eval task: builds one ``mir`` request a pair, reads the answers, writes the per-layer file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import datasets
+from lmms_eval.api.instance import Instance
+from lmms_eval.api.task import ConfigurableTask
+from lmms_eval.loggers.evaluation_tracker import GeneralConfigTracker
+from lmms_eval.utils import get_datetime_str
+from loguru import logger
+from PIL import Image
+
+from mir_task.data import PairSet, builtin_pairs, hub_pairs, local_pairs
+from mir_task.plugin import REQUEST_TYPE
+from mir_task.probe import DEFAULT_MAX_TEXT_TOKENS
+from mir_task.result import MIRResult
+
+# False: lower is better. None: neither, the table draws no arrow.
+METRICS: dict[str, bool | None] = {
+    "mir": False,
+    "mir_reference": False,
+    "mir_pairs": None,
+    "vision_tokens_per_pair": None,
+    "text_tokens_per_pair": None,
+}
+
+# lmms-eval's response cache stores deterministic requests one by one. MIR is of all pairs together: with half of
+# them from a cache it would be measured on the other half. This tells the cache to leave our requests alone.
+UNCACHED = {"do_sample": True}
+
+SOURCES: dict[str, Callable[..., PairSet]] = {
+    "hub": hub_pairs,
+    "builtin": builtin_pairs,
+    "local": local_pairs,
+}
+
+
+class MIRTask(ConfigurableTask):  # type: ignore[misc]
+    """A task whose documents are image-text pairs and whose metrics are of all of them together.
+
+    The YAML's ``dataset_kwargs`` name the source of the pairs (``hub``, ``builtin``, ``local``) and its
+    arguments, and ``max_text_tokens``.
+    """
+
+    def __init__(self, config: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        # The YAML's own key for this class, which lmms-eval leaves in.
+        config = {key: value for key, value in (config or {}).items() if key != "class"}
+        super().__init__(config=config, **kwargs)
+
+    def download(self, dataset_kwargs: dict[str, Any] | None = None) -> None:
+        """Choose the pairs (the base class would load one dataset from the hub)."""
+        settings = dict(dataset_kwargs or {})
+        self.max_text_tokens = settings.pop("max_text_tokens", DEFAULT_MAX_TEXT_TOKENS)
+        pairs = SOURCES[settings.pop("source")](**settings)
+        self.protocol = {"task": self.config.task, "task_version": str(self.VERSION), **pairs.source}
+        split = self.config.test_split
+        self.dataset = datasets.DatasetDict({split: pairs.dataset})
+        self.dataset_no_image = datasets.DatasetDict({split: pairs.dataset.remove_columns("image")})
+
+    def _prepare_metric_and_aggregation(self) -> None:
+        self._metric_fn_list = dict.fromkeys(METRICS)
+        self._metric_fn_kwargs = {name: {} for name in METRICS}
+        self._higher_is_better = dict(METRICS)
+        self._aggregation_list = {name: aggregate for name in METRICS}
+        self._aggregation_list["mir"] = partial(aggregate_and_save, task_name=self.config.task)
+
+    def fewshot_context(self, doc: dict[str, Any], *args: Any, **kwargs: Any) -> str:
+        """The text alone: no examples, system prompt or template may be added to it here."""
+        return self.doc_to_text(doc)
+
+    def doc_to_text(self, doc: dict[str, Any]) -> str:
+        """The pair's text."""
+        return str(doc["text"])
+
+    def doc_to_target(self, doc: dict[str, Any]) -> str:
+        """Nothing: there is no right answer."""
+        return ""
+
+    def doc_to_visual(self, doc: dict[str, Any]) -> list[str | Image.Image]:
+        """The pair's image: a path or a decoded image."""
+        return [doc["image"]]
+
+    def construct_requests(self, doc_id: int, ctx: str, **kwargs: Any) -> Instance:
+        """One request, laid out as ``generate_until`` requests are."""
+        metadata = {
+            **kwargs["metadata"],
+            "protocol": self.protocol,
+            "max_text_tokens": self.max_text_tokens,
+        }
+        return Instance(
+            request_type=REQUEST_TYPE,
+            arguments=(
+                ctx,
+                dict(UNCACHED),
+                self.doc_to_visual,
+                doc_id,
+                self.config.task,
+                self.config.test_split,
+            ),
+            idx=0,
+            metadata=metadata,
+        )
+
+    def process_results(self, doc: dict[str, Any], results: list[str], **kwargs: Any) -> dict[str, Any]:
+        """Every metric's value for one document: the task's number, wrapped.
+
+        Wrapped in a dict, since lmms-eval takes the spread of bare numbers over documents for a standard
+        error, and all documents of a task carry the same number.
+        """
+        answer = json.loads(results[0])
+        values: dict[str, dict[str, Any]] = {
+            name: {"value": answer["metrics"][name]} for name in METRICS if name in answer["metrics"]
+        }
+        if "result" in answer:
+            values["mir"]["result"] = answer["result"]
+        return values
+
+
+def aggregate(items: list[dict[str, Any]]) -> float | int | None:
+    """The number that all documents of a task carry.
+
+    Raises:
+        ValueError: they differ, so that some are of another measurement.
+    """
+    values = {item["value"] for item in items}
+    if len(values) != 1:
+        raise ValueError(f"documents of one mir task carry different numbers: {sorted(map(str, values))}")
+    return values.pop()
+
+
+def aggregate_and_save(items: list[dict[str, Any]], args: Any, task_name: str) -> float | int | None:
+    """Like :func:`aggregate`; also writes the whole result beside lmms-eval's own when it has an output path."""
+    value = aggregate(items)
+    output_path = getattr(args, "output_path", None)
+    results = [item["result"] for item in items if "result" in item]
+    if output_path and results:
+        path = _result_path(args, task_name)
+        try:
+            MIRResult.model_validate(results[0]).save(path)
+            logger.info(f"Saving MIR per layer to {path}")
+        except OSError as error:  # a full disk must not cost the number
+            logger.error(f"could not write the per-layer results to {path}: {error}; mir is {value}")
+    return value
+
+
+def _result_path(args: Any, task_name: str) -> Path:
+    """``{output_path}/{model}/{date}_mir_{task}.json``, model and date as lmms-eval writes them."""
+    tracker = GeneralConfigTracker()
+    tracker.log_experiment_args(args.model, args.model_args or "", "", "", False)
+    date = get_datetime_str(timezone=getattr(args, "timezone", "Asia/Singapore"))
+    return Path(args.output_path) / tracker.model_name_sanitized / f"{date}_mir_{task_name}.json"

@@ -1,0 +1,1 @@
+"""The lmms-eval task definitions, installed as ``mir_task.tasks``."""
