@@ -1,0 +1,97 @@
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mir_task import Pair
+from mir_task.data import builtin_pairs, open_image
+
+REPOSITORY = Path(__file__).parent.parent
+TINY_CONTEXT = 96
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """A tiny LLaVA on disk, as a user would have a real one."""
+    from mir_task.demo.checkpoint import save_checkpoint
+
+    return save_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny-llava")
+
+
+@pytest.fixture(scope="session")
+def shared_llava(checkpoint):
+    from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+    model = LlavaForConditionalGeneration.from_pretrained(checkpoint)
+    return model, AutoProcessor.from_pretrained(checkpoint)
+
+
+@pytest.fixture
+def llava(shared_llava):
+    """Model and processor; a test may damage the model's weights, they are put back."""
+    model, processor = shared_llava
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    template = processor.chat_template
+    yield model, processor
+    model.load_state_dict(state)
+    model.eval().float()
+    processor.chat_template = template
+
+
+@pytest.fixture(scope="session")
+def pairs():
+    """Six of the built-in pairs, of different sizes and lengths."""
+    rows = builtin_pairs({"MIR_NUM_PAIRS": "6"}).dataset
+    return [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in rows]
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Eight images and eight texts as a user's own folders; half of the names agree."""
+    images, texts = tmp_path / "images", tmp_path / "texts"
+    images.mkdir()
+    texts.mkdir()
+    for index in range(8):
+        color = (30 * index, 255 - 30 * index, 90)
+        Image.new("RGB", (60 + 10 * index, 90), color).save(images / f"{index}.png")
+        (texts / f"{index + 4}.txt").write_text(f"Passage number {index} is about the colour {color}.\n" * 5)
+    return images, texts
+
+
+class CLI:
+    """Runs lmms-eval's own command line in an empty folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, *arguments, environment=None, path=()):
+        command = [sys.executable, "-m", "lmms_eval", *map(str, arguments)]
+        pythonpath = os.pathsep.join(map(str, path))
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": pythonpath, **(environment or {})},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    @staticmethod
+    def results(output):
+        """lmms-eval's results file below an output folder; there must be exactly one."""
+        (file,) = Path(output).rglob("*_results.json")
+        return json.loads(file.read_text())["results"]
+
+
+@pytest.fixture
+def lmms_eval_cli(tmp_path):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    return CLI(folder)

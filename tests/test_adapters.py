@@ -1,0 +1,176 @@
+import copy
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from transformers import BertConfig, BertModel, MllamaConfig, MllamaForConditionalGeneration
+
+from mir_task import MIRDataError, MIRModelError
+from mir_task.adapters import ADAPTERS, adapter_for
+from mir_task.adapters.base import truncate
+from mir_task.adapters.decoder import find_decoder
+from mir_task.adapters.provenance import check_agreement, record_provenance
+
+IMAGE = Image.new("RGB", (90, 60), (200, 30, 30))
+VISION_TOKENS = 64
+
+
+def prepared(llava, text="A red field.", limit=100):
+    adapter = adapter_for(*llava)
+    return adapter, adapter.prepare(IMAGE, text, limit)
+
+
+def decoded(llava, ids):
+    return llava[1].tokenizer.decode(ids)
+
+
+def test_decoder_is_found_below_the_vision_tower(llava):
+    model, _ = llava
+    decoder = find_decoder(model)
+    assert decoder.layers is model.model.language_model.layers
+    assert decoder.norm is model.model.language_model.norm
+    assert decoder.stack is model.model.language_model
+    assert decoder.embedding is model.get_input_embeddings()
+
+
+def test_model_without_a_final_norm_is_refused():
+    config = BertConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16)
+    with pytest.raises(MIRModelError, match="BertModel: expected one final norm"):
+        find_decoder(BertModel(config))
+
+
+def test_text_is_the_assistants_turn(llava):
+    adapter, inputs = prepared(llava)
+    assert adapter.template == "chat_template"
+    ids = inputs["input_ids"][0]
+    prompt = decoded(llava, ids)
+    assert prompt.startswith("<s>USER: <image>")
+    assert prompt.endswith("\n ASSISTANT: A red field.</s>")
+    assert (ids == llava[1].tokenizer.bos_token_id).sum() == 1
+
+
+def test_vision_is_every_placeholder_and_text_all_after_it(llava):
+    adapter, inputs = prepared(llava)
+    vision, text = adapter.vision_mask(inputs), adapter.text_mask(inputs)
+    assert vision.sum() == VISION_TOKENS
+    assert decoded(llava, inputs["input_ids"][0][text]) == "\n ASSISTANT: A red field.</s>"
+    neither = ~(vision | text)
+    assert decoded(llava, inputs["input_ids"][0][neither]) == "<s>USER: "
+
+
+def test_padding_is_no_text(llava):
+    adapter, inputs = prepared(llava)
+    expected = int(adapter.text_mask(inputs).sum())
+    inputs["input_ids"] = nn.functional.pad(
+        inputs["input_ids"], (0, 5), value=llava[1].tokenizer.pad_token_id
+    )
+    inputs["attention_mask"] = nn.functional.pad(inputs["attention_mask"], (0, 5))
+    assert int(adapter.text_mask(inputs).sum()) == expected
+
+
+def test_without_a_template_image_newline_text(llava):
+    llava[1].chat_template = None
+    adapter, inputs = prepared(llava)
+    assert (adapter.template, adapter.template_sha256) == ("plain", None)
+    ids = inputs["input_ids"][0]
+    assert decoded(llava, ids[~adapter.vision_mask(inputs)]) == "<s>\nA red field."
+
+
+def test_a_template_that_writes_bos_gets_no_second_one(llava):
+    llava[1].chat_template = "{{ bos_token }}" + llava[1].chat_template
+    _, inputs = prepared(llava)
+    assert (inputs["input_ids"] == llava[1].tokenizer.bos_token_id).sum() == 1
+
+
+def test_template_set_on_the_tokenizer_by_another_task_is_not_used(llava):
+    _, processor = llava
+    processor.chat_template = None
+    tokenizer = processor.tokenizer
+    before, tokenizer.chat_template = tokenizer.chat_template, "{{ 'something else' }}"
+    try:
+        assert adapter_for(*llava).template == "plain"
+    finally:
+        tokenizer.chat_template = before
+
+
+@pytest.mark.parametrize("limit", [1, 7, 30, 10_000])
+def test_text_is_cut_to_whole_tokens(llava, limit):
+    tokenizer = llava[1].tokenizer
+    text = "A ferry left the harbour at noon, carrying forty passengers and one very patient goat."
+    cut = truncate(text, tokenizer, limit)
+    assert text.startswith(cut)
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert tokenizer(cut, add_special_tokens=False)["input_ids"] == ids[:limit]
+
+
+def test_image_is_never_cut(llava):
+    adapter, inputs = prepared(llava, text="word " * 500, limit=3)
+    assert adapter.vision_mask(inputs).sum() == VISION_TOKENS
+    assert decoded(llava, inputs["input_ids"][0]).endswith("</s>")
+
+
+def test_placeholder_in_the_text_is_refused(llava):
+    with pytest.raises(MIRDataError, match="contains this model's image placeholder '<image>'"):
+        prepared(llava, text="An <image> of a field.")
+
+
+def test_sequence_beyond_the_context_is_refused(llava):
+    with pytest.raises(MIRModelError, match=r"take \d+ tokens, the model's context is 2048; lower max_text"):
+        prepared(llava, text="word " * 3000, limit=10_000)
+
+
+def test_processor_of_another_model_is_refused(llava):
+    model, processor = llava
+    model = copy.copy(model)
+    model.config = copy.deepcopy(model.config)
+    model.config.image_token_id = model.config.image_token_index = 3
+    adapter = adapter_for(model, processor)
+    with pytest.raises(MIRModelError, match=r"no image placeholder \(id 3\)"):
+        adapter.vision_mask(adapter.prepare(IMAGE, "A red field.", 100))
+
+
+def test_something_else_than_a_processor_is_refused(llava):
+    with pytest.raises(MIRModelError, match="expected the model's processor"):
+        adapter_for(llava[0], llava[1].tokenizer.backend_tokenizer)
+
+
+def test_unknown_family_names_the_known_ones():
+    config = BertConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16)
+    with pytest.raises(MIRModelError, match=f"'bert'.*no adapter.*{next(iter(ADAPTERS))}"):
+        adapter_for(BertModel(config), None)
+
+
+def test_cross_attention_family_is_refused_with_the_reason():
+    text = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text |= {"num_key_value_heads": 2, "cross_attention_layers": [1], "vocab_size": 64, "pad_token_id": 0}
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "attention_heads": 2}
+    vision |= {"num_global_layers": 1, "vision_output_dim": 32, "intermediate_layers_indices": [0]}
+    vision |= {"image_size": 28, "patch_size": 14}
+    config = MllamaConfig(text_config=text, vision_config=vision)
+    model = MllamaForConditionalGeneration(config)
+    with pytest.raises(MIRModelError, match="vision enters by cross-attention"):
+        adapter_for(model, None)
+
+
+def test_provenance_agrees_with_the_placeholder(llava):
+    adapter, inputs = prepared(llava)
+    with record_provenance(adapter.decoder) as provenance, torch.inference_mode():
+        adapter.prefill(inputs)
+    assert torch.equal(provenance.vision_mask(), adapter.vision_mask(inputs))
+    assert not adapter.decoder.embedding._forward_hooks
+
+
+def test_disagreement_shows_both_runs_of_positions():
+    by_id = torch.tensor([0, 1, 1, 1, 0, 0, 1, 0]).bool()
+    by_provenance = torch.tensor([0, 0, 1, 1, 0, 0, 1, 1]).bool()
+    with pytest.raises(MIRModelError, match=r"by placeholder id they are 1-3, 6-6, by provenance 2-3, 6-7"):
+        check_agreement(by_id, by_provenance, "Model")
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"), [(torch.zeros(4).bool(), "cross-attention"), (torch.ones(4).bool(), "no input row")]
+)
+def test_degenerate_provenance_is_refused(mask, message):
+    with pytest.raises(MIRModelError, match=message):
+        check_agreement(torch.tensor([0, 1, 1, 0]).bool(), mask, "Model")

@@ -1,0 +1,61 @@
+"""What a user installs: a wheel, away from this repository."""
+
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+FOLDER_OF_PACKAGE = "import mir_task, mir_task.tasks; print(mir_task.__file__, mir_task.tasks.__file__)"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    # A copy, since setuptools leaves a build folder in the source tree.
+    source = folder / "source"
+    copy = ["git", "-C", str(REPOSITORY), "ls-files", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(copy, capture_output=True, text=True, check=True).stdout.splitlines():
+        if (REPOSITORY / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((REPOSITORY / name).read_bytes())
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(source)]
+    subprocess.run(build, check=True, capture_output=True)
+    (file,) = folder.glob("*.whl")
+    return file
+
+
+def test_wheel_carries_tasks_data_and_types(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    for name in ("mir", "mir_builtin", "mir_local"):
+        assert f"mir_task/tasks/mir/{name}.yaml" in names
+    assert "mir_task/tasks/mir/_mir_template_yaml" in names
+    assert "mir_task/py.typed" in names
+    assert sum(name.startswith("mir_task/builtin/images/") and name.endswith(".jpg") for name in names) == 100
+    assert sum(name.startswith("mir_task/builtin/texts/") and name.endswith(".txt") for name in names) == 100
+    assert not any(name.startswith(("tests/", "results/")) for name in names)
+
+
+@pytest.mark.cli
+def test_installed_wheel_runs_from_an_empty_folder(wheel, lmms_eval_cli, tmp_path):
+    # Beside the dependencies of this environment, but instead of its editable install.
+    # (`make test-wheel` does the same in an environment of its own.)
+    site = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(site), str(wheel)]
+    subprocess.run(install, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", FOLDER_OF_PACKAGE],
+        env={"PYTHONPATH": str(site)},
+        cwd=lmms_eval_cli.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert all(name.startswith(str(site)) for name in found)
+    lmms_eval_cli(
+        *("--model", "mir_demo", "--tasks", "mir_builtin", "--limit", 3, "--output_path", tmp_path / "out"),
+        path=[site],
+    )
+    assert lmms_eval_cli.results(tmp_path / "out")["mir_builtin"]["mir_pairs,none"] == 3
