@@ -30,7 +30,9 @@ def model_and_processor(lm: Any) -> tuple[torch.nn.Module, Any]:
             "inference engine (vLLM, SGLang). Use a model that loads weights through transformers, such as "
             "--model llava_hf, or measure without lmms-eval: mir_task.measure(model, processor, pairs)"
         )
-    processor = _first(lm, PROCESSOR_ATTRIBUTES, lambda value: callable(value) and hasattr(value, "tokenizer"))
+    processor = _first(
+        lm, PROCESSOR_ATTRIBUTES, lambda value: callable(value) and hasattr(value, "tokenizer")
+    )
     if processor is None:
         raise MIRModelError(
             f"{name} offers no processor that takes both images and text; measure without lmms-eval: "

@@ -87,7 +87,8 @@ def _factor(cov: Tensor, tolerance: float, name: str) -> Tensor:
             f"to {scale:.3g}); compute it from centred rows"
         )
     kept = eigenvalues > 0
-    return eigenvectors[:, kept] * eigenvalues[kept].sqrt()
+    factor: Tensor = eigenvectors[:, kept] * eigenvalues[kept].sqrt()
+    return factor
 
 
 def _roundoff(cov: Tensor) -> float:

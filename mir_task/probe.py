@@ -70,7 +70,7 @@ def measure(
     total = len(adapter.decoder.layers)
     statistics = [(ModalityStatistics(), ModalityStatistics()) for _ in range(total)]
     started = time.perf_counter()
-    pair_ids = []
+    pair_ids: list[str] = []
     with evaluation_mode(model), torch.inference_mode():
         for pair in tqdm(pairs, desc="MIR: pairs", unit="pair", disable=not progress):
             pair = pair if isinstance(pair, Pair) else Pair(*pair)
@@ -135,9 +135,11 @@ def _rows_of(adapter: Adapter, pair: Pair, pair_id: str, max_text_tokens: int, c
         inputs = adapter.prepare(pair.image.convert("RGB"), pair.text, max_text_tokens)
         vision = adapter.vision_mask(inputs)
         # The first pair tells whether the family's placeholder means what we take it to mean.
-        with record_provenance(adapter.decoder) if check else nullcontext() as provenance:
-            with capture_layers(adapter.decoder, vision, adapter.text_mask(inputs)) as rows:
-                adapter.prefill(inputs)
+        with (
+            record_provenance(adapter.decoder) if check else nullcontext() as provenance,
+            capture_layers(adapter.decoder, vision, adapter.text_mask(inputs)) as rows,
+        ):
+            adapter.prefill(inputs)
         if provenance is not None:
             check_agreement(vision, provenance.vision_mask(), type(adapter.model).__name__)
     except MIRError as error:
@@ -181,7 +183,7 @@ def _model_info(adapter: Adapter) -> ModelInfo:
         model_type=config.model_type,
         adapter=adapter.family,
         layers=len(adapter.decoder.layers),
-        hidden_size=adapter.decoder.embedding.weight.shape[1],
+        hidden_size=config.get_text_config().hidden_size,
         dtype=str(adapter.model.dtype).removeprefix("torch."),
         parameters=sum(parameter.numel() for parameter in adapter.model.parameters()),
     )

@@ -65,7 +65,7 @@ class MIRTask(ConfigurableTask):  # type: ignore[misc]
 
     def _prepare_metric_and_aggregation(self) -> None:
         self._metric_fn_list = dict.fromkeys(METRICS)
-        self._metric_fn_kwargs = {name: {} for name in METRICS}
+        self._metric_fn_kwargs: dict[str, dict[str, Any]] = {name: {} for name in METRICS}
         self._higher_is_better = dict(METRICS)
         self._aggregation_list = {name: aggregate for name in METRICS}
         self._aggregation_list["mir"] = partial(aggregate_and_save, task_name=self.config.task)
@@ -131,7 +131,8 @@ def aggregate(items: list[dict[str, Any]]) -> float | int | None:
     values = {item["value"] for item in items}
     if len(values) != 1:
         raise ValueError(f"documents of one mir task carry different numbers: {sorted(map(str, values))}")
-    return values.pop()
+    value: float | int | None = values.pop()
+    return value
 
 
 def aggregate_and_save(items: list[dict[str, Any]], args: Any, task_name: str) -> float | int | None:
@@ -154,4 +155,4 @@ def _result_path(args: Any, task_name: str) -> Path:
     tracker = GeneralConfigTracker()
     tracker.log_experiment_args(args.model, args.model_args or "", "", "", False)
     date = get_datetime_str(timezone=getattr(args, "timezone", "Asia/Singapore"))
-    return Path(args.output_path) / tracker.model_name_sanitized / f"{date}_mir_{task_name}.json"
+    return Path(args.output_path, str(tracker.model_name_sanitized), f"{date}_mir_{task_name}.json")

@@ -31,9 +31,7 @@ def test_mir_beside_another_task_in_one_run(lmms_eval_cli, tmp_path):
     # The table: lower is better, and no standard error that nobody computed.
     assert re.search(r"\|mir_builtin\|none +\| +0\|mir +\|↓ +\| +[\d.-]+\|± +\|N/A", done.stdout)
     assert "Stderr_CLT" not in re.search(r"\| *Tasks.*", done.stdout)[0] or "|colour" in done.stdout
-    assert not any(
-        results["mir_builtin"][key] != "N/A" for key in results["mir_builtin"] if "stderr" in key
-    )
+    assert not any(results["mir_builtin"][key] != "N/A" for key in results["mir_builtin"] if "stderr" in key)
 
 
 def test_local_files_twice_and_without_lmms_eval(lmms_eval_cli, tmp_path, checkpoint, llava, folders):

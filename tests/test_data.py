@@ -10,7 +10,9 @@ from PIL import Image
 
 from mir_task import MIRDataError
 from mir_task.builtin import generate
-from mir_task.data import BUILTIN_FOLDER, builtin_pairs, choose, hub_pairs, local_pairs, open_image
+from mir_task.data import builtin_pairs, hub_pairs, local_pairs, open_image
+from mir_task.data.builtin import BUILTIN_FOLDER
+from mir_task.data.pairs import choose
 
 
 def environment(folders, **settings):
@@ -77,8 +79,16 @@ def damage(path, content):
         (lambda i, t: None, {"MIR_IMAGES": ""}, "needs the environment variable MIR_IMAGES"),
         (lambda i, t: None, {"MIR_TEXTS": "/nowhere"}, "MIR_TEXTS: /nowhere does not exist"),
         (lambda i, t: None, {"MIR_NUM_PAIRS": "many"}, "MIR_NUM_PAIRS must be a whole number of at least 2"),
-        (lambda i, t: None, {"MIR_NUM_PAIRS": "1"}, "MIR_NUM_PAIRS must be a whole number of at least 2, got '1'"),
-        (lambda i, t: None, {"MIR_NUM_PAIRS": "9"}, "8 images and 8 texts, too few for 9 pairs.*MIR_NUM_PAIRS"),
+        (
+            lambda i, t: None,
+            {"MIR_NUM_PAIRS": "1"},
+            "MIR_NUM_PAIRS must be a whole number of at least 2, got '1'",
+        ),
+        (
+            lambda i, t: None,
+            {"MIR_NUM_PAIRS": "9"},
+            "8 images and 8 texts, too few for 9 pairs.*MIR_NUM_PAIRS",
+        ),
         (lambda i, t: None, {"MIR_SEED": "-1"}, "MIR_SEED must be a whole number"),
         (lambda i, t: None, {"MIR_PAIRED": "yes"}, "MIR_PAIRED must be 0 or 1, got 'yes'"),
         (lambda i, t: None, {"MIR_PAIRED": "1"}, "8 names have an image or a text but not both, .* 0, 1, 10"),
@@ -87,7 +97,11 @@ def damage(path, content):
         (lambda i, t: [p.unlink() for p in list(t.iterdir())[1:]], {}, "1 texts, too few for 2 pairs"),
         (lambda i, t: damage(i / "3.png", b""), {}, "cannot read the image .*3.png"),
         (lambda i, t: damage(i / "3.png", b"not an image"), {}, "cannot read the image .*3.png"),
-        (lambda i, t: damage(i / "3.png", (i / "3.png").read_bytes()[:150]), {}, "image .*3.png: .*truncated"),
+        (
+            lambda i, t: damage(i / "3.png", (i / "3.png").read_bytes()[:150]),
+            {},
+            "image .*3.png: .*truncated",
+        ),
         (lambda i, t: damage(t / "5.txt", b" \n"), {}, "the text is empty: .*5.txt"),
         (lambda i, t: damage(t / "5.txt", b"\xff\xfe\xff"), {}, "cannot read .*5.txt as a text in UTF-8"),
         (lambda i, t: Image.open(i / "0.png").save(i / "0.jpg"), {}, "0.jpg and .*0.png have the same name"),
@@ -152,9 +166,9 @@ def test_builtin_pairs_are_what_the_readme_says():
     assert len(chosen) == 100
     assert len({image for _, image, _ in chosen}) == len({text for _, _, text in chosen}) == 100
     words = [len(text.split()) for _, _, text in chosen]
-    assert 120 <= min(words) and max(words) <= 250
+    assert min(words) >= 120 and max(words) <= 250
     sizes = [open_image(image).size for _, image, _ in chosen]
-    assert 224 <= min(map(min, sizes)) and max(map(max, sizes)) <= 640
+    assert min(map(min, sizes)) >= 224 and max(map(max, sizes)) <= 640
     total = sum(Path(image).stat().st_size for _, image, _ in chosen)
     assert 1.5e6 < total < 2.5e6
 

@@ -136,7 +136,8 @@ def test_non_finite_hidden_states_name_layer_and_pair(llava, pairs, value):
     model, processor = llava
     model.model.language_model.layers[2].mlp.down_proj.weight.data[5, 5] = value
     with pytest.raises(
-        MIRModelError, match=rf"pair {re.escape(pairs[0].id)}: NaN or Inf .* layer 3 of 6 \(torch.float32\); load .* bfloat16"
+        MIRModelError,
+        match=rf"pair {re.escape(pairs[0].id)}: NaN or Inf .* layer 3 of 6 \(torch.float32\); load .* bfloat16",
     ):
         measure(model, processor, pairs, progress=False)
 
@@ -148,7 +149,10 @@ def test_non_finite_hidden_states_name_layer_and_pair(llava, pairs, value):
         (lambda pairs: pairs[:1], "at least 2 pairs, got 1"),
         (lambda pairs: [pairs[0], Pair(pairs[1].image, " \n", "second")], "pair second: the text is empty"),
         (lambda pairs: [Pair(pairs[0].image, "<image> of", "x")], "pair x: the text contains .* placeholder"),
-        (lambda pairs: [Pair("image.jpg", "text", "x")], r"pair x: expected \(PIL image, text\), got \(str, str\)"),
+        (
+            lambda pairs: [Pair("image.jpg", "text", "x")],
+            r"pair x: expected \(PIL image, text\), got \(str, str\)",
+        ),
     ],
 )
 def test_bad_pairs_are_named(llava, pairs, change, message):

@@ -105,7 +105,9 @@ class Adapter:
         config = self.model.config
         image_id = getattr(config, "image_token_id", None)
         image_id = getattr(config, "image_token_index", None) if image_id is None else image_id
-        mask = inputs["input_ids"][0] == image_id
+        if image_id is None:
+            raise MIRModelError(f"{type(self.model).__name__}: its config names no image placeholder token")
+        mask = inputs["input_ids"][0].eq(image_id)
         if not mask.any():
             raise MIRModelError(
                 f"{type(self.model).__name__}: the processor put no image placeholder (id {image_id}) into the "
@@ -116,7 +118,7 @@ class Adapter:
     def text_mask(self, inputs: Inputs) -> Tensor:
         """[sequence] bool: every attended position after the last vision position."""
         vision = self.vision_mask(inputs)
-        after = torch.arange(len(vision), device=vision.device) > vision.nonzero().max()
+        after = torch.arange(len(vision), device=vision.device).gt(int(vision.nonzero().max()))
         return after & inputs["attention_mask"][0].bool()
 
 

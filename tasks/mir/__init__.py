@@ -1,0 +1,1 @@
+"""The three tasks; their class is ``mir_task.task.MIRTask``."""

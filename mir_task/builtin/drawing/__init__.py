@@ -1,1 +1,1 @@
-"""The drawing of the scenes."""
+"""The kinds of scene in the built-in images, and the tools that draw them."""

@@ -1,20 +1,21 @@
-"""Draws that every scene makes from its random generator."""
+"""Random choices."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
 Random: TypeAlias = np.random.Generator
+Option = TypeVar("Option")
 
 
-def pick(random: Random, options: Sequence[str]) -> str:
+def pick(random: Random, options: Sequence[Option]) -> Option:
     """Draw one of the options."""
     return options[int(random.integers(len(options)))]
 
 
-def pick_many(random: Random, options: Sequence[str], count: int) -> list[str]:
+def pick_many(random: Random, options: Sequence[Option], count: int) -> list[Option]:
     """Draw `count` different options."""
     return [options[index] for index in random.choice(len(options), count, replace=False)]

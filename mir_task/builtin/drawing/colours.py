@@ -1,4 +1,4 @@
-"""Colours: drawing one at random, its tones, and palettes."""
+"""Colours, their tones, and palettes."""
 
 from __future__ import annotations
 
@@ -41,6 +41,11 @@ def scale_colour(colour: Colour, factor: float) -> Colour:
     """Brighten (factor above 1) or darken a colour."""
     red, green, blue = (min(255, round(channel * factor)) for channel in colour)
     return red, green, blue
+
+
+def tones(colour: Colour, dark: float, light: float) -> list[Colour]:
+    """Return a palette that runs from a darker through the plain to a lighter tone of a colour."""
+    return [scale_colour(colour, dark), colour, scale_colour(colour, light)]
 
 
 def ink_for(colour: Colour) -> Colour:

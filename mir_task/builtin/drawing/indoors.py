@@ -13,7 +13,7 @@ from mir_task.builtin.drawing.panels import place
 from mir_task.builtin.drawing.parts import board, event_poster, far, lay_floor, sign, texture
 from mir_task.builtin.drawing.shapes import ground_shadow, paint_box, paint_disc, paint_pole, paint_polygon
 from mir_task.builtin.drawing.textures import asphalt, brick, fabric, lights, plaster, tiles, wood
-from mir_task.builtin.drawing.words import LOG_LINES, NAMES, ROOMS, STREETS, _split
+from mir_task.builtin.drawing.words import LOG_LINES, NAMES, ROMAN, ROOMS, STREETS
 
 
 def clock(random: Random, size: Size) -> Image.Image:
@@ -35,8 +35,7 @@ def dial(random: Random, radius: float) -> Image.Image:
     face = pick_colour(random, (0, 0.15), (0.85, 0.97))
     for share, colour in ((1.0, scale_colour(rim, 1.5)), (0.95, rim), (0.87, face)):
         paint_disc(disc, middle, share * radius, colour, scale_colour(colour, 0.85))
-    roman = _split("I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII")
-    hours = roman if random.random() < 0.4 else [str(hour) for hour in range(1, 13)]
+    hours = ROMAN if random.random() < 0.4 else [str(hour) for hour in range(1, 13)]
     for hour, text in enumerate(hours, start=1):
         x, y = 0.5 + 0.35 * np.sin(hour * np.pi / 6), 0.5 - 0.35 * np.cos(hour * np.pi / 6)
         write(disc, whole.part(x - 0.055, y - 0.04, x + 0.055, y + 0.04), text, INK, 0.02)

@@ -6,18 +6,18 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from mir_task.builtin.drawing.chance import Random, pick
-from mir_task.builtin.drawing.colours import Colour, colourise, ink_for, pick_colour, scale_colour
+from mir_task.builtin.drawing.colours import Colour, colourise, ink_for, pick_colour, scale_colour, tones
 from mir_task.builtin.drawing.geometry import Box, Size
 from mir_task.builtin.drawing.lettering import write
 from mir_task.builtin.drawing.noise import fractal_noise
-from mir_task.builtin.drawing.shapes import paint_box, paint_disc, paint_polygon
+from mir_task.builtin.drawing.shapes import paint_box, paint_disc, paint_polygon, rounded_mask
 from mir_task.builtin.drawing.textures import Painter, city, fabric, foliage, landscape, lights, sky
 from mir_task.builtin.drawing.words import EVENTS, MONTHS, NAMES
 
 
 def texture(random: Random, size: Size, *options: Painter) -> Image.Image:
     """Draw one of the textures."""
-    return options[random.integers(len(options))](random, size)
+    return pick(random, options)(random, size)
 
 
 def far(image: Image.Image, share: float = 0.005) -> Image.Image:
@@ -36,21 +36,19 @@ def lay_floor(random: Random, wall: Image.Image, share: float, *options: Painter
 def board(random: Random, size: Size, colour: Colour, radius: float = 0, border: bool = False) -> Image.Image:
     """Return a slightly weathered board; `radius` rounds its corners, as a share of the shorter side."""
     wear = fractal_noise(random, size, (3, 2), octaves=7, falloff=0.75)
-    panel = colourise(wear, [scale_colour(colour, 0.82), colour, scale_colour(colour, 1.1)])
+    panel = colourise(wear, tones(colour, 0.82, 1.1))
     corner, line = radius * min(size), max(2, round(0.025 * min(size)))
     if border:
         frame = (2 * line, 2 * line, size[0] - 2 * line, size[1] - 2 * line)
         ImageDraw.Draw(panel).rounded_rectangle(frame, corner, outline=ink_for(colour), width=line)
-    mask = Image.new("L", size)
-    ImageDraw.Draw(mask).rounded_rectangle((0, 0, size[0] - 1, size[1] - 1), corner, fill=255)
-    panel.putalpha(mask)
+    panel.putalpha(rounded_mask(size, corner))
     return panel
 
 
 def sign(random: Random, size: Size, text: str, colour: Colour) -> Image.Image:
     """Return a board with `text` in a random style."""
     panel = board(random, size, colour, 0.06, border=bool(random.integers(2)))
-    bold, slant = random.uniform(0, 0.04), (0, 0, 0.2)[random.integers(3)]
+    bold, slant = random.uniform(0, 0.04), pick(random, (0, 0, 0.2))
     write(panel, Box.of(size).part(0.08, 0.2, 0.92, 0.8), text, ink_for(colour), bold, slant)
     return panel
 
@@ -90,7 +88,7 @@ def event_poster(random: Random, size: Size) -> Image.Image:
     """Draw one poster: a picture, what, when and where."""
     colour, whole = pick_colour(random, (0.05, 0.6), (0.5, 0.97)), Box.of(size)
     poster = board(random, size, colour).convert("RGB")
-    picture_top, title_top = ((0.06, 0.53), (0.4, 0.06))[random.integers(2)]
+    picture_top, title_top = pick(random, ((0.06, 0.53), (0.4, 0.06)))
     picture = whole.part(0.06, picture_top, 0.94, picture_top + 0.44)
     poster.paste(artwork(random, picture.size), picture.corner)
     title = pick(random, EVENTS).upper().replace(" ", "\n")

@@ -50,7 +50,7 @@ def book_cover(random: Random, size: Size) -> Image.Image:
     height = min(0.84 * size[1], 1.1 * size[0])
     cover = artwork(random, (round(height * random.uniform(0.64, 0.76)), round(height)))
     whole, paper = Box.of(cover.size), pick_colour(random, (0.05, 0.7), (0.15, 0.95))
-    top = (0.08, 0.5)[random.integers(2)]
+    top = pick(random, (0.08, 0.5))
     title = f"The {pick(random, ADJECTIVES)}\n{pick(random, NOUNS)}"
     author = f"{pick(random, 'ABCDEFGHJKLMNRST')}. {pick(random, NAMES)}"
     for band, text in (

@@ -1,4 +1,8 @@
-"""Every kind of scene, in the order in which the images take them."""
+"""Every kind of scene, in the order in which the images take turns.
+
+Each is a painter like the textures.  A camera crops a few hundredths at the edges later, so lettering keeps
+clear of them.
+"""
 
 from __future__ import annotations
 

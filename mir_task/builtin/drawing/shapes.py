@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from mir_task.builtin.drawing.colours import WHITE, Colour, colourise, scale_colour
+from mir_task.builtin.drawing.colours import WHITE, Colour, colourise, scale_colour, tones
 from mir_task.builtin.drawing.geometry import Box, Point, Size
 
 
@@ -29,13 +29,18 @@ def paint_polygon(
     _pour(scene, mask, box.corner, top, bottom)
 
 
+def rounded_mask(size: Size, radius: float) -> Image.Image:
+    """Return a mask of a whole image whose corners are rounded by `radius` pixels."""
+    mask = Image.new("L", size)
+    ImageDraw.Draw(mask).rounded_rectangle((0, 0, size[0] - 1, size[1] - 1), radius, fill=255)
+    return mask
+
+
 def paint_box(
     scene: Image.Image, box: Box, top: Colour, bottom: Colour | None = None, radius: float = 0
 ) -> None:
     """Fill a box, its corners rounded by `radius` pixels, with a vertical gradient."""
-    mask = Image.new("L", box.size)
-    ImageDraw.Draw(mask).rounded_rectangle((0, 0, mask.width - 1, mask.height - 1), radius, fill=255)
-    _pour(scene, mask, box.corner, top, bottom)
+    _pour(scene, rounded_mask(box.size, radius), box.corner, top, bottom)
 
 
 def paint_disc(
@@ -75,7 +80,7 @@ def ball(diameter: int, colour: Colour) -> Image.Image:
     x, y = np.meshgrid(across, across)
     height = np.sqrt(np.clip(1 - x**2 - y**2, 0, 1))
     light = np.clip(0.62 * height - 0.28 * x - 0.38 * y + 0.08, 0, 1)
-    image = colourise(light, [scale_colour(colour, 0.25), colour, scale_colour(colour, 1.6)])
+    image = colourise(light, tones(colour, 0.25, 1.6))
     image.putalpha(Image.fromarray((255 * (height > 0)).astype(np.uint8)))
     return image
 

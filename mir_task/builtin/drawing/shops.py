@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
 from mir_task.builtin.drawing.chance import Random, pick, pick_many
-from mir_task.builtin.drawing.colours import WHITE, Colour, colourise, ink_for, pick_colour, scale_colour
+from mir_task.builtin.drawing.colours import WHITE, colourise, ink_for, pick_colour, scale_colour
 from mir_task.builtin.drawing.geometry import Box, Size
 from mir_task.builtin.drawing.lettering import write, write_rows
 from mir_task.builtin.drawing.noise import fractal_noise
@@ -25,7 +25,7 @@ def shop_front(random: Random, size: Size) -> Image.Image:
         paint_box(scene, whole.part(x - 0.015, 0, x + 0.215, 0.145), WHITE)
         glass(random, scene, whole.part(x, 0, x + 0.2, 0.13))
     paint_box(scene, whole.part(0.06, 0.36, 0.94, 0.87), trim)
-    door_left, window_left = ((0.09, 0.37), (0.66, 0.1))[random.integers(2)]
+    door_left, window_left = pick(random, ((0.09, 0.37), (0.66, 0.1)))
     glass(random, scene, whole.part(window_left, 0.4, window_left + 0.53, 0.78))
     for x in np.linspace(window_left + 0.03, window_left + 0.45, random.integers(4, 8)):
         ware = whole.part(x, random.uniform(0.68, 0.74), x + 0.05, 0.78)
@@ -83,8 +83,7 @@ def crate(random: Random, scene: Image.Image, box: Box, produce: str) -> None:
             scene.paste(fruit, spot, fruit)
     front = box.part(0, 0.7, 1, 1)
     scene.paste(wood(random, front.size), front.corner)
-    paints: list[Colour] = [WHITE, (40, 46, 44), (244, 214, 90)]
-    paint = paints[random.integers(3)]
+    paint = pick(random, [WHITE, (40, 46, 44), (244, 214, 90)])
     card = board(random, box.part(0, 0, 0.62, 0.44).size, paint, 0.06)
     text = f"{produce}\n{price(random)} / kg"
     write(card, Box.of(card.size).part(0.1, 0.14, 0.9, 0.86), text, ink_for(paint), 0.015)
@@ -97,8 +96,8 @@ def menu_board(random: Random, size: Size) -> Image.Image:
     width, height = min(0.82 * size[0], 1.1 * size[1]), min(0.84 * size[1], 1.4 * size[0])
     frame, margin = wood(random, (round(width), round(height))), 0.045 * min(width, height)
     inside = Box(margin, margin, width - margin, height - margin)
-    bases: list[Colour] = [(44, 48, 48), (36, 60, 50), (52, 44, 42)]
-    base, smudge = bases[random.integers(3)], fractal_noise(random, inside.size, (2, 3))
+    base = pick(random, [(44, 48, 48), (36, 60, 50), (52, 44, 42)])
+    smudge = fractal_noise(random, inside.size, (2, 3))
     frame.paste(colourise(smudge, [scale_colour(base, 0.8), scale_colour(base, 1.6)]), inside.corner)
     title = pick(random, ["Menu", "Today", f"Cafe {pick(random, NAMES)}", "Specials", "Lunch 12-3"])
     chalk = pick_colour(random, (0.1, 0.5), (0.85, 0.95))
@@ -119,7 +118,7 @@ def neon(random: Random, size: Size) -> Image.Image:
     scene = ImageChops.multiply(wall, Image.new("RGB", size, dusk))
     name, tube = pick(random, NAMES), Image.new("RGB", size)
     words = [f"{name}\nBar", f"Hotel\n{name}", f"{name} Cinema", "OPEN\nALL NIGHT", "PIZZA", "Dance Hall"]
-    colour, slant = pick_colour(random, (0.5, 0.9), (0.95, 1.0)), (0, 0.2)[random.integers(2)]
+    colour, slant = pick_colour(random, (0.5, 0.9), (0.95, 1.0)), pick(random, (0, 0.2))
     write(tube, whole.part(0.16, 0.2, 0.84, 0.6), pick(random, words), colour, 0.01, slant)
     outline = pick_colour(random, (0.5, 0.9), (0.9, 1.0))
     ImageDraw.Draw(tube).rounded_rectangle(whole.part(0.09, 0.1, 0.91, 0.7), 40, outline=outline, width=9)

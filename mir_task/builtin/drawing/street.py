@@ -28,13 +28,13 @@ def street_sign(random: Random, size: Size) -> Image.Image:
         write(plate, Box.of(plate.size).part(0.06, 0.22, 0.94, 0.78), words, ink_for(colour), 0.02)
         centre = (x + side * 0.06 * unit, (0.17 + 0.17 * row) * height)
         place(scene, plate, centre, random.uniform(-5, 5), (0.3 * side, 0), 0.008)
-    kinds: list[tuple[str, Colour, int]] = [
+    kinds = [
         ("SLOW", (226, 186, 40), 4),
         ("STOP", (184, 36, 40), 8),
         ("ONE WAY", (30, 80, 160), 40),
         (f"{random.integers(2, 9)}0", (240, 236, 228), 40),
     ]
-    text, colour, sides = kinds[random.integers(len(kinds))]
+    text, colour, sides = pick(random, kinds)
     radius, y = 0.19 * unit, 0.68 * height
     turns = 2 * np.pi * (np.arange(sides) + (0.5 if sides == 8 else 0)) / sides
     for reach, tint in ((radius, ink_for(colour)), (0.92 * radius, colour)):
@@ -58,8 +58,8 @@ def road_sign(random: Random, size: Size) -> Image.Image:
         dash = [(start[0] - 8 * near, start[1]), (start[0] + 8 * near, start[1])]
         paint_polygon(scene, [*dash, (end[0] + 14 * away, end[1]), (end[0] - 14 * away, end[1])], WHITE)
     scene = far(scene, 0.003)
-    colours: list[Colour] = [(20, 92, 62), (24, 66, 140), (240, 238, 230), (200, 150, 30)]
-    colour, count = colours[random.integers(4)], int(random.integers(2, 5))
+    colour = pick(random, [(20, 92, 62), (24, 66, 140), (240, 238, 230), (200, 150, 30)])
+    count = int(random.integers(2, 5))
     panel = board(random, whole.part(0, 0, 0.72, min(0.14 * count, 0.46)).size, colour, 0.06, border=True)
     rows = [(town, f"{random.integers(2, 180)} km") for town in pick_many(random, NAMES, count)]
     write_rows(panel, Box.of(panel.size).part(0.09, 0.1, 0.91, 0.9), rows, [ink_for(colour)])

@@ -81,7 +81,7 @@ def receipt(random: Random, size: Size) -> Image.Image:
     write(paper, whole.part(0.1, 0.05, 0.9, 0.14), shop, INK, 0.02)
     write_rows(paper, whole.part(0.08, 0.18, 0.92, 0.78), [*rows, ("TOTAL", f"{total:.2f}")], [INK])
     write(paper, whole.part(0.1, 0.84, 0.9, 0.92), "THANK YOU", INK)
-    side = (-1, 1)[random.integers(2)]
+    side = pick(random, (-1, 1))
     centre = Box.of(size).point(0.5 - 0.16 * side, 0.5)
     place(scene, paper, centre, random.uniform(-5, 5), (0, 0.08), 0.008)
     x, y = Box.of(size).point(0.5 + 0.38 * side, random.uniform(0.25, 0.6))

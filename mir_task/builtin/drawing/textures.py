@@ -1,4 +1,8 @@
-"""Backgrounds: each is a painter, a function of a random generator and a size in pixels."""
+"""Backgrounds.
+
+Each is a painter: a function of a random generator and a (width, height) in pixels that returns an RGB image
+of that size.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from mir_task.builtin.drawing.chance import Random
-from mir_task.builtin.drawing.colours import WHITE, Colour, colourise, pick_colour, scale_colour
+from mir_task.builtin.drawing.chance import Random, pick
+from mir_task.builtin.drawing.colours import WHITE, Colour, colourise, pick_colour, scale_colour, tones
 from mir_task.builtin.drawing.geometry import Box, Point, Size
 from mir_task.builtin.drawing.noise import fractal_noise
 from mir_task.builtin.drawing.shapes import paint_box
@@ -24,7 +28,7 @@ def sky(random: Random, size: Size) -> Image.Image:
         ((244, 200, 160), (84, 96, 150)),
         (WHITE, (140, 152, 166)),
     )
-    low, high = (clear, dusk, grey)[random.integers(3)]
+    low, high = pick(random, (clear, dusk, grey))
     down = np.linspace(1, 0, size[1])[:, None] + np.zeros(size[0])[None, :]
     clouds = np.clip(2.4 * fractal_noise(random, size, (2, 4)) - random.uniform(1.0, 1.5), 0, 0.9)
     mask = Image.fromarray((255 * clouds).astype(np.uint8))
@@ -70,7 +74,7 @@ def brick(random: Random, size: Size) -> Image.Image:
     """Draw a brick wall."""
     course = max(size) / random.uniform(13, 24)
     base = pick_colour(random, (0.3, 0.6), (0.5, 0.7), (0.0, 0.09))
-    palette = [scale_colour(base, 0.55), base, scale_colour(base, 1.3)]
+    palette = tones(base, 0.55, 1.3)
     return masonry(random, size, (course * random.uniform(2.2, 3), course), 0.5, palette, (196, 188, 176))
 
 
@@ -78,7 +82,7 @@ def tiles(random: Random, size: Size) -> Image.Image:
     """Draw a wall of glazed tiles."""
     side = max(size) / random.uniform(7, 13)
     base = pick_colour(random, (0.05, 0.4), (0.6, 0.85))
-    palette = [scale_colour(base, 0.8), base, scale_colour(base, 1.15)]
+    palette = tones(base, 0.8, 1.15)
     shape = (side * random.choice([1.0, 2.0]), side)
     return masonry(random, size, shape, float(random.choice([0.0, 0.5])), palette, (214, 212, 206))
 
@@ -90,7 +94,7 @@ def wood(random: Random, size: Size) -> Image.Image:
     board = size[1] / random.integers(4, 9)
     row = (np.arange(size[1]) // board).astype(int)
     tone = 0.3 * random.random(row.max() + 1)[row] - 0.5 * (np.arange(size[1]) % board < 3)
-    palette = [scale_colour(base, 0.45), base, scale_colour(base, 1.25)]
+    palette = tones(base, 0.45, 1.25)
     return colourise(np.clip(0.85 * grain + tone[:, None], 0, 1), palette)
 
 
@@ -98,7 +102,7 @@ def plaster(random: Random, size: Size) -> Image.Image:
     """Draw a painted, slightly stained wall."""
     base = pick_colour(random, (0.08, 0.45), (0.6, 0.9))
     stain = fractal_noise(random, size, (3, 2), octaves=8, falloff=0.7)
-    return colourise(stain, [scale_colour(base, 0.72), base, scale_colour(base, 1.1)])
+    return colourise(stain, tones(base, 0.72, 1.1))
 
 
 def asphalt(random: Random, size: Size) -> Image.Image:

@@ -48,6 +48,7 @@ DISHES = _split(
     "Onion Soup|Lentil Stew|Grilled Trout|Mushroom Pie|Beet Salad|Goat Cheese|Lamb Curry|Rice Bowl|"
     "Apple Tart|Plum Cake|Mint Tea|Flat White|Fresh Juice|Egg Roll|Garlic Bread|Pumpkin Pasta"
 )
+ROMAN = _split("I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII")
 ROOMS = _split("Platform 3|Waiting Room|Ticket Office|Reading Room|Goods In|Store 12|Workshop|Canteen")
 LOG_LINES = _split(
     "$ make all|$ git status|loading 42 modules|step 300  loss 1.82|step 400  loss 1.47|build finished|"

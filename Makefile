@@ -1,0 +1,48 @@
+# `make demo` and `make test` need nothing but Python 3.10-3.13; they install into .venv first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+DEMO = demo-output
+
+.PHONY: demo test test-oldest test-wheel bench lint clean
+
+demo: $(INSTALLED)
+	rm -rf $(DEMO)
+	$(BIN)/lmms-eval --model mir_demo --tasks mir_builtin --output_path $(DEMO)
+	@# lmms-eval exits with 0 even after an error, so look for what it should have written.
+	@echo "Per-layer results: $$(ls $(DEMO)/*_mir_mir_builtin.json)" && ls $(DEMO)/*_mir_mir_builtin.json > /dev/null
+
+test: $(INSTALLED)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+# The oldest transformers that is supported, in an environment of its own.
+test-oldest:
+	$(MAKE) test VENV=.venv-oldest CONSTRAINT='transformers==4.57.*'
+
+# A wheel in a fresh environment without this repository, run from an empty folder.
+test-wheel:
+	rm -rf .venv-wheel && $(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/pip install --quiet build && .venv-wheel/bin/python -m build --quiet --wheel --outdir .venv-wheel/dist .
+	.venv-wheel/bin/pip install --quiet .venv-wheel/dist/*.whl $(CONSTRAINT)
+	mkdir .venv-wheel/empty && cd .venv-wheel/empty \
+	  && ../bin/lmms-eval --tasks list | grep -E '^ - mir(_builtin|_local)?$$' \
+	  && HF_HUB_OFFLINE=1 ../bin/lmms-eval --model mir_demo --tasks mir_builtin --limit 3 --output_path out \
+	  && ls out/*_results.json out/*_mir_mir_builtin.json
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv .venv-oldest .venv-wheel $(DEMO) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	@echo "Installing mir-task with lmms-eval and torch into $(VENV): about 7 GB, some minutes"
+	$(BIN)/pip install --quiet --editable '.[report,dev]' $(CONSTRAINT)
+	@# A torch and a torchvision that do not belong together fail here and not in the middle of a run.
+	$(BIN)/python -c "import torchvision"
+	touch $@

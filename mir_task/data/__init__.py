@@ -1,0 +1,17 @@
+"""Image-text pairs: from the user's files, from the package, from the hub; the same for the same seed."""
+
+from mir_task.data.builtin import builtin_pairs, builtin_texts
+from mir_task.data.hub import hub_pairs
+from mir_task.data.images import open_image
+from mir_task.data.local import local_pairs
+from mir_task.data.pairs import PairSet, PairSettings
+
+__all__ = [
+    "PairSet",
+    "PairSettings",
+    "builtin_pairs",
+    "builtin_texts",
+    "hub_pairs",
+    "local_pairs",
+    "open_image",
+]

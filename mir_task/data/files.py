@@ -1,0 +1,83 @@
+"""Reading folders of images and texts by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from PIL import Image
+
+from mir_task.errors import MIRDataError
+
+
+def read_images(folder: Path) -> dict[str, Path]:
+    """Images below a folder by name (relative path without its ending)."""
+    if not folder.is_dir():
+        raise MIRDataError(f"MIR_IMAGES: {folder} is not a folder")
+    Image.init()
+    files = [path for path in folder.rglob("*") if path.suffix.lower() in Image.EXTENSION and path.is_file()]
+    if not files:
+        raise MIRDataError(f"MIR_IMAGES: no images in {folder}")
+    return _by_name(files, folder)
+
+
+def read_texts(source: Path) -> dict[str, str]:
+    """Texts by name: of a folder's .txt files (relative path without ending), or of a .jsonl's ``id``."""
+    if source.is_dir():
+        files = _by_name(source.rglob("*.txt"), source)
+        texts = {name: _read(path) for name, path in files.items()}
+    elif source.suffix == ".jsonl":
+        texts = _jsonl(source)
+    else:
+        raise MIRDataError(f"MIR_TEXTS: {source} is neither a folder of .txt files nor a .jsonl file")
+    if not texts:
+        raise MIRDataError(f"MIR_TEXTS: no texts in {source}")
+    return texts
+
+
+def _jsonl(path: Path) -> dict[str, str]:
+    texts = {}
+    for number, line in enumerate(_read(path, "a .jsonl file").splitlines(), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise MIRDataError(f"MIR_TEXTS: {where} is not JSON: {error}") from error
+        if not isinstance(record, dict) or not isinstance(record.get("text"), str):
+            raise MIRDataError(f"MIR_TEXTS: {where} has no 'text' field of type string")
+        name = str(record.get("id", number))
+        if name in texts:
+            raise MIRDataError(f"MIR_TEXTS: {where} repeats the id {name!r}")
+        texts[name] = check_text(record["text"], where)
+    return texts
+
+
+def _by_name(files: Iterable[Path], folder: Path) -> dict[str, Path]:
+    named: dict[str, Path] = {}
+    for path in sorted(files):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in named:
+            raise MIRDataError(f"{named[name]} and {path} have the same name; rename one")
+        named[name] = path
+    return named
+
+
+def _read(path: Path, what: str = "a text") -> str:
+    try:
+        return check_text(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise MIRDataError(f"cannot read {path} as {what} in UTF-8: {error}") from error
+
+
+def check_text(text: str, where: str) -> str:
+    """The text without white space around it.
+
+    Raises:
+        MIRDataError: nothing is left; ``where`` names the file or line.
+    """
+    if not text.strip():
+        raise MIRDataError(f"the text is empty: {where}")
+    return text.strip()
