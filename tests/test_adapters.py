@@ -144,6 +144,7 @@ def test_unknown_family_names_the_known_ones():
 def test_cross_attention_family_is_refused_with_the_reason():
     text = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     text |= {"num_key_value_heads": 2, "cross_attention_layers": [1], "vocab_size": 64, "pad_token_id": 0}
+    text |= {"rope_scaling": {"rope_type": "default"}}  # 4.57 has no default for it
     vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "attention_heads": 2}
     vision |= {"num_global_layers": 1, "vision_output_dim": 32, "intermediate_layers_indices": [0]}
     vision |= {"image_size": 28, "patch_size": 14}

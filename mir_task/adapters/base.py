@@ -98,7 +98,10 @@ class Adapter:
 
     def prefill(self, inputs: Inputs) -> None:
         """One forward pass over the whole sequence, without the LM head and without a cache."""
-        self.model.base_model(**inputs, use_cache=False)
+        headless = self.model.base_model
+        if headless is self.model:  # transformers 4.57 names no base model for its vision-language classes
+            headless = getattr(self.model, "model", self.model)
+        headless(**inputs, use_cache=False)
 
     def vision_mask(self, inputs: Inputs) -> Tensor:
         """[sequence] bool: positions whose input embedding comes from the image."""
