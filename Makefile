@@ -30,6 +30,10 @@ test-wheel:
 	  && HF_HUB_OFFLINE=1 ../bin/lmms-eval --model mir_demo --tasks mir_builtin --limit 3 --output_path out \
 	  && ls out/*_results.json out/*_mir_mir_builtin.json
 
+bench: $(INSTALLED)
+	$(BIN)/pip install --quiet --editable '.[bench]'
+	$(BIN)/python -m mir_task.bench $(BENCH)
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

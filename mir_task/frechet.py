@@ -15,8 +15,9 @@ from mir_task.errors import MIRDataError
 
 Array = npt.NDArray[np.float64]
 
-ROOT_ACCURACY = 1e-11
-"""Of the trace of the root, relative to the traces, below which the faster route is good enough."""
+ROOT_ACCURACY = 1e-9
+"""Largest error of the root's trace, relative to the traces, that the faster route may have (a bound; measured errors
+are a million times smaller)."""
 
 
 class FrechetTerms(NamedTuple):

@@ -1,0 +1,1 @@
+"""Speed, memory and precision, measured side by side in one run: ``make bench``."""

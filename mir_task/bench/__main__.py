@@ -1,0 +1,41 @@
+"""``python -m mir_task.bench``: run benchmarks, print tables, write JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mir_task.bench import distance
+from mir_task.bench.machine import describe
+
+BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
+    "distance": lambda arguments: list(distance.run(arguments.sizes)),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmarks named (default: all) and write ``{output}/{name}.json``."""
+    parser = argparse.ArgumentParser(prog="python -m mir_task.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default all")
+    parser.add_argument("--output", type=Path, default=Path("results/benchmarks"))
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(distance.SIZES), help="hidden sizes d")
+    arguments = parser.parse_args(argv)
+    unknown = set(arguments.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    for name in arguments.names or BENCHMARKS:
+        records = BENCHMARKS[name](arguments)
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        path = arguments.output / f"{name}.json"
+        path.write_text(json.dumps({"machine": describe(), "records": records}, indent=1) + "\n")
+        print(f"\n{name}\n{pd.DataFrame(records).to_string(index=False)}\n-> {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,33 @@
+"""Synthetic rows shaped like a language model's hidden states."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+MASSIVE_DIMENSIONS = 3
+
+
+def hidden_states(
+    rows: int, d: int, seed: int, dtype: torch.dtype = torch.float64, offset: float = 1.0
+) -> Tensor:
+    """Rows [rows, d]: power-law spectrum, a few massive dimensions, a mean apart from zero.
+
+    Args:
+        rows: how many.
+        d: hidden size.
+        seed: of everything, the directions of the spectrum included.
+        dtype: of the rows.
+        offset: size of the mean, relative to the rms deviation.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    scale = torch.arange(1, d + 1, dtype=dtype) ** -0.5
+    scale = scale[torch.randperm(d, generator=generator)]
+    scale[:MASSIVE_DIMENSIONS] *= torch.tensor([30.0, 20.0, 10.0], dtype=dtype)
+    data = torch.randn(rows, d, generator=generator, dtype=dtype) * scale
+    # A random reflection mixes the dimensions at the cost of one product with a vector.
+    mirror = torch.nn.functional.normalize(torch.randn(d, generator=generator, dtype=dtype), dim=0)
+    data -= 2 * (data @ mirror)[:, None] * mirror
+    mean = torch.randn(d, generator=generator, dtype=dtype)
+    data += offset * scale.norm() / mean.norm() * mean
+    return data

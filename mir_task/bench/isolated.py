@@ -1,0 +1,78 @@
+"""Runs one case in a process of its own and says how long it took and how much memory it needed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+REPEAT_BELOW_SECONDS = 5.0
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Median seconds of one call, bytes that the process needed beyond its inputs, and what the call returned."""
+
+    seconds: float
+    extra_bytes: int
+    value: Any
+
+
+def measure(prepare: Callable[..., Any], run: Callable[[Any], Any], *arguments: Any) -> Measurement:
+    """Time ``run(prepare(*arguments))`` in a fresh process, the preparation not counted.
+
+    Quick calls are repeated; memory is that of the first.
+
+    Args:
+        prepare: importable function that makes the inputs.
+        run: importable function of the inputs; its value must be picklable.
+        arguments: of ``prepare``.
+    """
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=_child, args=(queue, prepare, run, arguments))
+    process.start()
+    outcome = queue.get()
+    process.join()
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return Measurement(*outcome)
+
+
+def _child(queue: Any, prepare: Callable[..., Any], run: Callable[[Any], Any], arguments: Any) -> None:
+    try:
+        inputs = prepare(*arguments)
+        before = _reset_peak()
+        value, seconds = _timed(run, inputs)
+        extra = _peak() - before
+        times = [seconds]
+        while times[0] < REPEAT_BELOW_SECONDS and len(times) < REPEATS:
+            times.append(_timed(run, inputs)[1])
+        queue.put((statistics.median(times), max(extra, 0), value))
+    except BaseException as error:
+        queue.put(error)
+
+
+def _timed(run: Callable[[Any], Any], inputs: Any) -> tuple[Any, float]:
+    started = time.perf_counter()
+    value = run(inputs)
+    return value, time.perf_counter() - started
+
+
+def _reset_peak() -> int:
+    """Forget the process's peak memory (Linux) and return what it holds now, in bytes."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return int(psutil.Process().memory_info().rss)
+
+
+def _peak() -> int:
+    status = Path("/proc/self/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024

@@ -1,0 +1,73 @@
+"""The distance as others compute it. Each takes float64 numpy (mean_a, cov_a, mean_b, cov_b), returns the FID."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytorch_fid.fid_score
+import scipy.linalg
+import torch
+import torch_fidelity.metric_fid
+import torchmetrics.image.fid
+
+from mir_task.frechet import frechet_distance
+
+
+def ours(statistics: Any) -> float:
+    """This package."""
+    return frechet_distance(*(torch.from_numpy(value) for value in statistics))
+
+
+def scipy_sqrtm(statistics: Any) -> float:
+    """The textbook way: scipy's root of the nonsymmetric product, float64."""
+    mean_a, cov_a, mean_b, cov_b = statistics
+    root = scipy.linalg.sqrtm(cov_a @ cov_b)
+    return float(((mean_a - mean_b) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * np.trace(root).real)
+
+
+def script_accurate(statistics: Any) -> float:
+    """The released script's "accurate" mode: the same with covariances rounded to float32."""
+    return scipy_sqrtm([value.astype(np.float32) for value in statistics])
+
+
+def script_fast(statistics: Any) -> float:
+    """The released script's default mode: five steps of its iteration, float32."""
+    mean_a, cov_a, mean_b, cov_b = (torch.from_numpy(value).float() for value in statistics)
+    product = cov_a @ cov_b
+    y, z = product, torch.eye(len(product))
+    for _ in range(5):
+        y = 0.5 * (y + torch.inverse(z) @ product)
+        z = 0.5 * (z + torch.inverse(y) @ product)
+    return float((mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * y.trace())
+
+
+def torchmetrics_fid(statistics: Any) -> float:
+    """torchmetrics: eigenvalues of the nonsymmetric product, in torch."""
+    return float(torchmetrics.image.fid._compute_fid(*(torch.from_numpy(value) for value in statistics)))
+
+
+def torch_fidelity_fid(statistics: Any) -> float:
+    """torch-fidelity: eigenvalues of the nonsymmetric product, in numpy."""
+    mean_a, cov_a, mean_b, cov_b = statistics
+    result = torch_fidelity.metric_fid.fid_statistics_to_metric(
+        {"mu": mean_a, "sigma": cov_a}, {"mu": mean_b, "sigma": cov_b}, False
+    )
+    return float(result["frechet_inception_distance"])
+
+
+def pytorch_fid_distance(statistics: Any) -> float:
+    """pytorch-fid (and clean-fid, the same code): scipy's root, with jitter if it fails."""
+    return float(pytorch_fid.fid_score.calculate_frechet_distance(*statistics))
+
+
+PEERS: dict[str, Callable[[Any], float]] = {
+    "mir-task": ours,
+    "torch-fidelity": torch_fidelity_fid,
+    "torchmetrics": torchmetrics_fid,
+    "scipy sqrtm": scipy_sqrtm,
+    "pytorch-fid": pytorch_fid_distance,
+    "released script, accurate": script_accurate,
+    "released script, fast": script_fast,
+}
