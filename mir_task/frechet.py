@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-import scipy.linalg
 import scipy.linalg.lapack
 import torch
 from torch import Tensor
 
 from mir_task.errors import MIRDataError
-
-Array = npt.NDArray[np.float64]
+from mir_task.moments import Moments
 
 ROOT_ACCURACY = 1e-9
 """Largest error of the root's trace, relative to the traces, that the faster route may have (a bound; measured errors
@@ -57,10 +54,18 @@ def frechet_distance(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tenso
     return sum(frechet_terms(mean_a, cov_a, mean_b, cov_b))
 
 
-def frechet_terms(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> FrechetTerms:
-    """The distance of :func:`frechet_distance` as its mean term and covariance term (same arguments)."""
+def frechet_terms(
+    mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor, epsilon: float = 0.0
+) -> FrechetTerms:
+    """The distance of :func:`frechet_distance` as its mean term and covariance term.
+
+    Same arguments and errors; ``epsilon`` is the relative precision of the covariances where it is coarser than that
+    of their dtype.
+    """
     _check_shapes(mean_a, cov_a, mean_b, cov_b)
-    tolerance = max(_roundoff(cov_a), _roundoff(cov_b))
+    epsilon = max(epsilon, torch.finfo(cov_a.dtype).eps, torch.finfo(cov_b.dtype).eps)
+    # What rounding can make of a zero: that of the input, or of our own d x d products, relative to the largest entry.
+    tolerance = max(100 * epsilon, 10 * len(mean_a) * torch.finfo(torch.float64).eps)
     mean_a, cov_a = _as_float64(mean_a, "mean_a"), _as_float64(cov_a, "cov_a")
     mean_b, cov_b = _as_float64(mean_b, "mean_b"), _as_float64(cov_b, "cov_b")
     root_trace = _root_trace(
@@ -77,44 +82,57 @@ def frechet_terms(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) 
     return FrechetTerms(float((mean_a - mean_b).square().sum()), max(covariance_term, 0.0))
 
 
-def _root_trace(cov_a: Array, cov_b: Array, tolerance: float) -> float:
-    """tr((S_a S_b)^(1/2)) of two symmetric [d, d] matrices.
+def terms_between(a: Moments, b: Moments) -> FrechetTerms:
+    """:func:`frechet_terms` of two sets of rows."""
+    return frechet_terms(a.mean, a.covariance, b.mean, b.covariance, max(a.epsilon, b.epsilon))
 
-    The eigenvalues of S_a S_b, which has real ones although it is not symmetric, are those of a symmetric-definite
-    problem that LAPACK solves without ever forming a root. Where that fails, or rounding of small eigenvalues would
-    show in the sum of their roots, the slower route below takes over.
+
+def _root_trace(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
+    """tr((S_a S_b)^(1/2)) of two symmetric float64 [d, d] matrices.
+
+    With S_b = L L^T the product S_a S_b has the eigenvalues of the symmetric L^T S_a L, and no root is ever formed.
+    Where S_b has no such factor, or rounding of small eigenvalues could show in their roots, the slower route below
+    takes over.
     """
-    try:
-        eigenvalues = scipy.linalg.eigh(
-            cov_a, cov_b, type=2, eigvals_only=True, driver="gvd", check_finite=False
-        )
-    except scipy.linalg.LinAlgError:  # cov_b is singular
+    lower, failed = torch.linalg.cholesky_ex(cov_b)
+    if int(failed):
         return _root_trace_of_factors(cov_a, cov_b, tolerance)
+    eigenvalues = torch.linalg.eigvalsh(_congruence(cov_a, lower))
     # Eigenvalues come with errors of round-off size, relative to the largest; the root magnifies those of the small.
-    error = np.finfo(np.float64).eps * eigenvalues[-1]
-    root_errors = error / (2 * np.sqrt(np.maximum(eigenvalues, error)))
-    if root_errors.sum() > ROOT_ACCURACY * (np.trace(cov_a) + np.trace(cov_b)):
+    error = torch.finfo(torch.float64).eps * eigenvalues[-1]
+    root_errors = error / (2 * eigenvalues.clamp(min=error).sqrt())
+    if root_errors.sum() > ROOT_ACCURACY * (cov_a.trace() + cov_b.trace()):
         return _root_trace_of_factors(cov_a, cov_b, tolerance)
-    return float(np.sqrt(eigenvalues.clip(min=0)).sum())
+    return float(eigenvalues.clamp(min=0).sqrt().sum())
 
 
-def _root_trace_of_factors(cov_a: Array, cov_b: Array, tolerance: float) -> float:
+def _congruence(cov: Tensor, lower: Tensor) -> Tensor:
+    """L^T S L [d, d], of which only the lower triangle (and diagonal) is right."""
+    if cov.device.type != "cpu":
+        return lower.T @ cov @ lower
+    # LAPACK uses the symmetry and the triangle, a quarter of the work of two products. Seen by columns, S is itself.
+    packed, _ = scipy.linalg.lapack.dsygst(cov.numpy().T, lower.numpy(), itype=2, lower=1)
+    return torch.from_numpy(packed)
+
+
+def _root_trace_of_factors(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
     """The same without squares: for factors S = F F^T it is the sum of the singular values of F_a^T F_b.
 
     Exact to round-off for singular matrices too, and the faster the lower their ranks.
     """
     factor_a, factor_b = _factor(cov_a, tolerance, "cov_a"), _factor(cov_b, tolerance, "cov_b")
-    return float(np.linalg.svd(factor_a.T @ factor_b, compute_uv=False).sum())
+    return float(torch.linalg.svdvals(factor_a.T @ factor_b).sum())
 
 
-def _factor(cov: Array, tolerance: float, name: str) -> Array:
-    """F [d, rank] with F F^T = cov [d, d], by Cholesky with complete pivoting, which needs no full rank."""
-    scale = float(cov.diagonal().max())
-    packed, pivots, rank, _ = scipy.linalg.lapack.dpstrf(cov, lower=1, tol=tolerance / 10 * max(scale, 0.0))
-    factor = np.empty((cov.shape[0], rank))
-    factor[pivots - 1] = np.tril(packed)[:, :rank]
-    left_out = float(np.abs(cov - factor @ factor.T).max())
-    if left_out > tolerance * max(scale, 0.0):
+def _factor(cov: Tensor, tolerance: float, name: str) -> Tensor:
+    """F [d, rank] with F F^T = cov [d, d], by Cholesky with complete pivoting, which needs no full rank; on the CPU."""
+    cov = cov.cpu()
+    scale = max(float(cov.diagonal().max()), 0.0)
+    packed, pivots, rank, _ = scipy.linalg.lapack.dpstrf(cov.numpy(), lower=1, tol=tolerance / 10 * scale)
+    factor = torch.empty(len(cov), rank, dtype=torch.float64)
+    factor[torch.from_numpy(pivots).long() - 1] = torch.from_numpy(np.tril(packed)[:, :rank])
+    left_out = float((cov - factor @ factor.T).abs().max())
+    if left_out > tolerance * scale:
         raise MIRDataError(
             f"frechet_terms: {name} is not positive semidefinite (a part of size {left_out:.3g}, beside variances up "
             f"to {scale:.3g}, has no factor); compute it from centred rows"
@@ -122,19 +140,14 @@ def _factor(cov: Array, tolerance: float, name: str) -> Array:
     return factor
 
 
-def _symmetric(cov: Tensor, tolerance: float, name: str) -> Array:
+def _symmetric(cov: Tensor, tolerance: float, name: str) -> Tensor:
     asymmetry, largest = float((cov - cov.T).abs().max()), float(cov.abs().max())
     if asymmetry > tolerance * largest:
         raise MIRDataError(
             f"frechet_terms: {name} is not symmetric (entries differ by {asymmetry:.3g}, "
             f"the largest is {largest:.3g})"
         )
-    return ((cov + cov.T) / 2).cpu().numpy()
-
-
-def _roundoff(cov: Tensor) -> float:
-    """Relative size that rounding of a [d, d] matrix of this dtype can give to what should be zero."""
-    return 10 * cov.shape[0] * torch.finfo(cov.dtype).eps
+    return (cov + cov.T) / 2 if asymmetry else cov
 
 
 def _as_float64(values: Tensor, name: str) -> Tensor:

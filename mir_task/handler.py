@@ -74,6 +74,7 @@ def metrics_of(result: MIRResult) -> dict[str, float | int | None]:
     """What lmms-eval's table shows of a result."""
     return {
         "mir": result.mir,
+        "mir_se": result.standard_error,
         "mir_reference": result.mir_reference,
         "mir_pairs": result.pairs,
         "vision_tokens_per_pair": result.vision_tokens_per_pair,

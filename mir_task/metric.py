@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mir_task.errors import MIRDataError
-from mir_task.frechet import frechet_terms
+from mir_task.frechet import terms_between
+from mir_task.moments import Moments
 from mir_task.result import LayerResult, MIRResult
-from mir_task.statistics import ModalityStatistics, ModalitySummary, Moments
+from mir_task.statistics import ModalityStatistics, ModalitySummary
+from mir_task.uncertainty import half_distances, jackknife_error, left_out_distances
 
 
 def mir_from_features(vision: Sequence[Tensor], text: Sequence[Tensor]) -> MIRResult:
@@ -50,8 +54,8 @@ def mir_from_features(vision: Sequence[Tensor], text: Sequence[Tensor]) -> MIRRe
             statistics = ModalityStatistics()
             statistics.update(rows)
             summaries.append(summarise(statistics, number, name))
-        layers.append(layer_result(number, *summaries))
-    return MIRResult(mir=mir(layers), mir_reference=mir_reference(layers), layers=layers)
+        layers.append(measure_layer(number, *summaries))
+    return MIRResult(**totals(layers))
 
 
 def summarise(statistics: ModalityStatistics, layer: int, modality: str) -> ModalitySummary:
@@ -64,8 +68,16 @@ def summarise(statistics: ModalityStatistics, layer: int, modality: str) -> Moda
         ) from error
 
 
-def layer_result(layer: int, vision: ModalitySummary, text: ModalitySummary) -> LayerResult:
-    """The distance of one layer from both modalities' summaries (eq. 2 and 3).
+@dataclass(frozen=True)
+class LayerMeasurement:
+    """A layer's result and its distances without each group of pairs in turn (none if there are no groups)."""
+
+    result: LayerResult
+    left_out: list[float]
+
+
+def measure_layer(layer: int, vision: ModalitySummary, text: ModalitySummary) -> LayerMeasurement:
+    """The distance of one layer from both modalities' summaries (eq. 2 and 3), with its uncertainty.
 
     Raises:
         MIRDataError: all text rows are zero, so that eq. 2 has no scale.
@@ -74,15 +86,25 @@ def layer_result(layer: int, vision: ModalitySummary, text: ModalitySummary) -> 
         raise MIRDataError(f"layer {layer}: every text row is zero, text-centric normalisation is undefined")
     alpha = 1 / text.mean_norm
     # FID(a V, a T) = a^2 FID(V, T): scaling the two terms is scaling the rows.
-    terms = frechet_terms(
-        vision.moments.mean, vision.moments.covariance, text.moments.mean, text.moments.covariance
-    )
-    return LayerResult(
+    scale = alpha**2
+    terms = terms_between(vision.moments, text.moments)
+    left_out = left_out_distances(vision, text, terms)
+    halves = half_distances(vision, text)
+    reference = [
+        reference_distance(vision.reference_moments(v), text.reference_moments(t), alpha)
+        for v, t in _matched(vision.replacements, text.replacements)
+    ]
+    result = LayerResult(
         layer=layer,
-        fid=alpha**2 * sum(terms),
-        mean_term=alpha**2 * terms.mean_term,
-        covariance_term=alpha**2 * terms.covariance_term,
-        fid_reference=reference_distance(vision.reference_moments, text.reference_moments, alpha),
+        fid=scale * sum(terms),
+        mean_term=scale * terms.mean_term,
+        covariance_term=scale * terms.covariance_term,
+        standard_error=jackknife_error(left_out) if left_out else None,
+        fid_bias_corrected=scale * halves.corrected(sum(terms)) if halves else None,
+        noise_floor_vision=scale * halves.vision if halves else None,
+        noise_floor_text=scale * halves.text if halves else None,
+        fid_reference=reference[0],
+        fid_reference_error=abs(reference[1] - reference[2]) / 2 if len(reference) > 1 else 0.0,
         alpha=alpha,
         alpha_inliers=1 / text.mean_norm_inliers if text.mean_norm_inliers else math.inf,
         vision_norm=vision.mean_norm,
@@ -91,7 +113,15 @@ def layer_result(layer: int, vision: ModalitySummary, text: ModalitySummary) -> 
         text_tokens=text.tokens,
         vision_outliers=vision.outliers,
         text_outliers=text.outliers,
+        passes=max(vision.passes, text.passes),
     )
+    return LayerMeasurement(result, left_out)
+
+
+def _matched(vision: list[Tensor], text: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Replacement rows of both modalities side by side, where one is exact and the other sampled too."""
+    count = max(len(vision), len(text))
+    return [(vision[min(index, len(vision) - 1)], text[min(index, len(text) - 1)]) for index in range(count)]
 
 
 def reference_distance(vision: Moments, text: Moments, alpha: float) -> float:
@@ -116,13 +146,27 @@ def reference_distance(vision: Moments, text: Moments, alpha: float) -> float:
     return float(alpha**2 * (mean_term + traces - 2 * lost_root))
 
 
-def mir(layers: Sequence[LayerResult]) -> float:
-    """Log10 of the summed distances (eq. 4); -inf if the modalities coincide at every layer."""
-    total = math.fsum(layer.fid for layer in layers)
+def totals(layers: Sequence[LayerMeasurement]) -> dict[str, Any]:
+    """The numbers of a whole measurement from its layers, as fields of :class:`mir_task.result.MIRResult`."""
+    results = [layer.result for layer in layers]
+    corrected = [r.fid_bias_corrected for r in results if r.fid_bias_corrected is not None]
+    left_out = [_log10(distances) for distances in zip(*(layer.left_out for layer in layers), strict=True)]
+    return {
+        "mir": _log10(result.fid for result in results),
+        "mir_reference": _log10_or_none(result.fid_reference for result in results),
+        "mir_bias_corrected": _log10_or_none(corrected) if len(corrected) == len(results) else None,
+        "standard_error": jackknife_error(left_out) if left_out else None,
+        "layers": results,
+    }
+
+
+def _log10(distances: Iterable[float]) -> float:
+    """Eq. 4; -inf if the modalities coincide at every layer."""
+    total = math.fsum(distances)
     return math.log10(total) if total > 0 else -math.inf
 
 
-def mir_reference(layers: Sequence[LayerResult]) -> float | None:
-    """Log10 of the released script's summed values; None if their sum is not positive."""
-    total = math.fsum(layer.fid_reference for layer in layers)
+def _log10_or_none(distances: Iterable[float]) -> float | None:
+    """For sums that, unlike those of distances, may be negative and then have no logarithm."""
+    total = math.fsum(distances)
     return math.log10(total) if total > 0 else None

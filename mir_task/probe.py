@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import metadata
 from typing import Any, NamedTuple
 
 import torch
+from loguru import logger
 from PIL import Image
 from tqdm import tqdm
 
@@ -18,8 +19,9 @@ from mir_task.adapters import Adapter, adapter_for
 from mir_task.adapters.provenance import check_agreement, record_provenance
 from mir_task.capture import LayerRows, capture_layers, first_non_finite
 from mir_task.errors import MIRDataError, MIRError, MIRModelError
-from mir_task.metric import layer_result, mir, mir_reference, summarise
-from mir_task.result import MIN_PAIRS, LayerResult, MIRResult, ModelInfo, Protocol
+from mir_task.memory import groups_that_fit
+from mir_task.metric import LayerMeasurement, measure_layer, summarise, totals
+from mir_task.result import MIN_PAIRS, MIRResult, ModelInfo, Protocol
 from mir_task.statistics import ModalityStatistics
 
 DEFAULT_MAX_TEXT_TOKENS = 1024
@@ -52,7 +54,8 @@ def measure(
     Args:
         model: a transformers vision-language model with local weights, on any device, in any dtype.
         processor: its processor (``AutoProcessor``).
-        pairs: (PIL image, text) tuples, or :class:`Pair` to name them; at least two. Read one at a time.
+        pairs: (PIL image, text) tuples, or :class:`Pair` to name them; at least two. Read one at a time, and once
+            more if outliers are too many to hold back.
         max_text_tokens: texts are cut to this many tokens; the image never is.
         protocol: where the pairs come from; what is measured here (template, cut, pair ids) is filled in.
         progress: show progress bars.
@@ -67,23 +70,26 @@ def measure(
     """
     _check_settings(model, max_text_tokens)
     adapter = adapter_for(model, processor)
-    total = len(adapter.decoder.layers)
-    statistics = [(ModalityStatistics(), ModalityStatistics()) for _ in range(total)]
+    pairs = pairs if isinstance(pairs, Collection) else list(pairs)
+    if len(pairs) < MIN_PAIRS:
+        raise MIRDataError(f"MIR needs at least {MIN_PAIRS} pairs, got {len(pairs)}")
+    total, d = len(adapter.decoder.layers), adapter.model.config.get_text_config().hidden_size
+    groups = groups_that_fit(len(pairs), total, d, adapter.device)
+    statistics = [(ModalityStatistics(groups), ModalityStatistics(groups)) for _ in range(total)]
     started = time.perf_counter()
-    pair_ids: list[str] = []
     with evaluation_mode(model), torch.inference_mode():
-        for pair in tqdm(pairs, desc="MIR: pairs", unit="pair", disable=not progress):
-            pair = pair if isinstance(pair, Pair) else Pair(*pair)
-            pair_id = pair.id or content_id(pair)
-            rows = _rows_of(adapter, pair, pair_id, max_text_tokens, check=not pair_ids)
-            for number, (vision, text) in enumerate(statistics, start=1):
-                vision.update(rows.vision[number])
-                text.update(rows.text[number])
-            pair_ids.append(pair_id)
-    if len(pair_ids) < MIN_PAIRS:
-        raise MIRDataError(f"MIR needs at least {MIN_PAIRS} pairs, got {len(pair_ids)}")
+        pair_ids = _collect(adapter, pairs, max_text_tokens, groups, statistics, "MIR: pairs", progress)
+        incomplete = [part for layer in statistics for part in layer if part.needs_another_pass]
+        if incomplete:
+            logger.info(
+                f"Outliers of {len(incomplete)} of {2 * total} clouds were not held back: second pass"
+            )
+            for part in incomplete:
+                part.restart()
+            _collect(
+                adapter, pairs, max_text_tokens, groups, statistics, "MIR: pairs again", progress, incomplete
+            )
     measured = time.perf_counter()
-    layers = _distances(statistics, progress)
     settings: dict[str, Any] = {
         "pair_ids": pair_ids,
         "max_text_tokens": max_text_tokens,
@@ -91,10 +97,9 @@ def measure(
         "template_sha256": adapter.template_sha256,
     }
     return MIRResult(
-        mir=mir(layers),
-        mir_reference=mir_reference(layers),
+        **totals(_distances(statistics, progress)),
         pairs=len(pair_ids),
-        layers=layers,
+        groups=groups,
         protocol=(protocol or Protocol()).model_copy(update=settings),
         model=_model_info(adapter),
         versions=_versions(),
@@ -153,15 +158,39 @@ def _rows_of(adapter: Adapter, pair: Pair, pair_id: str, max_text_tokens: int, c
     return rows
 
 
+def _collect(
+    adapter: Adapter,
+    pairs: Collection[tuple[Image.Image, str] | Pair],
+    max_text_tokens: int,
+    groups: int,
+    statistics: list[tuple[ModalityStatistics, ModalityStatistics]],
+    description: str,
+    progress: bool,
+    only: list[ModalityStatistics] | None = None,
+) -> list[str]:
+    """One pass over the pairs; adds their rows to the statistics (or ``only`` to some) and returns the pairs' ids."""
+    pair_ids: list[str] = []
+    for index, pair in enumerate(tqdm(pairs, desc=description, unit="pair", disable=not progress)):
+        pair = pair if isinstance(pair, Pair) else Pair(*pair)
+        pair_id = pair.id or content_id(pair)
+        rows = _rows_of(adapter, pair, pair_id, max_text_tokens, check=index == 0)
+        for number, layer in enumerate(statistics, start=1):
+            for part, part_rows in zip(layer, (rows.vision[number], rows.text[number]), strict=True):
+                if only is None or any(part is other for other in only):
+                    part.update(part_rows, group=index % groups)
+        pair_ids.append(pair_id)
+    return pair_ids
+
+
 def _distances(
     statistics: list[tuple[ModalityStatistics, ModalityStatistics]], progress: bool
-) -> list[LayerResult]:
+) -> list[LayerMeasurement]:
     layers = []
     for number, (vision, text) in enumerate(
         tqdm(statistics, desc="MIR: layers", unit="layer", disable=not progress), start=1
     ):
         layers.append(
-            layer_result(number, summarise(vision, number, "vision"), summarise(text, number, "text"))
+            measure_layer(number, summarise(vision, number, "vision"), summarise(text, number, "text"))
         )
     return layers
 

@@ -24,7 +24,21 @@ class LayerResult(_Frozen):
     fid: float = Field(description="Fréchet distance between vision and text rows, outliers removed")
     mean_term: float = Field(description="||mu_v - mu_t||^2")
     covariance_term: float = Field(description="tr(S_v) + tr(S_t) - 2 tr((S_v S_t)^(1/2))")
+    standard_error: float | None = Field(
+        default=None, description="of fid, over pairs; null if not estimated"
+    )
+    fid_bias_corrected: float | None = Field(
+        default=None,
+        description="fid extrapolated to infinitely many pairs, for information; may be negative",
+    )
+    noise_floor_vision: float | None = Field(
+        default=None, description="distance between two halves of the vision rows: fid near it is noise"
+    )
+    noise_floor_text: float | None = Field(default=None, description="likewise of the text rows")
     fid_reference: float = Field(description="the released script's value: outliers replaced, root term lost")
+    fid_reference_error: float = Field(
+        default=0.0, description="sampling error of fid_reference; 0 where its median was taken of all rows"
+    )
     alpha: float = Field(description="text-centric scale (eq. 2): 1 / mean text norm, outlier rows included")
     alpha_inliers: float = Field(description="what alpha would be without the text outliers")
     vision_norm: float = Field(description="mean L2 norm of the vision rows, before scaling")
@@ -33,6 +47,9 @@ class LayerResult(_Frozen):
     text_tokens: int = Field(description="text rows, outliers included")
     vision_outliers: int
     text_outliers: int
+    passes: int = Field(
+        default=1, description="2 where outliers were too many to hold back and the pairs were run again"
+    )
 
 
 class Protocol(_Frozen):
@@ -77,8 +94,15 @@ class MIRResult(_Frozen):
     mir_reference: float | None = Field(
         description="log10 of the sum of fid_reference; null if that sum is not positive"
     )
-    standard_error: float | None = Field(default=None, description="of mir; null where not estimated")
+    standard_error: float | None = Field(
+        default=None, description="of mir, by jackknife over groups of pairs; null where not estimated"
+    )
+    mir_bias_corrected: float | None = Field(
+        default=None,
+        description="mir extrapolated to infinitely many pairs, for information; never compare with mir",
+    )
     pairs: int | None = Field(default=None, description="image-text pairs; null for bare features")
+    groups: int | None = Field(default=None, description="of pairs, whose statistics were kept apart")
     layers: list[LayerResult]
     protocol: Protocol | None = None
     model: ModelInfo | None = None

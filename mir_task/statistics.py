@@ -1,4 +1,4 @@
-"""What is kept of one modality's hidden states at one layer: rows in, mean and covariance out."""
+"""What is kept of one modality's hidden states at one layer: rows in, mean and covariance out, in one pass."""
 
 from __future__ import annotations
 
@@ -8,102 +8,222 @@ import torch
 from torch import Tensor
 
 from mir_task.errors import MIRDataError
+from mir_task.moments import Moments, RunningMoments, merged
+from mir_task.reservoir import RowReservoir
 
 OUTLIER_SIGMAS = 3.0
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Mean [d] and covariance [d, d] (divided by n - 1) of n rows, float64."""
-
-    mean: Tensor
-    covariance: Tensor
-
-    @classmethod
-    def of(cls, rows: Tensor) -> Moments:
-        """Two-pass moments of rows [n, d], n >= 2, in float64."""
-        rows = rows.double()
-        mean = rows.mean(0)
-        centred = rows - mean
-        return cls(mean, centred.T @ centred / (rows.shape[0] - 1))
+MIN_HELD_ROWS = 1024
 
 
 @dataclass(frozen=True)
 class ModalitySummary:
     """One modality at one layer, after outlier handling; rows are not scaled by alpha yet."""
 
-    moments: Moments
-    """Outlier rows removed (the paper)."""
-    reference_moments: Moments
-    """Outlier rows replaced by the per-dimension median of all rows (the released script)."""
-    tokens: int
-    """Rows before outlier handling."""
-    outliers: int
-    mean_norm: float
-    """Mean L2 norm over all rows, outliers included."""
-    mean_norm_inliers: float
-    """Mean L2 norm over the rows that are no outliers."""
-
-
-class ModalityStatistics:
-    """Accumulates the rows of one modality at one layer, batch by batch, in any batch sizes.
-
-    The outlier rule needs the median and standard deviation of all norms, which are known only at the end,
-    so the rows are held (on the host, in their own dtype) until :meth:`summary`.
-    """
-
-    def __init__(self) -> None:
-        self._rows: list[Tensor] = []
+    inliers: list[RunningMoments]
+    """A group: the rows that are no outliers (the paper removes the others)."""
+    replacements: list[Tensor]
+    """What the released script puts in the place of an outlier row: the per-dimension median [d] of all rows. If it
+    was taken from a sample, two more from halves of the sample, which tell its error."""
+    norms: list[Tensor]
+    """A group: L2 norms [n] of all rows, float64."""
+    outlier_masks: list[Tensor]
+    """A group: which of its rows are outliers, [n] bool."""
+    passes: int
+    """How often the rows had to be seen."""
 
     @property
     def tokens(self) -> int:
-        """Rows seen so far."""
-        return sum(rows.shape[0] for rows in self._rows)
+        """Rows before outlier handling."""
+        return sum(map(len, self.norms))
 
-    def update(self, rows: Tensor) -> None:
-        """Add rows [n, d] of any floating dtype, n >= 0, on any device.
+    @property
+    def outliers(self) -> int:
+        """Rows that the outlier rule flags."""
+        return sum(int(mask.sum()) for mask in self.outlier_masks)
+
+    @property
+    def mean_norm(self) -> float:
+        """Mean L2 norm over all rows, outliers included."""
+        return float(torch.cat(self.norms).mean())
+
+    @property
+    def mean_norm_inliers(self) -> float:
+        """Mean L2 norm over the rows that are no outliers."""
+        return float(torch.cat(self.norms)[~torch.cat(self.outlier_masks)].mean())
+
+    @property
+    def moments(self) -> Moments:
+        """Moments with the outlier rows removed."""
+        return merged(self.inliers).finish()
+
+    def reference_moments(self, replacement: Tensor) -> Moments:
+        """Moments with the outlier rows replaced by this row [d]: a rank-1 update, since all become the same."""
+        moments = merged(self.inliers)
+        moments.add_copies(replacement, self.outliers)
+        return moments.finish()
+
+
+class ModalityStatistics:
+    """Accumulates the rows of one modality at one layer in memory that does not grow with their number.
+
+    The outlier rule needs the median and standard deviation of all norms, which are known only at the end. But
+    whatever these are, the rows it flags are those of the largest and those of the smallest norms. So every norm is
+    kept (one number a row), the rows of the most extreme norms so far are held back (a quarter of d at either end, at
+    least 1024), and all others go into the moments. At the end the rule is applied to the norms. If all flagged rows
+    were held back, which is checked and not assumed, the result is exact. If not, :attr:`needs_another_pass` is true:
+    call :meth:`restart` and give the same rows again, which are now sorted by the rule as they come.
+
+    Args:
+        groups: how many groups of rows to keep apart; a scatter matrix [d, d] is kept for each.
+    """
+
+    def __init__(self, groups: int = 1) -> None:
+        self._norms: list[list[Tensor]] = [[] for _ in range(groups)]
+        self._moments: list[RunningMoments] = []
+        self._reservoir = RowReservoir()
+        self._width: int | None = None
+        self._held: list[tuple[Tensor, Tensor, int]] = []  # rows, their numbers in the group, group
+        self._known_outliers: list[Tensor] | None = None  # from the second pass on
+        self._cursors: list[int] = [0] * groups
+        self._passes = 1
+
+    @property
+    def tokens(self) -> int:
+        """Rows seen so far (in the first pass)."""
+        return sum(len(norms) for group in self._norms for norms in group)
+
+    def update(self, rows: Tensor, group: int = 0) -> None:
+        """Add rows [n, d] of any floating dtype, n >= 0.
 
         Raises:
-            MIRDataError: not two-dimensional, not of a floating dtype, or of another width than before.
+            MIRDataError: not two-dimensional, not of a floating dtype, of another width than before, or in a
+                second pass not the rows of the first.
         """
         if rows.ndim != 2 or not rows.is_floating_point():
             raise MIRDataError(
                 f"update: expected floating rows [n, d], got {list(rows.shape)} of {rows.dtype}"
             )
-        if self._rows and rows.shape[1] != self._rows[0].shape[1]:
-            raise MIRDataError(f"update: rows of width {rows.shape[1]} after width {self._rows[0].shape[1]}")
-        self._rows.append(rows.detach().cpu())
+        if self._width not in (None, rows.shape[1]):
+            raise MIRDataError(f"update: rows of width {rows.shape[1]} after width {self._width}")
+        if not len(rows):
+            return
+        rows = rows.detach()
+        self._width = rows.shape[1]
+        norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).cpu()
+        start = self._cursors[group]
+        self._cursors[group] += len(rows)
+        if self._known_outliers is not None:
+            self._update_known(rows, norms, start, group)
+            return
+        self._norms[group].append(norms)
+        self._reservoir.update(rows)
+        self._held.append((rows, torch.arange(start, start + len(rows)), group))
+        held_rows = sum(len(rows) for rows, _, _ in self._held)
+        if held_rows > 4 * self._held_rows:
+            self._absorb_middle()
+
+    @property
+    def needs_another_pass(self) -> bool:
+        """Whether rows that turned out to be outliers are in the moments already."""
+        if self._known_outliers is not None or self.tokens < 2:
+            return False
+        masks = self._outlier_masks()
+        flagged = sum(int(mask.sum()) for mask in masks)
+        return flagged > sum(int(masks[group][numbers].sum()) for _, numbers, group in self._held)
+
+    def restart(self) -> None:
+        """Forget the moments and remember which rows are outliers, for a second pass over the same rows."""
+        self._known_outliers = self._outlier_masks()
+        self._moments = []
+        self._held = []
+        self._cursors = [0] * len(self._norms)
+        self._passes += 1
 
     def summary(self) -> ModalitySummary:
         """Apply the outlier rule and return the moments.
 
         Raises:
-            MIRDataError: fewer than two rows, or fewer than two that are no outliers.
+            MIRDataError: fewer than two rows, fewer than two that are no outliers, or another pass is needed or not
+                complete.
         """
         if self.tokens < 2:
             raise MIRDataError(f"a covariance needs at least 2 rows, got {self.tokens}")
-        rows = torch.cat(self._rows).double()
-        norms = torch.linalg.vector_norm(rows, dim=1)
-        outliers = outlier_mask(norms)
-        kept = rows[~outliers]
-        if kept.shape[0] < 2:
+        if self.needs_another_pass or sum(self._cursors) != self.tokens:
+            raise MIRDataError("all rows must be seen once more: restart() and update() with the same rows")
+        masks = self._outlier_masks() if self._known_outliers is None else self._known_outliers
+        outliers = sum(int(mask.sum()) for mask in masks)
+        if self.tokens - outliers < 2:
             raise MIRDataError(
-                f"a covariance needs at least 2 rows, got {kept.shape[0]} after removing "
-                f"{int(outliers.sum())} outliers"
+                f"a covariance needs at least 2 rows, got {self.tokens - outliers} after removing {outliers} outliers"
             )
-        moments = Moments.of(kept)
-        reference_moments = moments
-        if outliers.any():
-            replaced = torch.where(outliers[:, None], rows.median(0).values, rows)
-            reference_moments = Moments.of(replaced)
-        return ModalitySummary(
-            moments=moments,
-            reference_moments=reference_moments,
-            tokens=rows.shape[0],
-            outliers=int(outliers.sum()),
-            mean_norm=float(norms.mean()),
-            mean_norm_inliers=float(norms[~outliers].mean()),
-        )
+        held = [(rows[~masks[group][numbers].to(rows.device)], group) for rows, numbers, group in self._held]
+        inliers = [moments.copy() for moments in self._moments]
+        inliers = inliers or self._new_moments(torch.cat([rows for rows, _ in held]))
+        for rows, group in held:
+            inliers[group].update(rows)
+        replacements = [self._reservoir.median()]
+        if not self._reservoir.exact:
+            replacements += self._reservoir.halves()
+        return ModalitySummary(inliers, replacements, self._group_norms(), masks, self._passes)
+
+    @property
+    def _held_rows(self) -> int:
+        """How many rows to hold back at either end of the norms."""
+        assert self._width is not None
+        return max(self._width // 4, MIN_HELD_ROWS)
+
+    def _absorb_middle(self) -> None:
+        """Put all rows into the moments but those of the most extreme norms."""
+        norms = torch.cat([self._norms_of(numbers, group) for _, numbers, group in self._held])
+        order = norms.argsort()
+        extreme = torch.zeros(len(norms), dtype=torch.bool)
+        extreme[order[: self._held_rows]] = True
+        extreme[order[-self._held_rows :]] = True
+        kept = []
+        middle: dict[int, list[Tensor]] = {}
+        start = 0
+        for rows, numbers, group in self._held:
+            mask = extreme[start : start + len(rows)]
+            start += len(rows)
+            middle.setdefault(group, []).append(rows[~mask.to(rows.device)])
+            if mask.any():
+                kept.append((rows[mask.to(rows.device)], numbers[mask], group))
+        if not self._moments:
+            self._moments = self._new_moments(torch.cat(next(iter(middle.values()))))
+        for group, batches in middle.items():
+            self._moments[group].update(torch.cat(batches))
+        self._held = kept
+
+    def _update_known(self, rows: Tensor, norms: Tensor, start: int, group: int) -> None:
+        assert self._known_outliers is not None
+        expected = self._group_norms()[group][start : start + len(rows)]
+        if len(expected) < len(rows) or not torch.allclose(norms, expected, rtol=1e-3):
+            raise MIRDataError(
+                "update: in the second pass other rows came than in the first; is the model deterministic?"
+            )
+        inliers = rows[~self._known_outliers[group][start : start + len(rows)].to(rows.device)]
+        if not self._moments and len(inliers):
+            self._moments = self._new_moments(inliers)
+        if len(inliers):
+            self._moments[group].update(inliers)
+
+    def _new_moments(self, rows: Tensor) -> list[RunningMoments]:
+        """Empty moments of every group, centred on these rows: ordinary ones, which extreme rows would spoil."""
+        centre = rows.double().mean(0)
+        return [RunningMoments(centre) for _ in self._norms]
+
+    def _norms_of(self, numbers: Tensor, group: int) -> Tensor:
+        return self._group_norms()[group][numbers]
+
+    def _group_norms(self) -> list[Tensor]:
+        for index, batches in enumerate(self._norms):
+            if len(batches) != 1:
+                self._norms[index] = [torch.cat(batches) if batches else torch.empty(0, dtype=torch.float64)]
+        return [group[0] for group in self._norms]
+
+    def _outlier_masks(self) -> list[Tensor]:
+        norms = self._group_norms()
+        return list(torch.split(outlier_mask(torch.cat(norms)), [len(group) for group in norms]))
 
 
 def outlier_mask(norms: Tensor) -> Tensor:

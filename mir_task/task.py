@@ -24,6 +24,7 @@ from mir_task.result import MIRResult
 # False: lower is better. None: neither, the table draws no arrow.
 METRICS: dict[str, bool | None] = {
     "mir": False,
+    "mir_se": None,
     "mir_reference": False,
     "mir_pairs": None,
     "vision_tokens_per_pair": None,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 from PIL import Image
 
@@ -14,7 +15,10 @@ from mir_task import Pair
 from mir_task.data import builtin_pairs, open_image
 
 REPOSITORY = Path(__file__).parent.parent
-TINY_CONTEXT = 96
+
+# No deadline: how long an example takes says nothing on a machine that does other things too.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.load_profile("default")
 
 
 @pytest.fixture(scope="session")

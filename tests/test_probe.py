@@ -148,9 +148,12 @@ def test_non_finite_hidden_states_name_layer_and_pair(llava, pairs, value):
         (lambda pairs: [], "at least 2 pairs, got 0"),
         (lambda pairs: pairs[:1], "at least 2 pairs, got 1"),
         (lambda pairs: [pairs[0], Pair(pairs[1].image, " \n", "second")], "pair second: the text is empty"),
-        (lambda pairs: [Pair(pairs[0].image, "<image> of", "x")], "pair x: the text contains .* placeholder"),
         (
-            lambda pairs: [Pair("image.jpg", "text", "x")],
+            lambda pairs: [Pair(pairs[0].image, "<image> of", "x"), pairs[1]],
+            "pair x: the text contains .* placeholder",
+        ),
+        (
+            lambda pairs: [Pair("image.jpg", "text", "x"), pairs[0]],
             r"pair x: expected \(PIL image, text\), got \(str, str\)",
         ),
     ],

@@ -34,6 +34,11 @@ class Adapter:
         self.decoder: Decoder = find_decoder(model)
 
     @property
+    def device(self) -> torch.device:
+        """Where the model takes its inputs."""
+        return next(self.decoder.embedding.parameters()).device
+
+    @property
     def template(self) -> Literal["chat_template", "plain"]:
         """The processor's own chat template, or image, newline, text for checkpoints without one."""
         return "chat_template" if self._chat_template else "plain"
@@ -85,7 +90,7 @@ class Adapter:
             # As transformers does it: a template that writes the BOS token itself must not get a second one.
             add_special_tokens=not (bos and prompt.startswith(bos)),
         )
-        batch = batch.to(self.decoder.embedding.weight.device, dtype=self.model.dtype)
+        batch = batch.to(self.device, dtype=self.model.dtype)
         inputs = {name: value for name, value in batch.items() if name != "token_type_ids"}
         length = inputs["input_ids"].shape[1]
         context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)

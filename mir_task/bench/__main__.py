@@ -10,11 +10,16 @@ from typing import Any
 
 import pandas as pd
 
-from mir_task.bench import distance
+from mir_task.bench import coverage, distance, layer, whole
 from mir_task.bench.machine import describe
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
     "distance": lambda arguments: list(distance.run(arguments.sizes)),
+    "layer": lambda arguments: list(layer.run(d=max(arguments.sizes))),
+    "overhead": lambda _: list(whole.overhead()),
+    "memory": lambda _: list(whole.memory()),
+    "scaling": lambda _: list(whole.scaling()),
+    "coverage": lambda _: list(coverage.run()),
 }
 
 

@@ -1,0 +1,124 @@
+"""Benchmarks (b)-(d): ``measure`` on random LLaVAs of the demo's kind, against bare forward passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from transformers import LlamaConfig, LlavaForConditionalGeneration
+
+from mir_task import Pair
+from mir_task import measure as measure_mir
+from mir_task.adapters import adapter_for
+from mir_task.bench.isolated import measure
+from mir_task.bench.layer import script_accurate
+from mir_task.data import builtin_pairs, open_image
+from mir_task.demo.checkpoint import build_model, build_processor
+
+MAX_TEXT_TOKENS = 1024
+Inputs = tuple[Any, Any, Sequence[Pair]]
+
+
+class BuiltinPairs(Sequence[Pair]):
+    """The built-in pairs over and over, each image opened only when its turn comes."""
+
+    def __init__(self, count: int) -> None:
+        self._rows = builtin_pairs({}).dataset
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        if index >= self._count:
+            raise IndexError(index)
+        row = self._rows[index % len(self._rows)]
+        return Pair(open_image(row["image"]), row["text"], f"{row['pair_id']}/{index}")
+
+
+def prepare(pairs: int, layers: int, d: int) -> Inputs:
+    """A random LLaVA with a Llama of this depth and width, its processor, and pairs."""
+    processor = build_processor()
+    config = build_model(processor.tokenizer).config
+    text = config.text_config.to_dict() | {
+        "hidden_size": d,
+        "intermediate_size": 8 * d // 3,
+        "num_hidden_layers": layers,
+        "num_attention_heads": max(d // 64, 1),
+        "num_key_value_heads": max(d // 64, 1),
+        "head_dim": 64,
+    }
+    config.text_config = LlamaConfig(**text)
+    torch.manual_seed(0)
+    return LlavaForConditionalGeneration(config).eval(), processor, BuiltinPairs(pairs)
+
+
+def bare(inputs: Inputs) -> None:
+    """The forward passes alone, image and text preparation with them."""
+    model, processor, pairs = inputs
+    adapter = adapter_for(model, processor)
+    with torch.inference_mode():
+        for pair in pairs:
+            adapter.prefill(adapter.prepare(pair.image, pair.text, MAX_TEXT_TOKENS))
+
+
+def ours(inputs: Inputs) -> float:
+    """``measure``."""
+    return measure_mir(*inputs, max_text_tokens=MAX_TEXT_TOKENS, progress=False).mir
+
+
+def script(inputs: Inputs) -> float:
+    """The released script's way: every hidden state of every pair kept, then layer by layer, accurate mode."""
+    model, processor, pairs = inputs
+    adapter = adapter_for(model, processor)
+    kept = []
+    with torch.inference_mode():
+        for pair in pairs:
+            prepared = adapter.prepare(pair.image, pair.text, MAX_TEXT_TOKENS)
+            states = model(**prepared, output_hidden_states=True).hidden_states[1:]
+            vision, text = adapter.vision_mask(prepared), adapter.text_mask(prepared)
+            kept.append([(state[0, vision], state[0, text]) for state in states])
+    return sum(script_accurate(list(rows)) for rows in zip(*kept, strict=True))
+
+
+def overhead(pairs: int = 20, layers: int = 8, d: int = 1024) -> Iterator[dict[str, Any]]:
+    """(b) Bare forward passes, ``measure`` and the script's way on the same pairs."""
+    methods: dict[str, Callable[[Inputs], Any]] = {
+        "bare forward passes": bare,
+        "mir-task": ours,
+        "released script's way, accurate": script,
+    }
+    baseline = None
+    for name, method in methods.items():
+        record = _record(name, method, pairs, layers, d)
+        baseline = baseline or record["seconds"]
+        yield record | {"over_bare": record["seconds"] / baseline}
+
+
+def memory(counts: Sequence[int] = (50, 100, 200, 400)) -> Iterator[dict[str, Any]]:
+    """(c) Peak host memory against the number of pairs."""
+    for count in counts:
+        yield _record("mir-task", ours, count, layers=4, d=256)
+
+
+def scaling(
+    depths: Sequence[int] = (2, 4, 8), widths: Sequence[int] = (256, 512, 1024)
+) -> Iterator[dict[str, Any]]:
+    """(d) Cost against layers and hidden size."""
+    for layers in depths:
+        yield _record("mir-task", ours, 20, layers, 256)
+    for d in widths[1:]:
+        yield _record("mir-task", ours, 20, depths[0], d)
+
+
+def _record(name: str, method: Callable[[Inputs], Any], pairs: int, layers: int, d: int) -> dict[str, Any]:
+    measured = measure(prepare, method, pairs, layers, d)
+    return {
+        "method": name,
+        "pairs": pairs,
+        "layers": layers,
+        "d": d,
+        "seconds": measured.seconds,
+        "extra_mib": measured.extra_bytes / 2**20,
+    }

@@ -1,0 +1,67 @@
+"""A fixed-size random sample of rows that pass by once, for the per-dimension median of all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+BUDGET_BYTES = 16 * 2**20
+MIN_ROWS = 256
+
+
+class RowReservoir:
+    """Keeps all rows while they fit a budget of 16 MiB (at least 256 rows), then a uniform random sample of them.
+
+    Each row draws a number from a generator of a fixed seed, and those with the smallest numbers stay, so the sample
+    depends on the rows' order but not on how they were batched.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = np.random.default_rng(seed)
+        self._rows: Tensor | None = None  # [capacity, d], filled from the top
+        self._keys = torch.empty(0, dtype=torch.float64)
+        self._seen = 0
+
+    @property
+    def exact(self) -> bool:
+        """Whether every row is still there."""
+        return self._seen == len(self._keys)
+
+    def update(self, rows: Tensor) -> None:
+        """Add rows [n, d]."""
+        keys = torch.from_numpy(self._random.random(len(rows)))
+        self._seen += len(rows)
+        if self._rows is None:
+            capacity = max(MIN_ROWS, BUDGET_BYTES // (rows.shape[1] * rows.element_size()))
+            self._rows = rows.new_empty(capacity, rows.shape[1])
+        filled = len(self._keys)
+        fitting = min(len(rows), len(self._rows) - filled)
+        self._rows[filled : filled + fitting] = rows[:fitting]
+        self._keys = torch.cat([self._keys, keys[:fitting]])
+        if fitting < len(rows):
+            self._replace(self._rows, rows[fitting:], keys[fitting:])
+
+    def _replace(self, held: Tensor, rows: Tensor, keys: Tensor) -> None:
+        capacity = len(held)
+        kept = torch.cat([self._keys, keys]).topk(capacity, largest=False, sorted=False).indices
+        arriving = kept[kept >= capacity] - capacity
+        leaving = torch.ones(capacity, dtype=torch.bool)
+        leaving[kept[kept < capacity]] = False
+        places = leaving.nonzero().squeeze(1)
+        held[places.to(held.device)] = rows[arriving.to(rows.device)]
+        self._keys[places] = keys[arriving]
+
+    def median(self) -> Tensor:
+        """Per-dimension median [d] of the sample, of two middle values the lower, float64."""
+        return self._sample().median(0).values.double()
+
+    def halves(self) -> tuple[Tensor, Tensor]:
+        """The medians [d] of two random halves of the sample, whose difference tells the sampling error."""
+        rows = self._sample()
+        first = (self._keys <= self._keys.median()).to(rows.device)
+        return rows[first].median(0).values.double(), rows[~first].median(0).values.double()
+
+    def _sample(self) -> Tensor:
+        assert self._rows is not None, "no rows yet"
+        return self._rows[: len(self._keys)]

@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mir_task.moments import RunningMoments, merged, moments_of
+from mir_task.reservoir import RowReservoir
+
+
+def rows(n=300, d=5, seed=0, dtype=torch.float64, offset=0.0):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=dtype) + offset
+
+
+def running(*batches, centre=None):
+    moments = RunningMoments(
+        torch.zeros(batches[0].shape[1], dtype=torch.float64) if centre is None else centre
+    )
+    for batch in batches:
+        moments.update(batch)
+    return moments
+
+
+def assert_moments(moments, data, rtol=1e-12):
+    np.testing.assert_allclose(moments.mean, data.double().mean(0), rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(moments.covariance, np.cov(data.double(), rowvar=False), rtol=rtol, atol=rtol)
+
+
+@given(st.lists(st.integers(0, 300), max_size=5), st.integers(1, 9))
+def test_any_batches_give_the_moments_of_all_rows(cuts, d):
+    data = rows(d=d)
+    moments = running(*(torch.as_tensor(part) for part in np.split(data, sorted(cuts)))).finish()
+    np.testing.assert_allclose(
+        moments.covariance, np.cov(data, rowvar=False).reshape(d, d), rtol=1e-11, atol=1e-12
+    )
+
+
+@given(st.floats(-100, 100))
+def test_merge_of_differently_centred_parts(centre):
+    first, second = rows(seed=1), rows(n=70, seed=2, offset=3)
+    one, other = running(first), running(second, centre=torch.full((5,), centre, dtype=torch.float64))
+    assert_moments(merged([one, other]).finish(), torch.cat([first, second]), rtol=1e-9)
+    assert_moments(one.finish(), first)  # left as it was
+
+
+def test_without_takes_rows_out_again():
+    first, second = rows(seed=1), rows(n=70, seed=2)
+    part = running(second)
+    assert_moments(merged([running(first), part]).without(part).finish(), first, rtol=1e-11)
+
+
+def test_copies_of_a_row_are_a_rank_1_update():
+    data, row = rows(), rows(1, seed=9)[0]
+    moments = running(data)
+    moments.add_copies(row, 17)
+    assert_moments(moments.finish(), torch.cat([data, row.expand(17, -1)]))
+
+
+@pytest.mark.parametrize(("d", "rtol"), [(40, 1e-12), (1100, 1e-6)])
+def test_mean_far_from_zero_costs_no_digits(d, rtol):
+    # 1000 deviations away: naive float32 sums would leave no correct digit.
+    data = rows(n=3 * d, d=d, dtype=torch.float32, offset=1000.0)
+    moments = running(*data.split(200), centre=data[:200].double().mean(0)).finish()
+    expected = np.cov(data.double(), rowvar=False)
+    assert np.abs(moments.covariance.numpy() - expected).max() < rtol * np.abs(expected).max()
+    assert moments.epsilon == torch.finfo(torch.float64 if d <= 1024 else torch.float32).eps
+
+
+def test_moments_of_rows():
+    assert_moments(moments_of(rows(offset=5.0)), rows(offset=5.0))
+
+
+# The sample for the median
+
+
+def test_reservoir_keeps_everything_that_fits():
+    reservoir = RowReservoir()
+    data = rows(n=250)
+    for batch in data.split(60):
+        reservoir.update(batch)
+    assert reservoir.exact
+    assert torch.equal(reservoir.median(), data.median(0).values)
+
+
+def test_reservoir_samples_uniformly_beyond_its_budget(monkeypatch):
+    monkeypatch.setattr("mir_task.reservoir.BUDGET_BYTES", 0)  # its least: 256 rows
+    data = torch.arange(20_000, dtype=torch.float64)[:, None]
+    reservoir = RowReservoir()
+    for batch in data.split(999):
+        reservoir.update(batch)
+    assert not reservoir.exact
+    sample = reservoir._sample()[:, 0]
+    assert len(sample) == len(set(sample.tolist())) == 256
+    # 256 uniform numbers: quarters of the range hold 64 +- 7 each.
+    counts = torch.histc(sample, bins=4, min=0, max=20_000)
+    assert counts.min() > 40 and counts.max() < 90
+    first, second = reservoir.halves()
+    assert 0 < abs(float(first - second)) < 5_000
+
+
+def test_reservoir_does_not_depend_on_batches(monkeypatch):
+    monkeypatch.setattr("mir_task.reservoir.BUDGET_BYTES", 0)
+    data = rows(n=3000)
+    samples = []
+    for size in (7, 1000, 3000):
+        reservoir = RowReservoir()
+        for batch in data.split(size):
+            reservoir.update(batch)
+        samples.append(reservoir._sample().sort(0).values)
+    assert torch.equal(samples[0], samples[1]) and torch.equal(samples[1], samples[2])
