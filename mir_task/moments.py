@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import scipy.linalg.blas
 import torch
 from torch import Tensor
 
@@ -39,7 +38,7 @@ class RunningMoments:
         # Rounded to float32, so that float32 rows are shifted by exactly this.
         self._centre = centre.float().double()
         self._total = torch.zeros(d, dtype=torch.float64, device=centre.device)
-        # Lower triangle of the sum of (x - centre)(x - centre)^T; what stands above it has no meaning.
+        # Sum of (x - centre)(x - centre)^T.
         self._scatter = torch.zeros(d, d, dtype=torch.float64, device=centre.device)
         self._epsilon = torch.finfo(torch.float64).eps
 
@@ -57,7 +56,7 @@ class RunningMoments:
         self._epsilon = max(self._epsilon, torch.finfo(dtype).eps)
         shifted = rows.to(dtype) - self._centre.to(dtype)
         self._total += shifted.sum(0, dtype=torch.float64)
-        self._scatter += _gram(shifted)
+        self._scatter += shifted.T @ shifted
         self.count += len(rows)
 
     def add_copies(self, row: Tensor, copies: int) -> None:
@@ -95,9 +94,8 @@ class RunningMoments:
     def finish(self) -> Moments:
         """The moments so far; needs at least two rows."""
         mean = self._total / self.count
-        lower = self._scatter.tril()
-        scatter = lower + lower.tril(-1).T
-        covariance = scatter.addr_(mean, mean, alpha=-self.count).div_(self.count - 1)
+        covariance = self._scatter.addr(mean, mean, alpha=-self.count).div_(self.count - 1)
+        covariance = covariance.tril() + covariance.tril(-1).T  # symmetric to the last bit
         return Moments(self._centre + mean, covariance, self._epsilon)
 
 
@@ -114,13 +112,3 @@ def merged(parts: list[RunningMoments]) -> RunningMoments:
     for part in parts[1:]:
         result.merge(part)
     return result
-
-
-def _gram(rows: Tensor) -> Tensor:
-    """X^T X [d, d] of rows X [n, d], of which only the lower triangle (and diagonal) need be right."""
-    if rows.device.type != "cpu":
-        return rows.T @ rows
-    # BLAS's symmetric rank-k product does half the work of a general one. It reads columns where we have rows, so it
-    # takes X^T without a copy, and the upper triangle it fills is the lower one of what we see.
-    syrk = scipy.linalg.blas.dsyrk if rows.dtype == torch.float64 else scipy.linalg.blas.ssyrk
-    return torch.from_numpy(syrk(1.0, rows.contiguous().numpy().T).T)
