@@ -110,9 +110,9 @@ def _root_trace(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
 def _congruence(cov: Tensor, lower: Tensor) -> Tensor:
     """L^T S L [d, d], of which only the lower triangle (and diagonal) is right.
 
-    In blocks, of which those that the triangle L makes zero and those above the diagonal are left out: two fifths of the work
-    of two whole products. (LAPACK's dsygst does less, but scipy's thread pool and torch's get in each other's way: with
-    both at work on two cores, everything small took four times as long.)
+    In blocks, of which those that the triangle L makes zero and those above the diagonal are left out: two fifths of
+    the work of two whole products. (LAPACK's dsygst does less, but scipy's thread pool and torch's get in each other's
+    way: with both at work on two cores, everything small took four times as long.)
     """
     right, result = torch.empty_like(cov), torch.zeros_like(cov)
     block = max(len(cov) // 8, MIN_BLOCK)

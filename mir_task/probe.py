@@ -86,9 +86,8 @@ def measure(
             )
             for part in incomplete:
                 part.restart()
-            _collect(
-                adapter, pairs, max_text_tokens, groups, statistics, "MIR: pairs again", progress, incomplete
-            )
+            again = {id(part) for part in incomplete}
+            _collect(adapter, pairs, max_text_tokens, groups, statistics, "MIR: pairs again", progress, again)
     measured = time.perf_counter()
     settings: dict[str, Any] = {
         "pair_ids": pair_ids,
@@ -166,9 +165,9 @@ def _collect(
     statistics: list[tuple[ModalityStatistics, ModalityStatistics]],
     description: str,
     progress: bool,
-    only: list[ModalityStatistics] | None = None,
+    only: Collection[int] | None = None,
 ) -> list[str]:
-    """One pass over the pairs; adds their rows to the statistics (or ``only`` to some) and returns the pairs' ids."""
+    """One pass over the pairs; adds their rows to the statistics (or only to some) and returns the pairs' ids."""
     pair_ids: list[str] = []
     for index, pair in enumerate(tqdm(pairs, desc=description, unit="pair", disable=not progress)):
         pair = pair if isinstance(pair, Pair) else Pair(*pair)
@@ -176,7 +175,7 @@ def _collect(
         rows = _rows_of(adapter, pair, pair_id, max_text_tokens, check=index == 0)
         for number, layer in enumerate(statistics, start=1):
             for part, part_rows in zip(layer, (rows.vision[number], rows.text[number]), strict=True):
-                if only is None or any(part is other for other in only):
+                if only is None or id(part) in only:
                     part.update(part_rows, group=index % groups)
         pair_ids.append(pair_id)
     return pair_ids

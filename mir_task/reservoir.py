@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BUDGET_BYTES = 16 * 2**20
-MIN_ROWS = 256
+BUDGET_BYTES = 4 * 2**20
+MIN_ROWS = 1024
 
 
 class RowReservoir:
-    """Keeps all rows while they fit a budget of 16 MiB (at least 256 rows), then a uniform random sample of them.
+    """Keeps all rows while they fit a budget of 4 MiB (at least 1024 rows), then a uniform random sample of them.
 
     Each row draws a number from a generator of a fixed seed, and those with the smallest numbers stay, so the sample
     depends on the rows' order but not on how they were batched.

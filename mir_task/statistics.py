@@ -12,7 +12,7 @@ from mir_task.moments import Moments, RunningMoments, merged
 from mir_task.reservoir import RowReservoir
 
 OUTLIER_SIGMAS = 3.0
-MIN_HELD_ROWS = 1024
+MIN_BUFFER_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,12 @@ class ModalityStatistics:
 
     The outlier rule needs the median and standard deviation of all norms, which are known only at the end. But
     whatever these are, the rows it flags are those of the largest and those of the smallest norms. So every norm is
-    kept (one number a row), the rows of the most extreme norms so far are held back (a quarter of d at either end, at
-    least 1024), and all others go into the moments. At the end the rule is applied to the norms. If all flagged rows
-    were held back, which is checked and not assumed, the result is exact. If not, :attr:`needs_another_pass` is true:
-    call :meth:`restart` and give the same rows again, which are now sorted by the rule as they come.
+    kept (one number a row), the rows of the most extreme norms so far are held back, and all others go into the
+    moments. The buffer has d rows, at least 4096: half of them for the largest norms, an eighth for the smallest (which
+    are rarely outliers), the rest for those that have just arrived. At the end the rule is applied to the norms. If all
+    flagged rows were held back, which is checked and not assumed, the result is exact. If not,
+    :attr:`needs_another_pass` is true: call :meth:`restart` and give the same rows again, which are now sorted by the
+    rule as they come.
 
     Args:
         groups: how many groups of rows to keep apart; a scatter matrix [d, d] is kept for each.
@@ -118,8 +120,7 @@ class ModalityStatistics:
         self._norms[group].append(norms)
         self._reservoir.update(rows)
         self._held.append((rows, torch.arange(start, start + len(rows)), group))
-        held_rows = sum(len(rows) for rows, _, _ in self._held)
-        if held_rows > 4 * self._held_rows:
+        if sum(len(rows) for rows, _, _ in self._held) > self._buffer_rows:
             self._absorb_middle()
 
     @property
@@ -167,18 +168,17 @@ class ModalityStatistics:
         return ModalitySummary(inliers, replacements, self._group_norms(), masks, self._passes)
 
     @property
-    def _held_rows(self) -> int:
-        """How many rows to hold back at either end of the norms."""
+    def _buffer_rows(self) -> int:
         assert self._width is not None
-        return max(self._width // 4, MIN_HELD_ROWS)
+        return max(self._width, MIN_BUFFER_ROWS)
 
     def _absorb_middle(self) -> None:
         """Put all rows into the moments but those of the most extreme norms."""
         norms = torch.cat([self._norms_of(numbers, group) for _, numbers, group in self._held])
         order = norms.argsort()
         extreme = torch.zeros(len(norms), dtype=torch.bool)
-        extreme[order[: self._held_rows]] = True
-        extreme[order[-self._held_rows :]] = True
+        extreme[order[: self._buffer_rows // 8]] = True
+        extreme[order[-(self._buffer_rows // 2) :]] = True
         kept = []
         middle: dict[int, list[Tensor]] = {}
         start = 0

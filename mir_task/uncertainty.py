@@ -1,6 +1,7 @@
 """How far a distance may be off: delete-a-group jackknife over pairs, noise floors, finite-sample bias.
 
 Tokens of one pair are correlated, so only whole pairs may be left out: the rows are kept apart in groups of pairs.
+Which rows are outliers is decided once, from all pairs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from mir_task.statistics import ModalitySummary
 
 GROUPS = 10
 MIN_GROUPS = 5
-LINEARISE_ABOVE = 1024
+LINEARISE_ABOVE = 256
 """Hidden size from which one decomposition serves all groups (to first order) instead of one each."""
 
 

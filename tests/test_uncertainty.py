@@ -152,8 +152,7 @@ def test_measure_estimates_from_ten_pairs_on(llava, pairs):
 def test_second_pass_gives_the_same_number(llava, pairs, monkeypatch):
     once = measure(*llava, pairs, progress=False)
     assert {layer.passes for layer in once.layers} == {1}
-    monkeypatch.setattr("mir_task.statistics.MIN_HELD_ROWS", 1)
-    monkeypatch.setattr("mir_task.statistics.ModalityStatistics._held_rows", 1)
+    monkeypatch.setattr("mir_task.statistics.ModalityStatistics._buffer_rows", 8)
     twice = measure(*llava, iter(pairs), progress=False)
     assert 2 in {layer.passes for layer in twice.layers}
     assert twice.mir == pytest.approx(once.mir, rel=1e-12)

@@ -81,6 +81,7 @@ def _streaming(pairs: Pairs, groups: int) -> float:
     for index, rows in enumerate(pairs):
         vision.update(rows[0], index % groups)
         text.update(rows[1], index % groups)
+    assert not (vision.needs_another_pass or text.needs_another_pass)
     return measure_layer(1, vision.summary(), text.summary()).result.fid
 
 

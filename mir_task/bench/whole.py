@@ -17,6 +17,8 @@ from mir_task.data import builtin_pairs, open_image
 from mir_task.demo.checkpoint import build_model, build_processor
 
 MAX_TEXT_TOKENS = 1024
+IMAGE_SIZE = 336
+"""LLaVA-1.5's: 576 vision tokens."""
 Inputs = tuple[Any, Any, Sequence[Pair]]
 
 
@@ -40,6 +42,8 @@ class BuiltinPairs(Sequence[Pair]):
 def prepare(pairs: int, layers: int, d: int) -> Inputs:
     """A random LLaVA with a Llama of this depth and width, its processor, and pairs."""
     processor = build_processor()
+    processor.image_processor.size = {"shortest_edge": IMAGE_SIZE}
+    processor.image_processor.crop_size = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
     config = build_model(processor.tokenizer).config
     text = config.text_config.to_dict() | {
         "hidden_size": d,
@@ -50,6 +54,7 @@ def prepare(pairs: int, layers: int, d: int) -> Inputs:
         "head_dim": 64,
     }
     config.text_config = LlamaConfig(**text)
+    config.vision_config.image_size = IMAGE_SIZE
     torch.manual_seed(0)
     return LlavaForConditionalGeneration(config).eval(), processor, BuiltinPairs(pairs)
 
