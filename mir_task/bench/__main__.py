@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ import pandas as pd
 from mir_task.bench import coverage, distance, layer, whole
 from mir_task.bench.machine import describe
 
-BENCHMARKS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
-    "distance": lambda arguments: list(distance.run(arguments.sizes)),
-    "layer": lambda arguments: list(layer.run(d=max(arguments.sizes))),
-    "overhead": lambda _: list(whole.overhead()),
-    "memory": lambda _: list(whole.memory()),
-    "scaling": lambda _: list(whole.scaling()),
-    "coverage": lambda _: list(coverage.run()),
+BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] = {
+    "distance": lambda arguments: distance.run(arguments.sizes),
+    "layer": lambda arguments: layer.run(d=max(arguments.sizes)),
+    "overhead": lambda _: whole.overhead(),
+    "memory": lambda _: whole.memory(),
+    "scaling": lambda _: whole.scaling(),
+    "coverage": lambda _: coverage.run(),
 }
 
 
@@ -34,10 +34,13 @@ def main(argv: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     for name in arguments.names or BENCHMARKS:
-        records = BENCHMARKS[name](arguments)
         arguments.output.mkdir(parents=True, exist_ok=True)
         path = arguments.output / f"{name}.json"
-        path.write_text(json.dumps({"machine": describe(), "records": records}, indent=1) + "\n")
+        records = []
+        for record in BENCHMARKS[name](arguments):
+            records.append(record)
+            # After each, so that an interruption does not cost the hour before it.
+            path.write_text(json.dumps({"machine": describe(), "records": records}, indent=1) + "\n")
         print(f"\n{name}\n{pd.DataFrame(records).to_string(index=False)}\n-> {path}")
     return 0
 

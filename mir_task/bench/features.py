@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-MASSIVE_DIMENSIONS = 3
+MASSIVE = (30.0, 20.0, 10.0)
 
 
 def hidden_states(
     rows: int, d: int, seed: int, dtype: torch.dtype = torch.float64, offset: float = 1.0
 ) -> Tensor:
-    """Rows [rows, d]: power-law spectrum, a few massive dimensions, a mean apart from zero.
+    """Rows [rows, d]: power-law spectrum, a mean apart from zero, and a few massive dimensions.
+
+    As in language models these are massive by their mean, thirty times the largest deviation, and vary thrice as much
+    as the largest of the others.
 
     Args:
         rows: how many.
@@ -23,8 +26,9 @@ def hidden_states(
     generator = torch.Generator().manual_seed(seed)
     scale = torch.arange(1, d + 1, dtype=dtype) ** -0.5
     scale = scale[torch.randperm(d, generator=generator)]
-    scale[:MASSIVE_DIMENSIONS] *= torch.tensor([30.0, 20.0, 10.0], dtype=dtype)
+    scale[: len(MASSIVE)] = 3.0
     data = torch.randn(rows, d, generator=generator, dtype=dtype) * scale
+    data[:, : len(MASSIVE)] += torch.tensor(MASSIVE, dtype=dtype)
     # A random reflection mixes the dimensions at the cost of one product with a vector.
     mirror = torch.nn.functional.normalize(torch.randn(d, generator=generator, dtype=dtype), dim=0)
     data -= 2 * (data @ mirror)[:, None] * mirror
