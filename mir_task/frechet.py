@@ -13,9 +13,9 @@ from mir_task.errors import MIRDataError
 from mir_task.moments import Moments
 
 MIN_BLOCK = 256
-ROOT_ACCURACY = 1e-9
-"""Largest error of the root's trace, relative to the traces, that the faster route may have (a bound; measured errors
-are a million times smaller)."""
+ROOT_ACCURACY = 1e-10
+"""Largest estimated error of the root's trace, relative to the traces, that the faster route may have; measured errors
+are far smaller still."""
 
 
 class FrechetTerms(NamedTuple):
@@ -99,10 +99,11 @@ def _root_trace(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
     if int(failed):
         return _root_trace_of_factors(cov_a, cov_b, tolerance)
     eigenvalues = torch.linalg.eigvalsh(_congruence(cov_a, lower))
-    # Eigenvalues come with errors of round-off size, relative to the largest; the root magnifies those of the small.
+    # Eigenvalues come with errors of round-off size, relative to the largest and independent of each other; the root
+    # magnifies those of the small.
     error = torch.finfo(torch.float64).eps * eigenvalues[-1]
     root_errors = error / (2 * eigenvalues.clamp(min=error).sqrt())
-    if root_errors.sum() > ROOT_ACCURACY * (cov_a.trace() + cov_b.trace()):
+    if root_errors.norm() > ROOT_ACCURACY * (cov_a.trace() + cov_b.trace()):
         return _root_trace_of_factors(cov_a, cov_b, tolerance)
     return float(eigenvalues.clamp(min=0).sqrt().sum())
 

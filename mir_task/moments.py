@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-FLOAT64_WIDTH = 1024
-
 
 @dataclass(frozen=True)
 class Moments:
@@ -24,9 +22,7 @@ class RunningMoments:
     """Count, mean and scatter of rows, accumulated batch by batch in float64.
 
     Rows are shifted by a fixed centre close to their mean before they are multiplied, without which a mean far from
-    zero would cancel all digits of the covariance. Products are taken in float64; only of rows that are not float64
-    themselves and wider than 1024, where that would take most of the time, in float32, once there are more than twice
-    as many rows as dimensions (before, rounding would fill the null space). Sums over batches are always float64.
+    zero would cancel all digits of the covariance. Sums over batches are always float64, products where asked for.
 
     Args:
         centre: [d] float64, on the device where the statistics are to live.
@@ -47,12 +43,10 @@ class RunningMoments:
         """The rows' dimension d."""
         return int(self._centre.shape[0])
 
-    def update(self, rows: Tensor) -> None:
-        """Add rows [n, d] of any floating dtype, n >= 0."""
+    def update(self, rows: Tensor, dtype: torch.dtype = torch.float64) -> None:
+        """Add rows [n, d] of any floating dtype, n >= 0, with their products taken in float64 or float32."""
         if not len(rows):
             return
-        exact = rows.dtype == torch.float64 or self.width <= FLOAT64_WIDTH or self.count < 2 * self.width
-        dtype = torch.float64 if exact else torch.float32
         self._epsilon = max(self._epsilon, torch.finfo(dtype).eps)
         shifted = rows.to(dtype) - self._centre.to(dtype)
         self._total += shifted.sum(0, dtype=torch.float64)

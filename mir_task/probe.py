@@ -176,7 +176,8 @@ def _collect(
         for number, layer in enumerate(statistics, start=1):
             for part, part_rows in zip(layer, (rows.vision[number], rows.text[number]), strict=True):
                 if only is None or id(part) in only:
-                    part.update(part_rows, group=index % groups)
+                    # Groups of neighbours, so that rows that are added together mostly are of one group.
+                    part.update(part_rows, group=index * groups // len(pairs))
         pair_ids.append(pair_id)
     return pair_ids
 

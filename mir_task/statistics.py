@@ -13,6 +13,7 @@ from mir_task.reservoir import RowReservoir
 
 OUTLIER_SIGMAS = 3.0
 MIN_BUFFER_ROWS = 4096
+FLOAT64_WIDTH = 1024
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,7 @@ class ModalityStatistics:
         held = [(rows[~masks[group][numbers].to(rows.device)], group) for rows, numbers, group in self._held]
         inliers = [moments.copy() for moments in self._moments]
         inliers = inliers or self._new_moments(torch.cat([rows for rows, _ in held]))
-        for rows, group in held:
-            inliers[group].update(rows)
+        self._add(held, inliers)
         replacements = [self._reservoir.median()]
         if not self._reservoir.exact:
             replacements += self._reservoir.halves()
@@ -179,20 +179,30 @@ class ModalityStatistics:
         extreme = torch.zeros(len(norms), dtype=torch.bool)
         extreme[order[: self._buffer_rows // 8]] = True
         extreme[order[-(self._buffer_rows // 2) :]] = True
-        kept = []
-        middle: dict[int, list[Tensor]] = {}
+        kept, middle = [], []
         start = 0
         for rows, numbers, group in self._held:
             mask = extreme[start : start + len(rows)]
             start += len(rows)
-            middle.setdefault(group, []).append(rows[~mask.to(rows.device)])
+            middle.append((rows[~mask.to(rows.device)], group))
             if mask.any():
                 kept.append((rows[mask.to(rows.device)], numbers[mask], group))
         if not self._moments:
-            self._moments = self._new_moments(torch.cat(next(iter(middle.values()))))
-        for group, batches in middle.items():
-            self._moments[group].update(torch.cat(batches))
+            self._moments = self._new_moments(torch.cat([rows for rows, _ in middle]))
+        self._add(middle, self._moments)
         self._held = kept
+
+    def _add(self, batches: list[tuple[Tensor, int]], moments: list[RunningMoments]) -> None:
+        """Add (rows, group) batches to the moments, those of a group together.
+
+        Products of float64 rows, of narrow ones and of the first few are taken in float64 (of less than twice as many
+        rows as dimensions, rounding would fill the null space), all others, which take most of the time, in float32.
+        """
+        for group in sorted({group for _, group in batches}):
+            rows = torch.cat([rows for rows, own in batches if own == group])
+            few = sum(part.count for part in moments) < 2 * rows.shape[1]
+            exact = few or rows.dtype == torch.float64 or rows.shape[1] <= FLOAT64_WIDTH
+            moments[group].update(rows, torch.float64 if exact else torch.float32)
 
     def _update_known(self, rows: Tensor, norms: Tensor, start: int, group: int) -> None:
         assert self._known_outliers is not None
@@ -205,7 +215,7 @@ class ModalityStatistics:
         if not self._moments and len(inliers):
             self._moments = self._new_moments(inliers)
         if len(inliers):
-            self._moments[group].update(inliers)
+            self._add([(inliers, group)], self._moments)
 
     def _new_moments(self, rows: Tensor) -> list[RunningMoments]:
         """Empty moments of every group, centred on these rows: ordinary ones, which extreme rows would spoil."""

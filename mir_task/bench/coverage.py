@@ -99,4 +99,4 @@ def _parameters(layer: int, vision: bool, separation: float, spectrum: Tensor) -
     if not vision:
         return spectrum, mean
     apart = separation / (layer + 1)
-    return spectrum * (1 + 0.3 * apart), mean + apart * spectrum.flip(0)
+    return spectrum * (1.1 + 0.3 * apart), mean + apart * spectrum.flip(0)

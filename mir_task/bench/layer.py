@@ -79,8 +79,8 @@ def run(pairs: int = PAIRS, d: int = D) -> Iterator[dict[str, Any]]:
 def _streaming(pairs: Pairs, groups: int) -> float:
     vision, text = ModalityStatistics(groups), ModalityStatistics(groups)
     for index, rows in enumerate(pairs):
-        vision.update(rows[0], index % groups)
-        text.update(rows[1], index % groups)
+        vision.update(rows[0], index * groups // len(pairs))
+        text.update(rows[1], index * groups // len(pairs))
     assert not (vision.needs_another_pass or text.needs_another_pass)
     return measure_layer(1, vision.summary(), text.summary()).result.fid
 
