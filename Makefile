@@ -31,7 +31,6 @@ test-wheel:
 	  && ls out/*_results.json out/*_mir_mir_builtin.json
 
 bench: $(INSTALLED)
-	$(BIN)/pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m mir_task.bench $(BENCH)
 
 lint: $(INSTALLED)

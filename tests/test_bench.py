@@ -1,0 +1,49 @@
+"""Other implementations of the distance, which the benchmarks time, as oracles of ours."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mir_task.bench import coverage, distance
+from mir_task.bench.__main__ import main
+from mir_task.bench.machine import describe
+from mir_task.bench.peers import PEERS, ours, script_fast
+
+
+@pytest.mark.parametrize("rank", ["full", "deficient"])
+@pytest.mark.parametrize("peer", [name for name in PEERS if "fast" not in name])
+def test_all_implementations_agree(peer, rank):
+    inputs, truth = distance.statistics(40, rank)
+    # The others lose half their digits on singular matrices, and the script works in float32.
+    tolerance = 1e-12 if peer == "mir-task" else 1e-3 if "script" in peer else 1e-6
+    assert PEERS[peer](inputs) == pytest.approx(truth, rel=tolerance)
+
+
+def test_the_released_scripts_default_is_no_root():
+    inputs, truth = distance.statistics(40, "full")
+    assert script_fast(inputs) != pytest.approx(truth, rel=0.01)
+    # Well-conditioned, where its iteration is stable: tr(S_a S_b) in the place of the root's trace.
+    mean, eye = np.zeros(5), np.eye(5)
+    assert script_fast([mean, 3 * eye, mean, 2 * eye]) == pytest.approx(15 + 10 - 2 * 30)
+    assert ours([mean, 3 * eye, mean, 2 * eye]) == pytest.approx(15 + 10 - 2 * 5 * 6**0.5)
+
+
+def test_simulated_truth_is_where_many_pairs_lead(monkeypatch):
+    few = coverage.estimate(0, 2.0)["mir"]
+    monkeypatch.setattr(coverage, "PAIRS", 1000)
+    many = coverage.estimate(0, 2.0)["mir"]
+    assert abs(many - coverage.truth(2.0)) < abs(few - coverage.truth(2.0))
+    assert many == pytest.approx(coverage.truth(2.0), abs=0.01)
+
+
+def test_command_line_writes_what_it_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "mir_task.bench.__main__.BENCHMARKS", {"coverage": lambda _: coverage.run((2.0,), repeats=3)}
+    )
+    assert main(["coverage", "--output", str(tmp_path)]) == 0
+    written = json.loads((tmp_path / "coverage.json").read_text())
+    assert written["machine"]["cores"] == describe()["cores"]
+    assert written["records"][0]["repeats"] == 3
+    with pytest.raises(SystemExit):
+        main(["nothing"])
