@@ -93,13 +93,6 @@ class RunningMoments:
         return Moments(self._centre + mean, covariance, self._epsilon)
 
 
-def moments_of(rows: Tensor) -> Moments:
-    """Moments of rows [n, d], n >= 2."""
-    running = RunningMoments(rows.double().mean(0))
-    running.update(rows)
-    return running.finish()
-
-
 def merged(parts: list[RunningMoments]) -> RunningMoments:
     """All rows of several objects together; the objects are left as they are."""
     result = parts[0].copy()

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mir_task.moments import RunningMoments, merged, moments_of
+from mir_task.moments import RunningMoments, merged
 from mir_task.reservoir import RowReservoir
 
 
@@ -67,10 +67,6 @@ def test_mean_far_from_zero_costs_no_digits(dtype, rtol, d=40):
     expected = np.cov(data.double(), rowvar=False)
     assert np.abs(moments.covariance.numpy() - expected).max() < rtol * np.abs(expected).max()
     assert moments.epsilon == torch.finfo(dtype).eps
-
-
-def test_moments_of_rows():
-    assert_moments(moments_of(rows(offset=5.0)), rows(offset=5.0))
 
 
 # The sample for the median
