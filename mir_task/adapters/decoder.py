@@ -53,7 +53,7 @@ def find_decoder(model: Any) -> Decoder:
 
 
 def _layer_lists(module: nn.Module) -> dict[str, nn.ModuleList]:
-    """Lists of transformer blocks below a module: at least two of one class, each with parts of its own."""
+    """Lists of transformer blocks below a module: all of one class, each with parts of its own."""
     return {
         name: child
         for name, child in module.named_modules()

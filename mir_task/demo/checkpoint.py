@@ -55,7 +55,7 @@ def save_checkpoint(folder: str | Path, seed: int = 0) -> Path:
 
 
 def build_model(tokenizer: Any, seed: int = 0) -> LlavaForConditionalGeneration:
-    """The model in float32 on the CPU, in evaluation mode: about 2.4 million parameters."""
+    """The model in float32 on the CPU, in evaluation mode: about 2.2 million parameters."""
     config = LlavaConfig(
         text_config=LlamaConfig(
             vocab_size=len(tokenizer),
