@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from mir_task.errors import MIRDataError
-from mir_task.moments import Moments
+from mir_task.moments import Moments, blocks
 
-MIN_BLOCK = 256
 ROOT_ACCURACY = 1e-10
 """Largest estimated error of the root's trace, relative to the traces, that the faster route may have; measured errors
 are far smaller still."""
@@ -55,37 +54,39 @@ def frechet_distance(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tenso
     return sum(frechet_terms(mean_a, cov_a, mean_b, cov_b))
 
 
-def frechet_terms(
-    mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor, epsilon: float = 0.0
-) -> FrechetTerms:
+def frechet_terms(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> FrechetTerms:
     """The distance of :func:`frechet_distance` as its mean term and covariance term.
 
-    Same arguments and errors; ``epsilon`` is the relative precision of the covariances where it is coarser than that
-    of their dtype.
+    Same arguments and errors.
     """
     _check_shapes(mean_a, cov_a, mean_b, cov_b)
-    epsilon = max(epsilon, torch.finfo(cov_a.dtype).eps, torch.finfo(cov_b.dtype).eps)
-    # What rounding can make of a zero: that of the input, or of our own d x d products, relative to the largest entry.
-    tolerance = max(100 * epsilon, 10 * len(mean_a) * torch.finfo(torch.float64).eps)
+    tolerance = _tolerance(max(torch.finfo(cov.dtype).eps for cov in (cov_a, cov_b)), len(mean_a))
     mean_a, cov_a = _as_float64(mean_a, "mean_a"), _as_float64(cov_a, "cov_a")
     mean_b, cov_b = _as_float64(mean_b, "mean_b"), _as_float64(cov_b, "cov_b")
-    root_trace = _root_trace(
-        _symmetric(cov_a, tolerance, "cov_a"), _symmetric(cov_b, tolerance, "cov_b"), tolerance
-    )
-    total = cov_a.trace() + cov_b.trace()
-    covariance_term = float(total) - 2 * root_trace
-    if covariance_term < -tolerance * float(total):
-        raise MIRDataError(
-            f"frechet_terms: the covariance term is {covariance_term:.3g}, negative beyond round-off "
-            f"(tolerance {tolerance:.1g} of tr(cov_a) + tr(cov_b) = {float(total):.3g}); "
-            "are cov_a and cov_b covariances?"
-        )
-    return FrechetTerms(float((mean_a - mean_b).square().sum()), max(covariance_term, 0.0))
+    cov_a, cov_b = _symmetric(cov_a, tolerance, "cov_a"), _symmetric(cov_b, tolerance, "cov_b")
+    return _terms(Moments(mean_a, cov_a), Moments(mean_b, cov_b), tolerance)
 
 
 def terms_between(a: Moments, b: Moments) -> FrechetTerms:
     """:func:`frechet_terms` of two sets of rows."""
-    return frechet_terms(a.mean, a.covariance, b.mean, b.covariance, max(a.epsilon, b.epsilon))
+    return _terms(a, b, _tolerance(max(a.epsilon, b.epsilon), len(a.mean)))
+
+
+def _terms(a: Moments, b: Moments, tolerance: float) -> FrechetTerms:
+    total = float(a.covariance.trace() + b.covariance.trace())
+    covariance_term = total - 2 * _root_trace(a.covariance, b.covariance, tolerance)
+    if covariance_term < -tolerance * total:
+        raise MIRDataError(
+            f"frechet_terms: the covariance term is {covariance_term:.3g}, negative beyond round-off "
+            f"(tolerance {tolerance:.1g} of tr(cov_a) + tr(cov_b) = {total:.3g}); "
+            "are cov_a and cov_b covariances?"
+        )
+    return FrechetTerms(float((a.mean - b.mean).square().sum()), max(covariance_term, 0.0))
+
+
+def _tolerance(epsilon: float, d: int) -> float:
+    """What rounding can make of a zero, relative to the largest entry: that of the input, or of d x d products."""
+    return max(100 * epsilon, 10 * d * torch.finfo(torch.float64).eps)
 
 
 def _root_trace(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
@@ -98,7 +99,9 @@ def _root_trace(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
     lower, failed = torch.linalg.cholesky_ex(cov_b)
     if int(failed):
         return _root_trace_of_factors(cov_a, cov_b, tolerance)
-    eigenvalues = torch.linalg.eigvalsh(_congruence(cov_a, lower))
+    product = congruence(cov_a, lower)
+    del lower  # a matrix less at the peak of memory
+    eigenvalues = torch.linalg.eigvalsh(product)
     # Eigenvalues come with errors of round-off size, relative to the largest and independent of each other; the root
     # magnifies those of the small.
     error = torch.finfo(torch.float64).eps * eigenvalues[-1]
@@ -108,23 +111,19 @@ def _root_trace(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
     return float(eigenvalues.clamp(min=0).sqrt().sum())
 
 
-def _congruence(cov: Tensor, lower: Tensor) -> Tensor:
+def congruence(cov: Tensor, lower: Tensor) -> Tensor:
     """L^T S L [d, d], of which only the lower triangle (and diagonal) is right.
 
     In blocks, of which those that the triangle L makes zero and those above the diagonal are left out: two fifths of
     the work of two whole products. (LAPACK's dsygst does less, but scipy's thread pool and torch's get in each other's
     way: with both at work on two cores, everything small took four times as long.)
     """
-    right, result = torch.empty_like(cov), torch.zeros_like(cov)
-    block = max(len(cov) // 8, MIN_BLOCK)
-    for start in range(0, len(cov), block):
-        columns = slice(start, start + block)
-        torch.matmul(cov[:, start:], lower[start:, columns], out=right[:, columns])
-    for start in range(0, len(cov), block):
-        columns = slice(start, start + block)
-        torch.matmul(
-            lower[start:, columns].T, right[start:, : start + block], out=result[columns, : start + block]
-        )
+    result = torch.zeros_like(cov)
+    for columns in blocks(len(cov)):
+        right = cov[:, columns.start :] @ lower[columns.start :, columns]
+        for rows in blocks(len(cov)):
+            if rows.start >= columns.start:
+                result[rows, columns] = lower[rows.start :, rows].T @ right[rows.start :]
     return result
 
 

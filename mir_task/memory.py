@@ -1,4 +1,4 @@
-"""How many groups of pairs the machine has room for."""
+"""How many scatter matrices the machine has room for."""
 
 from __future__ import annotations
 
@@ -6,32 +6,34 @@ import psutil
 import torch
 from loguru import logger
 
-from mir_task.uncertainty import GROUPS, MIN_GROUPS
-
 SHARE = 0.5
 """Of the free memory that statistics may take."""
 
 
-def groups_that_fit(pairs: int, layers: int, d: int, device: torch.device) -> int:
-    """In how many groups to keep the statistics of the pairs apart: 10 if there are so many and they fit.
+def parts_that_fit(groups: int, layers: int, d: int, device: torch.device) -> int:
+    """How many parts of the rows to keep apart, a float64 scatter matrix [d, d] a layer, modality and part.
 
-    Each group takes a float64 scatter matrix [d, d] a layer and modality. Fewer than 5 give no standard error, fewer
-    than 2 no noise floor and no bias correction either.
+    Where there is no room for a part for each group, two still give noise floors and bias correction, and the
+    standard error takes one more pass over the pairs.
 
     Args:
-        pairs: how many there are, at least 1.
+        groups: of pairs.
         layers: decoder layers.
         d: hidden size.
         device: where the statistics will live.
+
+    Returns:
+        ``groups``, 2 or 1.
     """
     needed = 2 * layers * d * d * 8
     on_gpu = device.type == "cuda"
     free = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().available
-    affordable = max(1, int(SHARE * free // needed))
-    groups = min(GROUPS, pairs, affordable)
-    if groups < min(MIN_GROUPS, pairs):
+    affordable = int(SHARE * free // needed)
+    if affordable >= groups:
+        return groups
+    if affordable < 2:
         logger.warning(
-            f"No standard error of MIR: the statistics of {MIN_GROUPS} groups of pairs would take "
-            f"{MIN_GROUPS * needed / 2**30:.1f} GiB, {SHARE * free / 2**30:.1f} GiB may be used on {device}"
+            f"No noise floors and no bias-corrected MIR: the statistics of two halves of the pairs would take "
+            f"{2 * needed / 2**30:.1f} GiB, {SHARE * free / 2**30:.1f} GiB may be used on {device}"
         )
-    return groups
+    return min(groups, 2) if affordable >= 2 else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from mir_task.errors import MIRDataError
 from mir_task.frechet import terms_between
-from mir_task.moments import Moments
+from mir_task.influence import Influence, Linearised
+from mir_task.reference import reference_distances
 from mir_task.result import LayerResult, MIRResult
 from mir_task.statistics import ModalityStatistics, ModalitySummary
 from mir_task.uncertainty import half_distances, jackknife_error, left_out_distances
@@ -70,10 +71,26 @@ def summarise(statistics: ModalityStatistics, layer: int, modality: str) -> Moda
 
 @dataclass(frozen=True)
 class LayerMeasurement:
-    """A layer's result and its distances without each group of pairs in turn (none if there are no groups)."""
+    """A layer's result and its distances without each group of pairs in turn (none if they cannot be told)."""
 
     result: LayerResult
-    left_out: list[float]
+    left_out: list[float] = field(default_factory=list)
+    pending: Linearised | None = None
+    """Where the groups were not kept apart: give it all rows once more, then call :meth:`complete`."""
+
+    @property
+    def influences(self) -> tuple[Influence, Influence] | tuple[None, None]:
+        """What is to be given all rows of vision and of text, if anything."""
+        return (self.pending.vision, self.pending.text) if self.pending else (None, None)
+
+    def with_left_out(self, left_out: list[float]) -> LayerMeasurement:
+        """The same with these distances and the standard error that follows from them."""
+        error = jackknife_error(left_out) if left_out else None
+        return LayerMeasurement(self.result.model_copy(update={"standard_error": error}), left_out)
+
+    def complete(self) -> LayerMeasurement:
+        """The same with what is pending worked out."""
+        return self.with_left_out(self.pending.distances()) if self.pending else self
 
 
 def measure_layer(layer: int, vision: ModalitySummary, text: ModalitySummary) -> LayerMeasurement:
@@ -90,16 +107,13 @@ def measure_layer(layer: int, vision: ModalitySummary, text: ModalitySummary) ->
     terms = terms_between(vision.moments, text.moments)
     left_out = left_out_distances(vision, text, terms)
     halves = half_distances(vision, text)
-    reference = [
-        reference_distance(vision.reference_moments(v), text.reference_moments(t), alpha)
-        for v, t in _matched(vision.replacements, text.replacements)
-    ]
+    reference = reference_distances(vision, text, alpha)
     result = LayerResult(
         layer=layer,
         fid=scale * sum(terms),
         mean_term=scale * terms.mean_term,
         covariance_term=scale * terms.covariance_term,
-        standard_error=jackknife_error(left_out) if left_out else None,
+        standard_error=None,
         fid_bias_corrected=scale * halves.corrected(sum(terms)) if halves else None,
         noise_floor_vision=scale * halves.vision if halves else None,
         noise_floor_text=scale * halves.text if halves else None,
@@ -115,35 +129,9 @@ def measure_layer(layer: int, vision: ModalitySummary, text: ModalitySummary) ->
         text_outliers=text.outliers,
         passes=max(vision.passes, text.passes),
     )
-    return LayerMeasurement(result, left_out)
-
-
-def _matched(vision: list[Tensor], text: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Replacement rows of both modalities side by side, where one is exact and the other sampled too."""
-    count = max(len(vision), len(text))
-    return [(vision[min(index, len(vision) - 1)], text[min(index, len(text) - 1)]) for index in range(count)]
-
-
-def reference_distance(vision: Moments, text: Moments, alpha: float) -> float:
-    """What the authors' released script takes for the distance in its default mode, evaluated stably.
-
-    Its "fast" root iterates Y <- (Y + Z^-1 A) / 2, Z <- (Z + Y^-1 A) / 2 from Y = A = S_v S_t, Z = I, whose
-    fixed point is A itself and not A^(1/2), so that its last term is tr(S_v S_t). The iteration is unstable:
-    the script's own value agrees with this one to about 0.5% and differs from device to device.
-
-    Args:
-        vision: moments of the vision rows, outliers replaced, before scaling.
-        text: likewise of the text rows.
-        alpha: the text-centric scale.
-
-    Returns:
-        The value, which unlike a distance can be negative.
-    """
-    mean_term = (vision.mean - text.mean).square().sum()
-    traces = vision.covariance.trace() + text.covariance.trace()
-    # tr(S_v S_t) is of degree 4 in the rows where everything else is of degree 2.
-    lost_root = alpha**2 * (vision.covariance * text.covariance).sum()
-    return float(alpha**2 * (mean_term + traces - 2 * lost_root))
+    if isinstance(left_out, Linearised):
+        return LayerMeasurement(result, pending=left_out)
+    return LayerMeasurement(result).with_left_out(left_out or [])
 
 
 def totals(layers: Sequence[LayerMeasurement]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+MIN_BLOCK = 256
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -23,6 +25,7 @@ class RunningMoments:
 
     Rows are shifted by a fixed centre close to their mean before they are multiplied, without which a mean far from
     zero would cancel all digits of the covariance. Sums over batches are always float64, products where asked for.
+    Of the scatter only the lower triangle is computed, and only it means anything.
 
     Args:
         centre: [d] float64, on the device where the statistics are to live.
@@ -32,8 +35,9 @@ class RunningMoments:
         d = centre.shape[0]
         self.count = 0
         # Rounded to float32, so that float32 rows are shifted by exactly this.
-        self._centre = centre.float().double()
-        self._total = torch.zeros(d, dtype=torch.float64, device=centre.device)
+        self.centre = centre.float().double()
+        self.total = torch.zeros(d, dtype=torch.float64, device=centre.device)
+        """Sum of x - centre, [d] float64."""
         # Sum of (x - centre)(x - centre)^T.
         self._scatter = torch.zeros(d, d, dtype=torch.float64, device=centre.device)
         self._epsilon = torch.finfo(torch.float64).eps
@@ -41,30 +45,25 @@ class RunningMoments:
     @property
     def width(self) -> int:
         """The rows' dimension d."""
-        return int(self._centre.shape[0])
+        return int(self.centre.shape[0])
 
     def update(self, rows: Tensor, dtype: torch.dtype = torch.float64) -> None:
         """Add rows [n, d] of any floating dtype, n >= 0, with their products taken in float64 or float32."""
         if not len(rows):
             return
         self._epsilon = max(self._epsilon, torch.finfo(dtype).eps)
-        shifted = rows.to(dtype) - self._centre.to(dtype)
-        self._total += shifted.sum(0, dtype=torch.float64)
-        self._scatter += shifted.T @ shifted
+        shifted = rows.to(dtype) - self.centre.to(dtype)
+        self.total += shifted.sum(0, dtype=torch.float64)
+        # Blocks of rows up to the diagonal: little more than half the products, and of the sums' memory traffic.
+        for block in blocks(self.width):
+            self._scatter[block, : block.stop] += shifted[:, block].T @ shifted[:, : block.stop]
         self.count += len(rows)
-
-    def add_copies(self, row: Tensor, copies: int) -> None:
-        """Add the same row [d] many times, at the cost of one rank-1 update."""
-        shifted = row.double() - self._centre
-        self._total += copies * shifted
-        self._scatter.addr_(shifted, shifted, alpha=copies)
-        self.count += copies
 
     def merge(self, other: RunningMoments) -> None:
         """Add the rows that another object has seen; exact up to float64 round-off."""
-        shift = other._centre - self._centre
-        total, scatter = other._total, other._scatter
-        self._total += total + other.count * shift
+        shift = other.centre - self.centre
+        total, scatter = other.total, other._scatter
+        self.total += total + other.count * shift
         self._scatter += scatter
         if shift.any():
             self._scatter.addr_(total, shift).addr_(shift, total).addr_(shift, shift, alpha=other.count)
@@ -73,7 +72,7 @@ class RunningMoments:
 
     def copy(self) -> RunningMoments:
         """An independent copy."""
-        result = RunningMoments(self._centre)
+        result = RunningMoments(self.centre)
         result.merge(self)
         return result
 
@@ -81,21 +80,40 @@ class RunningMoments:
         """What would have been accumulated without the rows of ``other``, which has the same centre."""
         result = self.copy()
         result.count -= other.count
-        result._total -= other._total
+        result.total -= other.total
         result._scatter -= other._scatter
         return result
 
+    def quadratic(self, matrix: Tensor) -> float:
+        """Sum of (x - centre)^T M (x - centre) over the rows, for a symmetric float64 M [d, d]."""
+        result = self._scatter.diagonal() @ matrix.diagonal()
+        for block in blocks(self.width):
+            lower = self._scatter[block, : block.stop].tril(block.start - 1)
+            result += 2 * (lower * matrix[block, : block.stop]).sum()
+        return float(result)
+
     def finish(self) -> Moments:
         """The moments so far; needs at least two rows."""
-        mean = self._total / self.count
+        mean = self.total / self.count
         covariance = self._scatter.addr(mean, mean, alpha=-self.count).div_(self.count - 1)
-        covariance = covariance.tril() + covariance.tril(-1).T  # symmetric to the last bit
-        return Moments(self._centre + mean, covariance, self._epsilon)
+        for block in blocks(self.width):
+            covariance[: block.start, block] = covariance[block, : block.start].T
+            diagonal = covariance[block, block]
+            diagonal.copy_(diagonal.tril() + diagonal.tril(-1).T)
+        return Moments(self.centre + mean, covariance, self._epsilon)
 
 
 def merged(parts: list[RunningMoments]) -> RunningMoments:
-    """All rows of several objects together; the objects are left as they are."""
+    """All rows of several objects together, which are left as they are; of a single one, that one."""
+    if len(parts) == 1:
+        return parts[0]
     result = parts[0].copy()
     for part in parts[1:]:
         result.merge(part)
     return result
+
+
+def blocks(d: int) -> list[slice]:
+    """Ranges of rows in which a triangle of a [d, d] matrix is worked off: an eighth of it, at least 256."""
+    size = max(d // 8, MIN_BLOCK)
+    return [slice(start, min(start + size, d)) for start in range(0, d, size)]

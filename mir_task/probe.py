@@ -5,24 +5,28 @@ from __future__ import annotations
 import hashlib
 import platform
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from importlib import metadata
 from typing import Any, NamedTuple
+from typing import Protocol as TypingProtocol
 
 import torch
 from loguru import logger
 from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
 
 from mir_task.adapters import Adapter, adapter_for
 from mir_task.adapters.provenance import check_agreement, record_provenance
 from mir_task.capture import LayerRows, capture_layers, first_non_finite
 from mir_task.errors import MIRDataError, MIRError, MIRModelError
-from mir_task.memory import groups_that_fit
+from mir_task.memory import parts_that_fit
 from mir_task.metric import LayerMeasurement, measure_layer, summarise, totals
 from mir_task.result import MIN_PAIRS, MIRResult, ModelInfo, Protocol
 from mir_task.statistics import ModalityStatistics
+from mir_task.uncertainty import GROUPS, MIN_GROUPS
 
 DEFAULT_MAX_TEXT_TOKENS = 1024
 RECORDED_PACKAGES = ("mir-task", "torch", "transformers", "accelerate", "lmms-eval", "numpy")
@@ -74,21 +78,35 @@ def measure(
     if len(pairs) < MIN_PAIRS:
         raise MIRDataError(f"MIR needs at least {MIN_PAIRS} pairs, got {len(pairs)}")
     total, d = len(adapter.decoder.layers), adapter.model.config.get_text_config().hidden_size
-    groups = groups_that_fit(len(pairs), total, d, adapter.device)
-    statistics = [(ModalityStatistics(groups), ModalityStatistics(groups)) for _ in range(total)]
+    groups = min(GROUPS, len(pairs))
+    parts = parts_that_fit(groups, total, d, adapter.device)
+    statistics = [
+        (ModalityStatistics(groups, parts), ModalityStatistics(groups, parts)) for _ in range(total)
+    ]
+    collect = partial(_collect, adapter, pairs, max_text_tokens, groups, progress)
     started = time.perf_counter()
     with evaluation_mode(model), torch.inference_mode():
-        pair_ids = _collect(adapter, pairs, max_text_tokens, groups, statistics, "MIR: pairs", progress)
-        incomplete = [part for layer in statistics for part in layer if part.needs_another_pass]
-        if incomplete:
-            logger.info(
-                f"Outliers of {len(incomplete)} of {2 * total} clouds were not held back: second pass"
-            )
-            for part in incomplete:
+        pair_ids = collect("MIR: pairs", statistics)
+        incomplete = [
+            tuple(part if part.needs_another_pass else None for part in layer) for layer in statistics
+        ]
+        again = [part for layer in incomplete for part in layer if part]
+        if again:
+            logger.info(f"Outliers of {len(again)} of {2 * total} clouds were not held back: second pass")
+            for part in again:
                 part.restart()
-            again = {id(part) for part in incomplete}
-            _collect(adapter, pairs, max_text_tokens, groups, statistics, "MIR: pairs again", progress, again)
-    measured = time.perf_counter()
+            collect("MIR: pairs again, outliers known", incomplete)
+        measured = time.perf_counter()
+        layers = _distances(statistics, progress)
+        if any(layer.pending for layer in layers):
+            logger.info("No room to keep the groups of pairs apart: one more pass for the standard error")
+            collect("MIR: pairs again, standard error", [layer.influences for layer in layers])
+            layers = [layer.complete() for layer in layers]
+    if groups >= MIN_GROUPS and not all(layer.left_out for layer in layers):
+        logger.warning(
+            "No standard error of MIR: a covariance is singular (fewer rows than dimensions), and there is no room "
+            "to keep the groups of pairs apart; measure more pairs"
+        )
     settings: dict[str, Any] = {
         "pair_ids": pair_ids,
         "max_text_tokens": max_text_tokens,
@@ -96,7 +114,7 @@ def measure(
         "template_sha256": adapter.template_sha256,
     }
     return MIRResult(
-        **totals(_distances(statistics, progress)),
+        **totals(layers),
         pairs=len(pair_ids),
         groups=groups,
         protocol=(protocol or Protocol()).model_copy(update=settings),
@@ -157,27 +175,33 @@ def _rows_of(adapter: Adapter, pair: Pair, pair_id: str, max_text_tokens: int, c
     return rows
 
 
+class RowSink(TypingProtocol):
+    """What takes the rows of one modality at one layer."""
+
+    def update(self, rows: Tensor, group: int) -> None:
+        """Add rows [n, d] of a group of pairs."""
+
+
 def _collect(
     adapter: Adapter,
     pairs: Collection[tuple[Image.Image, str] | Pair],
     max_text_tokens: int,
     groups: int,
-    statistics: list[tuple[ModalityStatistics, ModalityStatistics]],
-    description: str,
     progress: bool,
-    only: Collection[int] | None = None,
+    description: str,
+    sinks: Sequence[Sequence[RowSink | None]],
 ) -> list[str]:
-    """One pass over the pairs; adds their rows to the statistics (or only to some) and returns the pairs' ids."""
+    """One pass over the pairs; gives each layer's (vision, text) sinks their rows and returns the pairs' ids."""
     pair_ids: list[str] = []
     for index, pair in enumerate(tqdm(pairs, desc=description, unit="pair", disable=not progress)):
         pair = pair if isinstance(pair, Pair) else Pair(*pair)
         pair_id = pair.id or content_id(pair)
         rows = _rows_of(adapter, pair, pair_id, max_text_tokens, check=index == 0)
-        for number, layer in enumerate(statistics, start=1):
-            for part, part_rows in zip(layer, (rows.vision[number], rows.text[number]), strict=True):
-                if only is None or id(part) in only:
+        for number, layer in enumerate(sinks, start=1):
+            for sink, sink_rows in zip(layer, (rows.vision[number], rows.text[number]), strict=True):
+                if sink is not None:
                     # Groups of neighbours, so that rows that are added together mostly are of one group.
-                    part.update(part_rows, group=index * groups // len(pairs))
+                    sink.update(sink_rows, index * groups // len(pairs))
         pair_ids.append(pair_id)
     return pair_ids
 
@@ -185,10 +209,10 @@ def _collect(
 def _distances(
     statistics: list[tuple[ModalityStatistics, ModalityStatistics]], progress: bool
 ) -> list[LayerMeasurement]:
+    """The distance of each layer; takes the statistics out of the list, whose memory is needed for what follows."""
     layers = []
-    for number, (vision, text) in enumerate(
-        tqdm(statistics, desc="MIR: layers", unit="layer", disable=not progress), start=1
-    ):
+    for number in tqdm(range(1, len(statistics) + 1), desc="MIR: layers", unit="layer", disable=not progress):
+        vision, text = statistics.pop(0)
         layers.append(
             measure_layer(number, summarise(vision, number, "vision"), summarise(text, number, "text"))
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -21,12 +23,15 @@ class ModalitySummary:
     """One modality at one layer, after outlier handling; rows are not scaled by alpha yet."""
 
     inliers: list[RunningMoments]
-    """A group: the rows that are no outliers (the paper removes the others)."""
+    """The rows that are no outliers (the paper removes the others): all together, in two halves (groups of even and
+    of odd number) or a group each."""
     replacements: list[Tensor]
     """What the released script puts in the place of an outlier row: the per-dimension median [d] of all rows. If it
     was taken from a sample, two more from halves of the sample, which tell its error."""
     norms: list[Tensor]
-    """A group: L2 norms [n] of all rows, float64."""
+    """A group: L2 norms [n] of all rows, float64 if the rows are, else float32."""
+    norm_sums: list[float]
+    """A group: the sum of these, in float64 in any case."""
     outlier_masks: list[Tensor]
     """A group: which of its rows are outliers, [n] bool."""
     passes: int
@@ -45,23 +50,17 @@ class ModalitySummary:
     @property
     def mean_norm(self) -> float:
         """Mean L2 norm over all rows, outliers included."""
-        return float(torch.cat(self.norms).mean())
+        return math.fsum(self.norm_sums) / self.tokens
 
     @property
     def mean_norm_inliers(self) -> float:
         """Mean L2 norm over the rows that are no outliers."""
-        return float(torch.cat(self.norms)[~torch.cat(self.outlier_masks)].mean())
+        return float(torch.cat(self.norms)[~torch.cat(self.outlier_masks)].double().mean())
 
-    @property
+    @cached_property
     def moments(self) -> Moments:
         """Moments with the outlier rows removed."""
         return merged(self.inliers).finish()
-
-    def reference_moments(self, replacement: Tensor) -> Moments:
-        """Moments with the outlier rows replaced by this row [d]: a rank-1 update, since all become the same."""
-        moments = merged(self.inliers)
-        moments.add_copies(replacement, self.outliers)
-        return moments.finish()
 
 
 class ModalityStatistics:
@@ -77,11 +76,15 @@ class ModalityStatistics:
     rule as they come.
 
     Args:
-        groups: how many groups of rows to keep apart; a scatter matrix [d, d] is kept for each.
+        groups: how many groups of rows there are.
+        parts: how many scatter matrices [d, d] are kept apart, to which the groups are dealt in turn; by default one
+            for each group.
     """
 
-    def __init__(self, groups: int = 1) -> None:
+    def __init__(self, groups: int = 1, parts: int | None = None) -> None:
+        self._parts = parts or groups
         self._norms: list[list[Tensor]] = [[] for _ in range(groups)]
+        self._norm_sums = [0.0] * groups
         self._moments: list[RunningMoments] = []
         self._reservoir = RowReservoir()
         self._width: int | None = None
@@ -112,13 +115,15 @@ class ModalityStatistics:
             return
         rows = rows.detach()
         self._width = rows.shape[1]
-        norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).cpu()
+        exact_norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+        norms = exact_norms.to(torch.promote_types(rows.dtype, torch.float32)).cpu()
         start = self._cursors[group]
         self._cursors[group] += len(rows)
         if self._known_outliers is not None:
             self._update_known(rows, norms, start, group)
             return
         self._norms[group].append(norms)
+        self._norm_sums[group] += float(exact_norms.sum())
         self._reservoir.update(rows)
         self._held.append((rows, torch.arange(start, start + len(rows)), group))
         if sum(len(rows) for rows, _, _ in self._held) > self._buffer_rows:
@@ -142,7 +147,7 @@ class ModalityStatistics:
         self._passes += 1
 
     def summary(self) -> ModalitySummary:
-        """Apply the outlier rule and return the moments.
+        """Apply the outlier rule and return the moments; no rows can be added afterwards.
 
         Raises:
             MIRDataError: fewer than two rows, fewer than two that are no outliers, or another pass is needed or not
@@ -159,13 +164,14 @@ class ModalityStatistics:
                 f"a covariance needs at least 2 rows, got {self.tokens - outliers} after removing {outliers} outliers"
             )
         held = [(rows[~masks[group][numbers].to(rows.device)], group) for rows, numbers, group in self._held]
-        inliers = [moments.copy() for moments in self._moments]
-        inliers = inliers or self._new_moments(torch.cat([rows for rows, _ in held]))
-        self._add(held, inliers)
+        self._add(held)
+        self._known_outliers, self._held = masks, []
         replacements = [self._reservoir.median()]
         if not self._reservoir.exact:
             replacements += self._reservoir.halves()
-        return ModalitySummary(inliers, replacements, self._group_norms(), masks, self._passes)
+        return ModalitySummary(
+            self._moments, replacements, self._group_norms(), self._norm_sums, masks, self._passes
+        )
 
     @property
     def _buffer_rows(self) -> int:
@@ -187,22 +193,24 @@ class ModalityStatistics:
             middle.append((rows[~mask.to(rows.device)], group))
             if mask.any():
                 kept.append((rows[mask.to(rows.device)], numbers[mask], group))
-        if not self._moments:
-            self._moments = self._new_moments(torch.cat([rows for rows, _ in middle]))
-        self._add(middle, self._moments)
+        self._add(middle)
         self._held = kept
 
-    def _add(self, batches: list[tuple[Tensor, int]], moments: list[RunningMoments]) -> None:
-        """Add (rows, group) batches to the moments, those of a group together.
+    def _add(self, batches: list[tuple[Tensor, int]]) -> None:
+        """Add (rows, group) batches to the moments, those of a part together.
 
         Products of float64 rows, of narrow ones and of the first few are taken in float64 (of less than twice as many
         rows as dimensions, rounding would fill the null space), all others, which take most of the time, in float32.
         """
-        for group in sorted({group for _, group in batches}):
-            rows = torch.cat([rows for rows, own in batches if own == group])
-            few = sum(part.count for part in moments) < 2 * rows.shape[1]
+        if not self._moments and any(len(rows) for rows, _ in batches):
+            # Centred on the first rows to come: ordinary ones, as extreme ones are held back.
+            centre = torch.cat([rows for rows, _ in batches]).double().mean(0)
+            self._moments = [RunningMoments(centre) for _ in range(self._parts)]
+        for part in sorted({group % self._parts for _, group in batches}):
+            rows = torch.cat([rows for rows, group in batches if group % self._parts == part])
+            few = sum(moments.count for moments in self._moments) < 2 * rows.shape[1]
             exact = few or rows.dtype == torch.float64 or rows.shape[1] <= FLOAT64_WIDTH
-            moments[group].update(rows, torch.float64 if exact else torch.float32)
+            self._moments[part].update(rows, torch.float64 if exact else torch.float32)
 
     def _update_known(self, rows: Tensor, norms: Tensor, start: int, group: int) -> None:
         assert self._known_outliers is not None
@@ -212,15 +220,8 @@ class ModalityStatistics:
                 "update: in the second pass other rows came than in the first; is the model deterministic?"
             )
         inliers = rows[~self._known_outliers[group][start : start + len(rows)].to(rows.device)]
-        if not self._moments and len(inliers):
-            self._moments = self._new_moments(inliers)
         if len(inliers):
-            self._add([(inliers, group)], self._moments)
-
-    def _new_moments(self, rows: Tensor) -> list[RunningMoments]:
-        """Empty moments of every group, centred on these rows: ordinary ones, which extreme rows would spoil."""
-        centre = rows.double().mean(0)
-        return [RunningMoments(centre) for _ in self._norms]
+            self._add([(inliers, group)])
 
     def _norms_of(self, numbers: Tensor, group: int) -> Tensor:
         return self._group_norms()[group][numbers]
@@ -228,7 +229,7 @@ class ModalityStatistics:
     def _group_norms(self) -> list[Tensor]:
         for index, batches in enumerate(self._norms):
             if len(batches) != 1:
-                self._norms[index] = [torch.cat(batches) if batches else torch.empty(0, dtype=torch.float64)]
+                self._norms[index] = [torch.cat(batches) if batches else torch.empty(0)]
         return [group[0] for group in self._norms]
 
     def _outlier_masks(self) -> list[Tensor]:

@@ -10,11 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from mir_task.frechet import FrechetTerms, terms_between
-from mir_task.moments import Moments, RunningMoments, merged
+from mir_task.influence import Linearised, scales_without
+from mir_task.moments import merged
 from mir_task.statistics import ModalitySummary
 
 GROUPS = 10
@@ -49,7 +47,9 @@ def jackknife_error(values: Sequence[float]) -> float:
     return math.sqrt((count - 1) / count * math.fsum((value - mean) ** 2 for value in values))
 
 
-def left_out_distances(vision: ModalitySummary, text: ModalitySummary, terms: FrechetTerms) -> list[float]:
+def left_out_distances(
+    vision: ModalitySummary, text: ModalitySummary, terms: FrechetTerms
+) -> list[float] | Linearised | None:
     """A layer's distance without each group of pairs in turn, scaled by the alpha of the remaining rows.
 
     Args:
@@ -58,25 +58,33 @@ def left_out_distances(vision: ModalitySummary, text: ModalitySummary, terms: Fr
         terms: of the unscaled distance of all rows.
 
     Returns:
-        One distance a group; none if there are too few groups (below 5) for a standard error.
+        One distance a group. If the groups were not kept apart, something to give all rows once more that then has
+        the distances. None if there are too few groups (below 5) for a standard error, or a covariance is singular
+        and the groups were not kept apart.
     """
-    if len(vision.inliers) < MIN_GROUPS:
-        return []
+    groups = len(text.norms)
+    if groups < MIN_GROUPS:
+        return None
+    apart = len(vision.inliers) == groups
+    linearised = None
+    if not apart or vision.inliers[0].width > LINEARISE_ABOVE:
+        linearised = Linearised.at(vision, text, terms)
+    if not apart:
+        return linearised
+    if linearised is None:
+        return _exact(vision, text)
+    for group in range(groups):
+        linearised.vision.add(vision.inliers[group], group)
+        linearised.text.add(text.inliers[group], group)
+    return linearised.distances()
+
+
+def _exact(vision: ModalitySummary, text: ModalitySummary) -> list[float]:
     whole_vision, whole_text = merged(vision.inliers), merged(text.inliers)
-    linear = None
-    if vision.inliers[0].width > LINEARISE_ABOVE:
-        linear = _Gradient.at(whole_vision.finish(), whole_text.finish())
     distances = []
-    for group, norms in enumerate(text.norms):
-        rest_vision = whole_vision.without(vision.inliers[group]).finish()
-        rest_text = whole_text.without(text.inliers[group]).finish()
-        if linear is None:
-            distance = sum(terms_between(rest_vision, rest_text))
-        else:
-            distance = linear.distance(terms.covariance_term, rest_vision, rest_text)
-        rows = text.tokens - len(norms)
-        alpha = rows / (text.mean_norm * text.tokens - float(norms.sum()))
-        distances.append(alpha**2 * distance)
+    for alpha, own_vision, own_text in zip(scales_without(text), vision.inliers, text.inliers, strict=True):
+        rest = whole_vision.without(own_vision).finish(), whole_text.without(own_text).finish()
+        distances.append(alpha**2 * sum(terms_between(*rest)))
     return distances
 
 
@@ -84,49 +92,15 @@ def half_distances(vision: ModalitySummary, text: ModalitySummary) -> HalfDistan
     """Distances between and within two halves of the pairs, unscaled; None if there is one group only."""
     if len(vision.inliers) < 2:
         return None
-    (v1, v2), (t1, t2) = _halves(vision.inliers), _halves(text.inliers)
-    if min(half.count for half in (v1, v2, t1, t2)) < 2:
-        return None
-    moments = [half.finish() for half in (v1, v2, t1, t2)]
+    halves = []
+    for modality in (vision, text):
+        running = [merged(modality.inliers[start::2]) for start in (0, 1)]
+        if min(half.count for half in running) < 2:
+            return None
+        halves.append([half.finish() for half in running])
+    (v1, v2), (t1, t2) = halves
     return HalfDistances(
-        vision=sum(terms_between(moments[0], moments[1])),
-        text=sum(terms_between(moments[2], moments[3])),
-        across=(sum(terms_between(moments[0], moments[2])) + sum(terms_between(moments[1], moments[3]))) / 2,
+        vision=sum(terms_between(v1, v2)),
+        text=sum(terms_between(t1, t2)),
+        across=(sum(terms_between(v1, t1)) + sum(terms_between(v2, t2))) / 2,
     )
-
-
-def _halves(groups: list[RunningMoments]) -> tuple[RunningMoments, RunningMoments]:
-    return merged(groups[0::2]), merged(groups[1::2])
-
-
-class _Gradient:
-    """First-order change of the covariance term with either covariance.
-
-    d/dS_v = I - T and d/dS_t = I - T^-1, with T the optimal map from N(0, S_v) to N(0, S_t), T S_v T = S_t.
-    """
-
-    def __init__(self, at_vision: Tensor, at_text: Tensor, vision: Moments, text: Moments) -> None:
-        self._at_vision, self._at_text = at_vision, at_text
-        self._vision, self._text = vision, text
-
-    @classmethod
-    def at(cls, vision: Moments, text: Moments) -> _Gradient | None:
-        """The gradient at these covariances; None if one is singular, where there is none."""
-        lower, failed = torch.linalg.cholesky_ex(vision.covariance)
-        if int(failed):
-            return None
-        squares, basis = torch.linalg.eigh(lower.T @ text.covariance @ lower)
-        if float(squares[0]) <= 0:
-            return None
-        # With S_v = L L^T and R = (L^T S_t L)^(1/2): T = L^-T R L^-1 and T^-1 = L R^-1 L^T.
-        left = torch.linalg.solve_triangular(lower.T, basis * squares**0.25, upper=True)
-        right = lower @ (basis * squares**-0.25)
-        eye = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
-        return cls(eye - left @ left.T, eye - right @ right.T, vision, text)
-
-    def distance(self, covariance_term: float, vision: Moments, text: Moments) -> float:
-        """The distance of moments near those of the gradient: mean term exact, covariance term linear."""
-        mean_term = (vision.mean - text.mean).square().sum()
-        change = (self._at_vision * (vision.covariance - self._vision.covariance)).sum()
-        change += (self._at_text * (text.covariance - self._text.covariance)).sum()
-        return float(mean_term + covariance_term + change)

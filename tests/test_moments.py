@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mir_task.moments import RunningMoments, merged
@@ -49,11 +49,20 @@ def test_without_takes_rows_out_again():
     assert_moments(merged([running(first), part]).without(part).finish(), first, rtol=1e-11)
 
 
-def test_copies_of_a_row_are_a_rank_1_update():
-    data, row = rows(), rows(1, seed=9)[0]
-    moments = running(data)
-    moments.add_copies(row, 17)
-    assert_moments(moments.finish(), torch.cat([data, row.expand(17, -1)]))
+@given(st.integers(1, 600))
+@settings(max_examples=10, deadline=None)
+def test_quadratic_form_is_that_of_the_rows(d):
+    data, matrix = rows(n=20, d=d), rows(n=d, d=d, seed=1)
+    matrix = matrix + matrix.T
+    centre = torch.ones(d, dtype=torch.float64)
+    expected = np.einsum("ni,ij,nj->", data - 1, matrix, data - 1)
+    assert running(data, centre=centre).quadratic(matrix) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("d", [1, 255, 256, 257, 700])
+def test_any_number_of_blocks(d):
+    data = rows(n=50, d=d, offset=1.0)
+    assert_moments(running(data[:20], data[20:]).finish(), data, rtol=1e-10)
 
 
 @pytest.mark.parametrize(("dtype", "rtol"), [(torch.float64, 1e-12), (torch.float32, 1e-6)])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from mir_task import measure
+from mir_task import MIRDataError, measure
 from mir_task.frechet import terms_between
-from mir_task.memory import groups_that_fit
+from mir_task.memory import parts_that_fit
 from mir_task.metric import measure_layer, totals
 from mir_task.statistics import ModalityStatistics
 from mir_task.uncertainty import half_distances, jackknife_error, left_out_distances
@@ -27,8 +27,8 @@ def modality(seed, shift=0.0, pairs=PAIRS, scale=1.0):
     return list(scale * norms * torch.nn.functional.normalize(own + 0.5 * shared + shift, dim=-1))
 
 
-def summary(pairs, groups=10):
-    statistics = ModalityStatistics(groups)
+def summary(pairs, groups=10, parts=None):
+    statistics = ModalityStatistics(groups, parts)
     for index, rows in enumerate(pairs):
         statistics.update(rows, index % groups)
     return statistics.summary()
@@ -80,6 +80,30 @@ def test_singular_covariances_have_no_gradient_and_fall_back(monkeypatch):
     exact = left_out_distances(vision, text, terms)
     monkeypatch.setattr("mir_task.uncertainty.LINEARISE_ABOVE", 0)
     assert left_out_distances(vision, text, terms) == exact
+    # Nor is there anything that another pass could do.
+    assert left_out_distances(summary(flat, parts=2), summary(modality(1), parts=2), terms) is None
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_rows_once_more_give_what_groups_kept_apart_give(monkeypatch, parts):
+    monkeypatch.setattr("mir_task.uncertainty.LINEARISE_ABOVE", 0)
+    vision, text = modality(0, 0.5), modality(1)
+    vision[3][:5] *= 100  # outliers
+    apart = layer(vision, text)
+    pending = measure_layer(1, summary(vision, parts=parts), summary(text, parts=parts))
+    assert pending.result.standard_error is None and not pending.left_out
+    with pytest.raises(MIRDataError, match="not all rows were seen"):
+        pending.complete()
+    for sink, pairs in zip(pending.influences, (vision, text), strict=True):
+        for index, rows in enumerate(pairs):
+            sink.update(rows, index % 10)
+    np.testing.assert_allclose(pending.complete().left_out, apart.left_out, rtol=1e-11)
+    assert pending.complete().result.standard_error == pytest.approx(apart.result.standard_error, rel=1e-8)
+    if parts == 2:
+        assert pending.result.noise_floor_text == pytest.approx(apart.result.noise_floor_text, rel=1e-10)
+        assert pending.result.fid_bias_corrected == pytest.approx(apart.result.fid_bias_corrected, rel=1e-10)
+    with pytest.raises(MIRDataError, match="in the last pass more rows came"):
+        pending.influences[0].update(vision[0], 0)
 
 
 def test_standard_error_of_mir_is_that_of_its_logarithm():
@@ -160,12 +184,35 @@ def test_second_pass_gives_the_same_number(llava, pairs, monkeypatch):
     assert twice.standard_error == pytest.approx(once.standard_error, rel=1e-9)
 
 
-def test_groups_are_as_many_as_pairs_and_memory_allow(monkeypatch):
-    cpu = torch.device("cpu")
-    assert groups_that_fit(100, 32, 64, cpu) == 10
-    assert groups_that_fit(3, 32, 64, cpu) == 3
-    monkeypatch.setattr(
-        "mir_task.memory.psutil.virtual_memory", lambda: type("", (), {"available": 40 * 2**30})
+def test_without_room_for_groups_one_more_pass_gives_the_error(llava, pairs, monkeypatch):
+    pairs = [*pairs, *pairs[:4]]
+    monkeypatch.setattr("mir_task.uncertainty.LINEARISE_ABOVE", 0)
+    apart = measure(*llava, pairs, progress=False)
+    monkeypatch.setattr("mir_task.probe.parts_that_fit", lambda *_: 2)
+    again = measure(*llava, pairs, progress=False)
+    assert again.mir == pytest.approx(apart.mir, rel=1e-12)
+    assert again.mir_bias_corrected == pytest.approx(apart.mir_bias_corrected, rel=1e-9)
+    assert again.standard_error == pytest.approx(
+        apart.standard_error, rel=1e-4
+    )  # float32 products of the rows
+    assert [part.standard_error for part in again.layers] == pytest.approx(
+        [part.standard_error for part in apart.layers], rel=1e-4
     )
-    # 32 layers of two 4096 x 4096 float64 matrices are 8 GiB, half of 40 GiB may be used.
-    assert groups_that_fit(100, 32, 4096, cpu) == 2
+
+
+def test_parts_are_as_many_as_memory_allows(monkeypatch):
+    cpu = torch.device("cpu")
+
+    def free(gib):
+        memory = type("", (), {"available": gib * 2**30})
+        monkeypatch.setattr("mir_task.memory.psutil.virtual_memory", lambda: memory)
+
+    # 32 layers of two 4096 x 4096 float64 matrices are 8 GiB, half of what is free may be used.
+    free(200)
+    assert parts_that_fit(10, 32, 4096, cpu) == 10
+    free(40)
+    assert parts_that_fit(10, 32, 4096, cpu) == 2
+    assert parts_that_fit(2, 32, 4096, cpu) == 2
+    assert parts_that_fit(10, 32, 64, cpu) == 10
+    free(20)
+    assert parts_that_fit(10, 32, 4096, cpu) == 1

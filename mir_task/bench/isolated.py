@@ -6,6 +6,7 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,29 +36,21 @@ def measure(prepare: Callable[..., Any], run: Callable[[Any], Any], *arguments: 
         run: importable function of the inputs; its value must be picklable.
         arguments: of ``prepare``.
     """
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=_child, args=(queue, prepare, run, arguments))
-    process.start()
-    outcome = queue.get()
-    process.join()
-    if isinstance(outcome, BaseException):
-        raise outcome
-    return Measurement(*outcome)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_measure_here, prepare, run, arguments).result()
 
 
-def _child(queue: Any, prepare: Callable[..., Any], run: Callable[[Any], Any], arguments: Any) -> None:
-    try:
-        inputs = prepare(*arguments)
-        before = _reset_peak()
-        value, seconds = _timed(run, inputs)
-        extra = _peak() - before
-        times = [seconds]
-        while times[0] < REPEAT_BELOW_SECONDS and len(times) < REPEATS:
-            times.append(_timed(run, inputs)[1])
-        queue.put((statistics.median(times), max(extra, 0), value))
-    except BaseException as error:
-        queue.put(error)
+def _measure_here(
+    prepare: Callable[..., Any], run: Callable[[Any], Any], arguments: tuple[Any, ...]
+) -> Measurement:
+    inputs = prepare(*arguments)
+    before = _reset_peak()
+    value, seconds = _timed(run, inputs)
+    extra = _peak() - before
+    times = [seconds]
+    while times[0] < REPEAT_BELOW_SECONDS and len(times) < REPEATS:
+        times.append(_timed(run, inputs)[1])
+    return Measurement(statistics.median(times), max(extra, 0), value)
 
 
 def _timed(run: Callable[[Any], Any], inputs: Any) -> tuple[Any, float]:
