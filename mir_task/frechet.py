@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-import scipy.linalg.lapack
 import torch
 from torch import Tensor
 
 from mir_task.errors import MIRDataError
-from mir_task.moments import Moments, blocks
-
-ROOT_ACCURACY = 1e-10
-"""Largest estimated error of the root's trace, relative to the traces, that the faster route may have; measured errors
-are far smaller still."""
+from mir_task.moments import Moments
+from mir_task.root import root_trace
 
 
 class FrechetTerms(NamedTuple):
@@ -74,7 +69,7 @@ def terms_between(a: Moments, b: Moments) -> FrechetTerms:
 
 def _terms(a: Moments, b: Moments, tolerance: float) -> FrechetTerms:
     total = float(a.covariance.trace() + b.covariance.trace())
-    covariance_term = total - 2 * _root_trace(a.covariance, b.covariance, tolerance)
+    covariance_term = total - 2 * root_trace(a.covariance, b.covariance, tolerance)
     if covariance_term < -tolerance * total:
         raise MIRDataError(
             f"frechet_terms: the covariance term is {covariance_term:.3g}, negative beyond round-off "
@@ -87,69 +82,6 @@ def _terms(a: Moments, b: Moments, tolerance: float) -> FrechetTerms:
 def _tolerance(epsilon: float, d: int) -> float:
     """What rounding can make of a zero, relative to the largest entry: that of the input, or of d x d products."""
     return max(100 * epsilon, 10 * d * torch.finfo(torch.float64).eps)
-
-
-def _root_trace(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
-    """tr((S_a S_b)^(1/2)) of two symmetric float64 [d, d] matrices.
-
-    With S_b = L L^T the product S_a S_b has the eigenvalues of the symmetric L^T S_a L, and no root is ever formed.
-    Where S_b has no such factor, or rounding of small eigenvalues could show in their roots, the slower route below
-    takes over.
-    """
-    lower, failed = torch.linalg.cholesky_ex(cov_b)
-    if int(failed):
-        return _root_trace_of_factors(cov_a, cov_b, tolerance)
-    product = congruence(cov_a, lower)
-    del lower  # a matrix less at the peak of memory
-    eigenvalues = torch.linalg.eigvalsh(product)
-    # Eigenvalues come with errors of round-off size, relative to the largest and independent of each other; the root
-    # magnifies those of the small.
-    error = torch.finfo(torch.float64).eps * eigenvalues[-1]
-    root_errors = error / (2 * eigenvalues.clamp(min=error).sqrt())
-    if root_errors.norm() > ROOT_ACCURACY * (cov_a.trace() + cov_b.trace()):
-        return _root_trace_of_factors(cov_a, cov_b, tolerance)
-    return float(eigenvalues.clamp(min=0).sqrt().sum())
-
-
-def congruence(cov: Tensor, lower: Tensor) -> Tensor:
-    """L^T S L [d, d], of which only the lower triangle (and diagonal) is right.
-
-    In blocks, of which those that the triangle L makes zero and those above the diagonal are left out: two fifths of
-    the work of two whole products. (LAPACK's dsygst does less, but scipy's thread pool and torch's get in each other's
-    way: with both at work on two cores, everything small took four times as long.)
-    """
-    result = torch.zeros_like(cov)
-    for columns in blocks(len(cov)):
-        right = cov[:, columns.start :] @ lower[columns.start :, columns]
-        for rows in blocks(len(cov)):
-            if rows.start >= columns.start:
-                result[rows, columns] = lower[rows.start :, rows].T @ right[rows.start :]
-    return result
-
-
-def _root_trace_of_factors(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
-    """The same without squares: for factors S = F F^T it is the sum of the singular values of F_a^T F_b.
-
-    Exact to round-off for singular matrices too, and the faster the lower their ranks.
-    """
-    factor_a, factor_b = _factor(cov_a, tolerance, "cov_a"), _factor(cov_b, tolerance, "cov_b")
-    return float(torch.linalg.svdvals(factor_a.T @ factor_b).sum())
-
-
-def _factor(cov: Tensor, tolerance: float, name: str) -> Tensor:
-    """F [d, rank] with F F^T = cov [d, d], by Cholesky with complete pivoting, which needs no full rank; on the CPU."""
-    cov = cov.cpu()
-    scale = max(float(cov.diagonal().max()), 0.0)
-    packed, pivots, rank, _ = scipy.linalg.lapack.dpstrf(cov.numpy(), lower=1, tol=tolerance / 10 * scale)
-    factor = torch.empty(len(cov), rank, dtype=torch.float64)
-    factor[torch.from_numpy(pivots).long() - 1] = torch.from_numpy(np.tril(packed)[:, :rank])
-    left_out = float((cov - factor @ factor.T).abs().max())
-    if left_out > tolerance * scale:
-        raise MIRDataError(
-            f"frechet_terms: {name} is not positive semidefinite (a part of size {left_out:.3g}, beside variances up "
-            f"to {scale:.3g}, has no factor); compute it from centred rows"
-        )
-    return factor
 
 
 def _symmetric(cov: Tensor, tolerance: float, name: str) -> Tensor:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from mir_task.errors import MIRDataError
-from mir_task.frechet import FrechetTerms, congruence
+from mir_task.frechet import FrechetTerms
 from mir_task.moments import Moments, RunningMoments
+from mir_task.root import congruence
 from mir_task.statistics import ModalitySummary
 
 
