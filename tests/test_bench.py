@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mir_task.bench import coverage, distance
+from mir_task.bench import coverage, distance, profile, whole
 from mir_task.bench.__main__ import main
 from mir_task.bench.machine import describe
 from mir_task.bench.peers import PEERS, ours, script_fast
@@ -15,8 +15,11 @@ from mir_task.bench.peers import PEERS, ours, script_fast
 @pytest.mark.parametrize("peer", [name for name in PEERS if "fast" not in name])
 def test_all_implementations_agree(peer, rank):
     inputs, truth = distance.statistics(40, rank)
+    if peer == "mir-task, polar iteration" and rank == "deficient":
+        assert np.isnan(PEERS[peer](inputs))
+        return
     # The others lose half their digits on singular matrices, and the script works in float32.
-    tolerance = 1e-12 if peer == "mir-task" else 1e-3 if "script" in peer else 1e-6
+    tolerance = 1e-10 if peer.startswith("mir-task") else 1e-3 if "script" in peer else 1e-6
     assert PEERS[peer](inputs) == pytest.approx(truth, rel=tolerance)
 
 
@@ -31,10 +34,22 @@ def test_the_released_scripts_default_is_no_root():
 
 def test_simulated_truth_is_where_many_pairs_lead(monkeypatch):
     few = coverage.estimate(0, 2.0)["mir"]
-    monkeypatch.setattr(coverage, "PAIRS", 1000)
+    monkeypatch.setattr(coverage, "PAIRS", 400)
     many = coverage.estimate(0, 2.0)["mir"]
     assert abs(many - coverage.truth(2.0)) < abs(few - coverage.truth(2.0))
     assert many == pytest.approx(coverage.truth(2.0), abs=0.01)
+
+
+def test_a_measurement_in_a_process_of_its_own(monkeypatch):
+    record = whole._record("mir-task", whole.ours, pairs=2, layers=1, d=64)
+    assert record["seconds"] > 0 and record["extra_mib"] >= 0 and record["accelerator_extra_mib"] >= 0
+
+
+def test_profile_names_functions_that_exist(monkeypatch):
+    monkeypatch.setattr(profile, "OVERHEAD", {"pairs": 5, "layers": 1, "d": 64})
+    shares = {record["phase"]: record["share"] for record in profile.run()}
+    assert shares.pop("whole") == 1
+    assert all(0 < share < 1 for share in shares.values()) and 0.3 < sum(shares.values()) <= 1
 
 
 def test_command_line_writes_what_it_measured(tmp_path, monkeypatch):

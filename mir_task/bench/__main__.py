@@ -10,13 +10,15 @@ from typing import Any
 
 import pandas as pd
 
-from mir_task.bench import coverage, distance, layer, whole
+from mir_task.bench import coverage, distance, layer, profile, whole
 from mir_task.bench.machine import describe
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] = {
     "distance": lambda arguments: distance.run(arguments.sizes),
     "layer": lambda arguments: layer.run(d=max(arguments.sizes)),
     "overhead": lambda _: whole.overhead(),
+    "profile": lambda _: profile.run(),
+    "accelerator": lambda _: whole.accelerator(),
     "memory": lambda _: whole.memory(),
     "scaling": lambda _: whole.scaling(),
     "coverage": lambda _: coverage.run(),
@@ -36,11 +38,14 @@ def main(argv: list[str] | None = None) -> int:
     for name in arguments.names or BENCHMARKS:
         arguments.output.mkdir(parents=True, exist_ok=True)
         path = arguments.output / f"{name}.json"
-        records = []
+        records: list[dict[str, Any]] = []
         for record in BENCHMARKS[name](arguments):
             records.append(record)
             # After each, so that an interruption does not cost the hour before it.
             path.write_text(json.dumps({"machine": describe(), "records": records}, indent=1) + "\n")
+        if not records:
+            print(f"\n{name}: needs a GPU, left out")
+            continue
         print(f"\n{name}\n{pd.DataFrame(records).to_string(index=False)}\n-> {path}")
     return 0
 

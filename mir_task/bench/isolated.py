@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import torch
 
 REPEAT_BELOW_SECONDS = 5.0
 REPEATS = 3
@@ -19,10 +20,11 @@ REPEATS = 3
 
 @dataclass(frozen=True)
 class Measurement:
-    """Median seconds of one call, bytes that the process needed beyond its inputs, and what the call returned."""
+    """Median seconds of one call, bytes needed beyond its inputs (host, accelerator), and what the call returned."""
 
     seconds: float
     extra_bytes: int
+    accelerator_bytes: int
     value: Any
 
 
@@ -44,18 +46,20 @@ def _measure_here(
     prepare: Callable[..., Any], run: Callable[[Any], Any], arguments: tuple[Any, ...]
 ) -> Measurement:
     inputs = prepare(*arguments)
-    before = _reset_peak()
+    before, accelerator_before = _reset_peak(), _accelerator_peak(reset=True)
     value, seconds = _timed(run, inputs)
-    extra = _peak() - before
+    extra, accelerator_extra = _peak() - before, _accelerator_peak() - accelerator_before
     times = [seconds]
     while times[0] < REPEAT_BELOW_SECONDS and len(times) < REPEATS:
         times.append(_timed(run, inputs)[1])
-    return Measurement(statistics.median(times), max(extra, 0), value)
+    return Measurement(statistics.median(times), max(extra, 0), accelerator_extra, value)
 
 
 def _timed(run: Callable[[Any], Any], inputs: Any) -> tuple[Any, float]:
     started = time.perf_counter()
     value = run(inputs)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return value, time.perf_counter() - started
 
 
@@ -69,3 +73,12 @@ def _peak() -> int:
     status = Path("/proc/self/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024
+
+
+def _accelerator_peak(reset: bool = False) -> int:
+    """Peak memory of the GPU's tensors in bytes, 0 without one; after a reset what they take now."""
+    if not torch.cuda.is_available():
+        return 0
+    if reset:
+        torch.cuda.reset_peak_memory_stats()
+    return int(torch.cuda.max_memory_allocated())

@@ -20,6 +20,10 @@ MAX_TEXT_TOKENS = 1024
 IMAGE_SIZE = 336
 """LLaVA-1.5's: 576 vision tokens."""
 Inputs = tuple[Any, Any, Sequence[Pair]]
+OVERHEAD: dict[str, Any] = {"pairs": 20, "layers": 8, "d": 1024}
+"""The largest that all methods run in minutes on two cores."""
+SEVEN_B: dict[str, Any] = {"pairs": 100, "layers": 32, "d": 4096}
+"""The shape of LLaVA-1.5-7B."""
 
 
 class BuiltinPairs(Sequence[Pair]):
@@ -39,7 +43,7 @@ class BuiltinPairs(Sequence[Pair]):
         return Pair(open_image(row["image"]), row["text"], f"{row['pair_id']}/{index}")
 
 
-def prepare(pairs: int, layers: int, d: int) -> Inputs:
+def prepare(pairs: int, layers: int, d: int, device: str = "cpu", dtype: str = "float32") -> Inputs:
     """A random LLaVA with a Llama of this depth and width, its processor, and pairs."""
     processor = build_processor()
     processor.image_processor.size = {"shortest_edge": IMAGE_SIZE}
@@ -56,7 +60,9 @@ def prepare(pairs: int, layers: int, d: int) -> Inputs:
     config.text_config = LlamaConfig(**text)
     config.vision_config.image_size = IMAGE_SIZE
     torch.manual_seed(0)
-    return LlavaForConditionalGeneration(config).eval(), processor, BuiltinPairs(pairs)
+    with torch.device(device):
+        model = LlavaForConditionalGeneration._from_config(config, dtype=getattr(torch, dtype))
+    return model.eval(), processor, BuiltinPairs(pairs)
 
 
 def bare(inputs: Inputs) -> None:
@@ -87,18 +93,22 @@ def script(inputs: Inputs) -> float:
     return sum(script_accurate(list(rows)) for rows in zip(*kept, strict=True))
 
 
-def overhead(pairs: int = 20, layers: int = 8, d: int = 1024) -> Iterator[dict[str, Any]]:
+def overhead() -> Iterator[dict[str, Any]]:
     """(b) Bare forward passes, ``measure`` and the script's way on the same pairs."""
     methods: dict[str, Callable[[Inputs], Any]] = {
         "bare forward passes": bare,
         "mir-task": ours,
         "released script's way, accurate": script,
     }
-    baseline = None
-    for name, method in methods.items():
-        record = _record(name, method, pairs, layers, d)
-        baseline = baseline or record["seconds"]
-        yield record | {"over_bare": record["seconds"] / baseline}
+    yield from _over_bare(methods, **OVERHEAD)
+
+
+def accelerator() -> Iterator[dict[str, Any]]:
+    """(b) on a GPU, with a random model of a 7B model's shape in bfloat16; nothing where there is none."""
+    if not torch.cuda.is_available():
+        return
+    methods: dict[str, Callable[[Inputs], Any]] = {"bare forward passes": bare, "mir-task": ours}
+    yield from _over_bare(methods, **SEVEN_B, device="cuda", dtype="bfloat16")
 
 
 def memory(counts: Sequence[int] = (50, 100, 200, 400)) -> Iterator[dict[str, Any]]:
@@ -117,13 +127,32 @@ def scaling(
         yield _record("mir-task", ours, 20, depths[0], d)
 
 
-def _record(name: str, method: Callable[[Inputs], Any], pairs: int, layers: int, d: int) -> dict[str, Any]:
-    measured = measure(prepare, method, pairs, layers, d)
+def _over_bare(methods: dict[str, Callable[[Inputs], Any]], **settings: Any) -> Iterator[dict[str, Any]]:
+    baseline = None
+    for name, method in methods.items():
+        record = _record(name, method, **settings)
+        baseline = baseline or record["seconds"]
+        yield record | {"over_bare": record["seconds"] / baseline}
+
+
+def _record(
+    name: str,
+    method: Callable[[Inputs], Any],
+    pairs: int,
+    layers: int,
+    d: int,
+    device: str = "cpu",
+    dtype: str = "float32",
+) -> dict[str, Any]:
+    measured = measure(prepare, method, pairs, layers, d, device, dtype)
     return {
         "method": name,
         "pairs": pairs,
         "layers": layers,
         "d": d,
+        "device": device,
+        "dtype": dtype,
         "seconds": measured.seconds,
         "extra_mib": measured.extra_bytes / 2**20,
+        "accelerator_extra_mib": measured.accelerator_bytes / 2**20,
     }

@@ -1,0 +1,46 @@
+"""Where the time of ``measure`` goes that bare forward passes do not take."""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+from collections.abc import Iterator
+from typing import Any
+
+from mir_task.bench.whole import OVERHEAD, ours, prepare
+
+PHASES = {
+    "whole": ("probe.py", "measure", None),
+    "pairs: preparation and forward pass": ("probe.py", "_rows_of", None),
+    "pairs: rows into statistics": ("statistics.py", "update", None),
+    "layers: rows held back into statistics": ("statistics.py", "summary", None),
+    "layers: distance of vision and text": ("frechet.py", "terms_between", "measure_layer"),
+    "layers: distances of halves (noise floors, bias)": ("uncertainty.py", "half_distances", None),
+    "layers: distances without each group (standard error)": ("uncertainty.py", "left_out_distances", None),
+    "layers: mir_reference": ("reference.py", "reference_distances", None),
+}
+"""Each the time inside a function (of ours: file and name; called by whom, if that matters)."""
+
+
+def run() -> Iterator[dict[str, Any]]:
+    """Seconds of each phase with the model and pairs of benchmark (b)."""
+    inputs = prepare(**OVERHEAD)
+    with cProfile.Profile() as profile:
+        ours(inputs)
+    entries = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    whole = _seconds(entries, *PHASES["whole"])
+    for phase, place in PHASES.items():
+        seconds = _seconds(entries, *place)
+        yield {**OVERHEAD, "phase": phase, "seconds": seconds, "share": seconds / whole}
+
+
+def _seconds(entries: dict[Any, Any], file: str, function: str, caller: str | None) -> float:
+    """Cumulative time of a function of this package."""
+    ((_, _, _, cumulative, callers),) = (
+        entry
+        for (path, _, name), entry in entries.items()
+        if path.endswith(f"mir_task/{file}") and name == function
+    )
+    if caller is None:
+        return float(cumulative)
+    return float(sum(times[3] for (_, _, name), times in callers.items() if name == caller))
