@@ -69,9 +69,9 @@ class ModalityStatistics:
     The outlier rule needs the median and standard deviation of all norms, which are known only at the end. But
     whatever these are, the rows it flags are those of the largest and those of the smallest norms. So every norm is
     kept (one number a row), the rows of the most extreme norms so far are held back, and all others go into the
-    moments. The buffer has d rows, at least 4096: half of them for the largest norms, an eighth for the smallest (which
-    are rarely outliers), the rest for those that have just arrived. At the end the rule is applied to the norms. If all
-    flagged rows were held back, which is checked and not assumed, the result is exact. If not,
+    moments. With b = d, but at least 4096, these are b / 2 rows of the largest norms and b / 8 of the smallest (which
+    are rarely outliers); up to b more wait until they are worth a matrix product. At the end the rule is applied to
+    the norms. If all flagged rows were held back, which is checked and not assumed, the result is exact. If not,
     :attr:`needs_another_pass` is true: call :meth:`restart` and give the same rows again, which are now sorted by the
     rule as they come.
 
@@ -126,7 +126,7 @@ class ModalityStatistics:
         self._norm_sums[group] += float(exact_norms.sum())
         self._reservoir.update(rows)
         self._held.append((rows, torch.arange(start, start + len(rows)), group))
-        if sum(len(rows) for rows, _, _ in self._held) > self._buffer_rows:
+        if sum(len(rows) for rows, _, _ in self._held) > self._largest + self._smallest + self._buffer_rows:
             self._absorb_middle()
 
     @property
@@ -178,13 +178,21 @@ class ModalityStatistics:
         assert self._width is not None
         return max(self._width, MIN_BUFFER_ROWS)
 
+    @property
+    def _largest(self) -> int:
+        return self._buffer_rows // 2
+
+    @property
+    def _smallest(self) -> int:
+        return self._buffer_rows // 8
+
     def _absorb_middle(self) -> None:
         """Put all rows into the moments but those of the most extreme norms."""
         norms = torch.cat([self._norms_of(numbers, group) for _, numbers, group in self._held])
         order = norms.argsort()
         extreme = torch.zeros(len(norms), dtype=torch.bool)
-        extreme[order[: self._buffer_rows // 8]] = True
-        extreme[order[-(self._buffer_rows // 2) :]] = True
+        extreme[order[: self._smallest]] = True
+        extreme[order[-self._largest :]] = True
         kept, middle = [], []
         start = 0
         for rows, numbers, group in self._held:

@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] 
     "memory": lambda _: whole.memory(),
     "scaling": lambda _: whole.scaling(),
     "coverage": lambda _: coverage.run(),
+    "floors": lambda _: coverage.floors(),
 }
 
 
