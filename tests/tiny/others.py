@@ -1,0 +1,3 @@
+"""Families that the generic adapter takes."""
+
+RECIPES = {}
