@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -132,8 +133,9 @@ class Adapter:
             add_special_tokens=not (bos and prompt.startswith(bos)),
         )
         batch = batch.to(self.device, dtype=self.model.dtype)
-        # Fast tokenizers add token types that many models do not take; others (Gemma 3) need them.
-        unwanted = {"token_type_ids"} - set(inspect.signature(self.model.forward).parameters)
+        # Fast tokenizers add token types that many models do not take; others (Gemma 3) need them. Labels
+        # (PaliGemma's processor) would cost a loss.
+        unwanted = {"labels"} if takes(self.model, ["token_type_ids"]) else {"labels", "token_type_ids"}
         inputs = {name: value for name, value in batch.items() if name not in unwanted}
         self.check_length(inputs["input_ids"].shape[1], max_text_tokens)
         return inputs
@@ -170,7 +172,7 @@ class Adapter:
         if headless is not self.model and takes(headless, inputs):
             headless(**inputs, use_cache=False)
         else:  # one that sees to the image outside its inner model
-            last = {"logits_to_keep": 1} if takes(self.model, ("logits_to_keep",)) else {}
+            last = {"logits_to_keep": 1} if takes(self.model, ["logits_to_keep"]) else {}
             self.model(**inputs, **last, use_cache=False)
 
     def vision_mask(self, inputs: Inputs) -> Tensor | None:
@@ -218,7 +220,7 @@ class Adapter:
         return vision, after & attended
 
 
-def takes(module: Any, names: Any) -> bool:
+def takes(module: Any, names: Iterable[str]) -> bool:
     """Whether a module's ``forward`` names all of these arguments."""
     return set(names) <= set(inspect.signature(module.forward).parameters)
 

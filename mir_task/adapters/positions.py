@@ -32,10 +32,10 @@ def find_positions(
     if provenance is None:
         if by_id is None:
             raise ValueError("neither ids nor provenance to find vision positions by")
-        attended = inputs.get("attention_mask")
-        attended = torch.ones_like(by_id) if attended is None else attended[0].bool()
-        return adapter.split(inputs, by_id.cpu(), attended.cpu())
+        return adapter.split(inputs, by_id.cpu(), _attended(inputs, len(by_id)))
     found, attended = provenance.vision_mask(), provenance.attended()
+    if attended is None:
+        attended = _attended(inputs, len(found))
     check_provenance(found, attended, name)
     vision, text = adapter.split(inputs, found, attended)
     if by_id is not None:
@@ -47,3 +47,11 @@ def find_positions(
     if not text.any():
         raise MIRModelError(f"{name}: no text follows the image in the decoder's sequence of {len(text)} positions")
     return vision, text
+
+
+def _attended(inputs: Inputs, length: int) -> Tensor:
+    """[length] bool: positions that are no padding, as far as the inputs say."""
+    mask = inputs.get("attention_mask")
+    if mask is None or mask.numel() != length:
+        return torch.ones(length, dtype=torch.bool)
+    return mask.flatten().bool().cpu()  # type: ignore[no-any-return]

@@ -32,8 +32,8 @@ class Provenance:
 
         Rows are matched by content, not position, so that models that splice image features in and thereby
         change the length are read right too. Where no row matches exactly, the embedding was scaled on its
-        way (MiniCPM-V 2.0: by 12), and rows are matched by direction. Padding rows count as vision here; see
-        :meth:`attended`.
+        way (MiniCPM-V 2.0: by 12), and rows are matched by direction. Padding of zeros counts as vision here;
+        see :meth:`attended`.
 
         Returns:
             [sequence] bool, on the CPU.
@@ -44,17 +44,18 @@ class Provenance:
         rows = self._rows()
         token_rows = {row for batch in self.emitted for row in _row_bytes(batch)}
         mask = torch.tensor([row not in token_rows for row in _row_bytes(rows)])
-        if mask[self.attended()].all() and token_rows:
+        if mask.all() and token_rows:
             mask = ~_same_direction(rows, torch.cat(self.emitted))
         return mask
 
-    def attended(self) -> Tensor:
-        """[sequence] bool, on the CPU: positions that the stack's attention mask keeps; all without one."""
-        rows = self._rows()
+    def attended(self) -> Tensor | None:
+        """[sequence] bool, on the CPU: positions that the stack's attention mask keeps.
+
+        None where the stack was given no such mask, or one of another shape (4-D, one for each kind of layer).
+        """
         mask = self.attention_mask
-        # Masks of other shapes (4-D, one for each kind of layer) are of no padding: there is one sequence.
-        if mask is None or mask.dim() != 2 or mask.numel() != len(rows):
-            return torch.ones(len(rows), dtype=torch.bool)
+        if mask is None or mask.dim() != 2 or mask.numel() != len(self._rows()):
+            return None
         return mask.flatten().bool().cpu()
 
     def _rows(self) -> Tensor:
@@ -111,7 +112,7 @@ def check_provenance(vision: Tensor, attended: Tensor, model_name: str) -> None:
 
     Args:
         vision: [sequence] bool, from :meth:`Provenance.vision_mask`.
-        attended: [sequence] bool, from :meth:`Provenance.attended`.
+        attended: [sequence] bool, positions that are no padding.
         model_name: for the message.
 
     Raises:

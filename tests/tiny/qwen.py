@@ -163,19 +163,20 @@ def minicpm_tokenizer():
     )
 
 
-def minicpm(config_class, model_class, **kwargs):
+def minicpm(version, **numbers):
+    config_class, model_class, processor_class = (
+        getattr(t, f"MiniCPMV{version}{part}") for part in ("Config", "ForConditionalGeneration", "Processor")
+    )
     tokenizer = minicpm_tokenizer()
     text = {"model_type": "qwen3_5_text", **TEXT, **HYBRID, **special_ids(tokenizer)}
     text |= rope(mrope_section=[2, 3, 3], mrope_interleaved=True, partial_rotary_factor=0.5)
     vision = {**VISION, "image_size": 112, "insert_layer_id": 1}
-    numbers = {
-        name: tokenizer.convert_tokens_to_ids(f"<|{token}|>")
-        for name, token in {"image_token_id": "image", "video_token_id": "video", **kwargs}.items()
-    }
+    numbers = {"image_token_id": "<|image|>", "video_token_id": "<|video|>", **numbers}
+    numbers = {name: tokenizer.convert_tokens_to_ids(token) for name, token in numbers.items()}
     config = config_class(
         text_config=text, vision_config=vision, image_size=112, insert_layer_id=1, **numbers
     )
-    processor = t.MiniCPMV4_6Processor(
+    processor = processor_class(
         image_processor=t.MiniCPMV4_6ImageProcessor(scale_resolution=112, patch_size=14),
         video_processor=t.MiniCPMV4_6VideoProcessor(scale_resolution=112, patch_size=14),
         tokenizer=tokenizer,
@@ -185,18 +186,17 @@ def minicpm(config_class, model_class, **kwargs):
 
 
 def minicpmv4_6():
-    return minicpm(t.MiniCPMV4_6Config, t.MiniCPMV4_6ForConditionalGeneration)
+    return minicpm("4_6")
 
 
 def minicpmv4_7():
     return minicpm(
-        t.MiniCPMV4_7Config,
-        t.MiniCPMV4_7ForConditionalGeneration,
-        image_start_id="image_start",
-        image_end_id="image_end",
-        slice_start_id="slice_start",
-        slice_end_id="slice_end",
-        newline_id="image_id_end",
+        "4_7",
+        image_start_id="<|image_start|>",
+        image_end_id="<|image_end|>",
+        slice_start_id="<|slice_start|>",
+        slice_end_id="<|slice_end|>",
+        newline_id="Ċ",  # a line break's byte, as byte-level tokenizers write it
     )
 
 
