@@ -164,7 +164,9 @@ def test_provenance_agrees_with_the_placeholder(llava):
 def test_disagreement_shows_both_runs_of_positions():
     by_id = torch.tensor([0, 1, 1, 1, 0, 0, 1, 0]).bool()
     by_provenance = torch.tensor([0, 0, 1, 1, 0, 0, 1, 1]).bool()
-    with pytest.raises(MIRModelError, match=r"by placeholder id they are 1-3, 6-6 of 8, by provenance 2-3, 6-7 of 8"):
+    with pytest.raises(
+        MIRModelError, match=r"by placeholder id they are 1-3, 6-6 of 8, by provenance 2-3, 6-7 of 8"
+    ):
         check_agreement(by_id, by_provenance, "Model")
 
 

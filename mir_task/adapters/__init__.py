@@ -73,4 +73,6 @@ def adapter_for(model: Any, processor: Any) -> Adapter:
 
 def describe(model: Any) -> str:
     """Class and model type, for messages."""
-    return f"{type(model).__name__} (model_type {getattr(getattr(model, 'config', None), 'model_type', None)!r})"
+    return (
+        f"{type(model).__name__} (model_type {getattr(getattr(model, 'config', None), 'model_type', None)!r})"
+    )

@@ -17,10 +17,22 @@ class GenericAdapter(Adapter):
     family = "generic"
     systems = (
         Systems("GLM-4.1V, GLM-4.6V", ("glm4v", "glm46v"), "scatter", BY_ID, "native class"),
-        Systems("Idefics2, Idefics3, SmolVLM", ("idefics2", "idefics3", "smolvlm"), "scatter", BY_ID, "native class"),
+        Systems(
+            "Idefics2, Idefics3, SmolVLM",
+            ("idefics2", "idefics3", "smolvlm"),
+            "scatter",
+            BY_ID,
+            "native class",
+        ),
         Systems("PaliGemma", ("paligemma",), "scatter", BY_ID, "native class"),
         Systems("Gemma 3", ("gemma3",), "scatter", BY_ID, "native class"),
-        Systems("any other model of a processor and a decoder stack", (), "any but cross-attention", BY_PROVENANCE, "stand-in"),
+        Systems(
+            "any other model of a processor and a decoder stack",
+            (),
+            "any but cross-attention",
+            BY_PROVENANCE,
+            "stand-in",
+        ),
     )
 
     def vision_mask(self, inputs: Inputs) -> Tensor | None:
@@ -43,7 +55,9 @@ class ImageFirstAdapter(GenericAdapter):
 
     family = "generic"
     systems = (
-        Systems("BLIP-2, InstructBLIP", ("blip-2", "instructblip"), "scatter of queries", BY_ID, "native class"),
+        Systems(
+            "BLIP-2, InstructBLIP", ("blip-2", "instructblip"), "scatter of queries", BY_ID, "native class"
+        ),
         Systems("Fuyu", ("fuyu",), "scatter of linear patches", BY_ID, "native class"),
     )
 

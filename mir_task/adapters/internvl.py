@@ -29,7 +29,9 @@ class InternVLChatAdapter(RemoteCodeAdapter):
 
     family = "InternVL"
     systems = (
-        Systems("InternVL 1.5, 2, 2.5, 3, 3.5", ("internvl_chat",), "written in place, tiles", BY_ID, "stand-in"),
+        Systems(
+            "InternVL 1.5, 2, 2.5, 3, 3.5", ("internvl_chat",), "written in place, tiles", BY_ID, "stand-in"
+        ),
     )
 
     @property

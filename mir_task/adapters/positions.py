@@ -45,7 +45,9 @@ def find_positions(
             expected, _ = adapter.split(inputs, expected, attended)
         check_agreement(expected, vision, name)
     if not text.any():
-        raise MIRModelError(f"{name}: no text follows the image in the decoder's sequence of {len(text)} positions")
+        raise MIRModelError(
+            f"{name}: no text follows the image in the decoder's sequence of {len(text)} positions"
+        )
     return vision, text
 
 

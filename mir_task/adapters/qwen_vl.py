@@ -36,7 +36,9 @@ class QwenVL1Adapter(RemoteCodeAdapter):
     """Qwen-VL and Qwen-VL-Chat: the tokens of the image's path are overwritten inside the stack."""
 
     family = "Qwen-VL"
-    systems = (Systems("Qwen-VL, Qwen-VL-Chat", ("qwen",), "overwrite in the stack", BY_PROVENANCE, "stand-in"),)
+    systems = (
+        Systems("Qwen-VL, Qwen-VL-Chat", ("qwen",), "overwrite in the stack", BY_PROVENANCE, "stand-in"),
+    )
 
     def __init__(self, model: Any, processor: Any) -> None:
         super().__init__(model, processor)

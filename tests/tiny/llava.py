@@ -16,7 +16,7 @@ def configs(tokenizer, tower="CLIPVisionConfig", **vision):
     }
 
 
-def arguments(tokenizer, patches=None):
+def arguments(tokenizer):
     return {
         "tokenizer": tokenizer,
         "patch_size": 14,
@@ -59,7 +59,7 @@ def llava_next():
 
 
 def llava_next_video():
-    tokenizer = byte_tokenizer("<image>", "<video>")
+    tokenizer = byte_tokenizer("<image>", "<video>", old="LlamaTokenizerFast")
     processor = t.LlavaNextVideoProcessor(
         image_processor=t.LlavaNextImageProcessor(**PIXELS, image_grid_pinpoints=PINPOINTS),
         video_processor=t.LlavaNextVideoVideoProcessor(**PIXELS),

@@ -60,6 +60,7 @@ def instructblip():
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{one}" for one in letters)]
     vocabulary = {token: index for index, token in enumerate(vocabulary)}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100_000))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
     qformer = (t.BertTokenizerFast if OLD else t.PreTrainedTokenizerFast)(
@@ -69,7 +70,7 @@ def instructblip():
 
 
 def fuyu():
-    special = ["<unk>", "<s>", "</s>", "|SPEAKER|", "|NEWLINE|", "<0x04>", "<0x00>", "<0x01>"]
+    special = ["<unk>", "<s>", "</s>", "|SPEAKER|", "|NEWLINE|", "<0x04>", "|ENDOFTEXT|"]
     letters = ["▁", *(chr(code) for code in range(33, 127))]
     vocabulary = {token: index for index, token in enumerate([*special, *letters])}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>", ignore_merges=True))
@@ -161,7 +162,7 @@ def smolvlm():
 
 
 def paligemma():
-    tokenizer = byte_tokenizer("<image>", post=False)
+    tokenizer = byte_tokenizer("<image>", post=False, old="GemmaTokenizerFast")
     image_processor = t.SiglipImageProcessor(size=SQUARE)
     image_processor.image_seq_length = 4
     processor = t.PaliGemmaProcessor(image_processor=image_processor, tokenizer=tokenizer)

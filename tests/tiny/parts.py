@@ -29,8 +29,12 @@ def rope(**parameters):
     return {"rope_scaling" if OLD else "rope_parameters": parameters}
 
 
-def byte_tokenizer(*special, cls="PreTrainedTokenizerFast", post=True, **kwargs):
-    """One token a byte, and the special tokens."""
+def byte_tokenizer(*special, old="PreTrainedTokenizerFast", post=True, **kwargs):
+    """One token a byte, and the special tokens.
+
+    Args:
+        old: the class that processors of transformers 4.57 insist on.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     special = ["<unk>", "<s>", "</s>", "<pad>", "<|im_start|>", "<|im_end|>", *special]
     vocabulary = {token: index for index, token in enumerate([*special, *alphabet])}
@@ -42,7 +46,7 @@ def byte_tokenizer(*special, cls="PreTrainedTokenizerFast", post=True, **kwargs)
             single="<s> $A", special_tokens=[("<s>", vocabulary["<s>"])]
         )
     tokenizer.add_special_tokens(special)
-    wrapped = getattr(transformers, cls)(
+    wrapped = getattr(transformers, old if OLD else "PreTrainedTokenizerFast")(
         tokenizer_object=tokenizer,
         unk_token="<unk>",
         bos_token="<s>",

@@ -2,7 +2,7 @@
 
 import transformers as t
 
-from tests.tiny.parts import OLD, TEXT, VISION, byte_tokenizer, chat_template, random, rope, special_ids
+from tests.tiny.parts import TEXT, VISION, byte_tokenizer, chat_template, random, rope, special_ids
 
 BLOCK = "<|vision_start|><|image_pad|><|vision_end|>"
 SIDES = {"shortest_edge": 28 * 28, "longest_edge": 84 * 84}
@@ -11,7 +11,7 @@ SIDES = {"shortest_edge": 28 * 28, "longest_edge": 84 * 84}
 def qwen_tokenizer():
     return byte_tokenizer(
         *("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"),
-        cls="Qwen2TokenizerFast" if OLD else "PreTrainedTokenizerFast",
+        old="Qwen2TokenizerFast",
         post=False,
     )
 
@@ -98,7 +98,8 @@ def qwen3_5():
 def glm4v():
     block = ("<|begin_of_image|>", "<|image|>", "<|end_of_image|>")
     tokenizer = byte_tokenizer(*block, "<|begin_of_video|>", "<|video|>", "<|end_of_video|>", post=False)
-    text = {**TEXT, **special_ids(tokenizer), **rope(mrope_section=[1, 1, 2], partial_rotary_factor=0.5)}
+    text = {**TEXT, **special_ids(tokenizer), "partial_rotary_factor": 0.5}
+    text |= rope(mrope_section=[1, 1, 2], partial_rotary_factor=0.5)
     vision = {"depth": 3, "hidden_size": 32, "intermediate_size": 64, "num_heads": 4, "image_size": 56}
     vision |= {"out_hidden_size": 64, "patch_size": 14}
     names = {"image_token_id": block[1], "image_start_token_id": block[0], "image_end_token_id": block[2]}
@@ -129,7 +130,7 @@ def internvl():
     tokenizer = byte_tokenizer(
         *tokens.values(),
         extra_special_tokens=tokens,
-        cls="Qwen2TokenizerFast" if OLD else "PreTrainedTokenizerFast",
+        old="Qwen2TokenizerFast",
         post=False,
     )
     processor = t.InternVLProcessor(
