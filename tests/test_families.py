@@ -295,9 +295,10 @@ def test_the_placeholder_of_another_model_is_an_error(family):
     _, _, adapter = family
     inputs = prepared(adapter)
     wrong = inputs["input_ids"][0] == inputs["input_ids"][0, -2]
-    with torch.inference_mode(), record_provenance(adapter.decoder) as provenance:
-        with pytest.raises(
-            MIRModelError, match=r"by placeholder id they are .* of \d+, by provenance \d+-\d+"
-        ):
-            with capture_layers(adapter.decoder, lambda: find_positions(adapter, inputs, wrong, provenance)):
-                adapter.prefill(inputs)
+    with (
+        torch.inference_mode(),
+        record_provenance(adapter.decoder) as provenance,
+        pytest.raises(MIRModelError, match=r"by placeholder id they are .* of \d+, by provenance \d+-\d+"),
+        capture_layers(adapter.decoder, lambda: find_positions(adapter, inputs, wrong, provenance)),
+    ):
+        adapter.prefill(inputs)

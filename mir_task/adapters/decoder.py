@@ -55,8 +55,8 @@ def text_config(model: Any) -> Any:
 
 def layer_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     """The hidden states among the arguments of a decoder layer: the first of them, whatever its name."""
-    hidden: Tensor = args[0] if args else kwargs.get("hidden_states", next(iter(kwargs.values()), None))
-    return hidden
+    hidden: Tensor = args[0] if args else next(iter(kwargs.values()))
+    return kwargs.get("hidden_states", hidden)
 
 
 def _embedding_path(model: Any) -> str:
@@ -71,7 +71,7 @@ def _embedding_path(model: Any) -> str:
             continue
         paths = [name for name, module in model.named_modules() if module is embedding]
         if embedding is not None and paths:
-            return paths[0]
+            return str(paths[0])
     raise MIRModelError(f"{type(model).__name__} has no token embedding (get_input_embeddings())")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
@@ -57,7 +57,8 @@ class PipelineAdapter(Adapter):
     @property
     def template_sha256(self) -> str | None:
         """The pipeline's fingerprint."""
-        return self.processor.fingerprint
+        fingerprint: str | None = self.processor.fingerprint
+        return fingerprint
 
     def prepare(self, image: Image.Image, text: str, max_text_tokens: int) -> Inputs:
         """The pair itself, the text cut to the tokens allowed."""

@@ -152,7 +152,7 @@ def _row_bytes(rows: Tensor) -> list[bytes]:
 
 def _same_direction(rows: Tensor, emitted: Tensor) -> Tensor:
     """[n] bool, on the CPU: rows [n, d] that point where some row of emitted [m, d] points."""
-    directions = nn.functional.normalize(emitted.unique(dim=0).float(), dim=-1).to(rows.device)
+    directions = nn.functional.normalize(torch.unique(emitted, dim=0).float(), dim=-1).to(rows.device)
     cosines = nn.functional.normalize(rows.float(), dim=-1) @ directions.T
     return cosines.amax(dim=1).gt(SAME_DIRECTION).cpu()
 

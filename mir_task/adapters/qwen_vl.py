@@ -6,13 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
-from torch import Tensor
 
-from mir_task.adapters.base import BY_ID, BY_PROVENANCE, Inputs, Systems
+from mir_task.adapters.base import BY_ID, BY_PROVENANCE, Adapter, Inputs, Systems
 from mir_task.adapters.remote import RemoteCodeAdapter
-from mir_task.adapters.base import Adapter
 
 
 class QwenVLAdapter(Adapter):
