@@ -85,9 +85,12 @@ def read(adapter, inputs):
         masks.extend(find_positions(adapter, inputs, adapter.vision_mask(inputs), provenance))
         return masks
 
-    with torch.inference_mode(), record_provenance(adapter.decoder) as provenance:
-        with capture_layers(adapter.decoder, positions) as rows:
-            adapter.prefill(inputs)
+    with (
+        torch.inference_mode(),
+        record_provenance(adapter.decoder) as provenance,
+        capture_layers(adapter.decoder, positions) as rows,
+    ):
+        adapter.prefill(inputs)
     return rows, *masks
 
 
@@ -237,7 +240,7 @@ def test_measures_in_float32_bfloat16_and_behind_accelerates_hooks(family):
 
 
 def test_hooks_go_and_outputs_stay(family):
-    name, case, adapter = family
+    _, case, adapter = family
     inputs = prepared(adapter)
 
     def hooks():
@@ -259,9 +262,11 @@ def test_hooks_go_and_outputs_stay(family):
     before = hooks()
     with torch.inference_mode():
         plain = final_states()
-        with record_provenance(adapter.decoder) as provenance:
-            with capture_layers(adapter.decoder, lambda: find_positions(adapter, inputs, None, provenance)):
-                hooked = final_states()
+        with (
+            record_provenance(adapter.decoder) as provenance,
+            capture_layers(adapter.decoder, lambda: find_positions(adapter, inputs, None, provenance)),
+        ):
+            hooked = final_states()
     assert torch.equal(plain, hooked)
     assert hooks() == before
 

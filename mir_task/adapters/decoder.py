@@ -55,8 +55,8 @@ def text_config(model: Any) -> Any:
 
 def layer_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     """The hidden states among the arguments of a decoder layer: the first of them, whatever its name."""
-    hidden: Tensor = args[0] if args else next(iter(kwargs.values()))
-    return kwargs.get("hidden_states", hidden)
+    hidden: Tensor = args[0] if args else kwargs.get("hidden_states", next(iter(kwargs.values())))
+    return hidden
 
 
 def _embedding_path(model: Any) -> str:

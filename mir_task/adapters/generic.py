@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ class GenericAdapter(Adapter):
     """Vision is what enters the decoder and is no token's embedding; a placeholder id, if there is one, agrees."""
 
     family = "generic"
-    systems = (
+    systems: ClassVar[tuple[Systems, ...]] = (
         Systems("GLM-4.1V, GLM-4.6V", ("glm4v", "glm46v"), "scatter", BY_ID, "native class"),
         Systems(
             "Idefics2, Idefics3, SmolVLM",
@@ -24,9 +26,7 @@ class GenericAdapter(Adapter):
         ),
         Systems("PaliGemma", ("paligemma",), "scatter", BY_ID, "native class"),
         Systems("Gemma 3", ("gemma3",), "scatter", BY_ID, "native class"),
-        Systems(
-            "any other model of a processor and a decoder stack",
-            (),
+        Systems("any other with a processor", (), "any but cross-attention", BY_PROVENANCE, "stand-in"),
             "any but cross-attention",
             BY_PROVENANCE,
             "stand-in",
@@ -40,7 +40,10 @@ class GenericAdapter(Adapter):
         return super().vision_mask(inputs)
 
     def prefill(self, inputs: Inputs) -> None:
-        """An encoder-decoder (BLIP-2 with T5) is read in its encoder, where vision enters; its decoder gets one token."""
+        """See :meth:`Adapter.prefill`.
+
+        An encoder-decoder (BLIP-2 with T5) is read in its encoder, where vision enters; its decoder gets one token.
+        """
         config = text_config(self.model)
         if getattr(config, "is_encoder_decoder", False):
             start = torch.full((1, 1), config.decoder_start_token_id, device=self.device)

@@ -58,9 +58,11 @@ class QwenVL1Adapter(RemoteCodeAdapter):
 
     @property
     def image_placeholder(self) -> str:
+        """What begins an image's path."""
         return "<img>"
 
     def encode(self, image: Image.Image, prompt: str) -> Inputs:
+        """The image as a file, since the model reads its path from the tokens, and the prompt with that path."""
         path = Path(self._folder.name, "image.png")
         image.save(path)
         before, _, after = prompt.partition("{image}")
