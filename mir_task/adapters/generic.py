@@ -16,21 +16,14 @@ class GenericAdapter(Adapter):
 
     family = "generic"
     systems: ClassVar[tuple[Systems, ...]] = (
-        Systems("GLM-4.1V, GLM-4.6V", ("glm4v", "glm46v"), "scatter", BY_ID, "native class"),
-        Systems(
-            "Idefics2, Idefics3, SmolVLM",
-            ("idefics2", "idefics3", "smolvlm"),
-            "scatter",
-            BY_ID,
-            "native class",
-        ),
-        Systems("PaliGemma", ("paligemma",), "scatter", BY_ID, "native class"),
-        Systems("Gemma 3", ("gemma3",), "scatter", BY_ID, "native class"),
+        Systems("GLM-4.1V", ("glm4v",), "scatter", BY_ID, "native class"),
+        Systems("Idefics2", ("idefics2",), "scatter", BY_ID, "native class"),
+        Systems("Idefics3, SmolVLM", ("idefics3", "smolvlm"), "scatter, tiles", BY_ID, "native class"),
+        Systems("PaliGemma, Gemma 3", ("paligemma", "gemma3"), "scatter", BY_ID, "native class"),
+        Systems("Mistral 3", ("mistral3",), "scatter", BY_ID, "native class"),
+        Systems("Aya Vision", ("aya_vision",), "scatter, tiles", BY_ID, "native class"),
+        Systems("ViP-LLaVA", ("vipllava",), "scatter", BY_ID, "native class"),
         Systems("any other with a processor", (), "any but cross-attention", BY_PROVENANCE, "stand-in"),
-            "any but cross-attention",
-            BY_PROVENANCE,
-            "stand-in",
-        ),
     )
 
     def vision_mask(self, inputs: Inputs) -> Tensor | None:

@@ -19,8 +19,15 @@ class QwenVLAdapter(Adapter):
     systems = (
         Systems("Qwen2-VL", ("qwen2_vl",), "scatter", BY_ID, "native class"),
         Systems("Qwen2.5-VL", ("qwen2_5_vl",), "scatter", BY_ID, "native class"),
-        Systems("Qwen3-VL", ("qwen3_vl", "qwen3_vl_moe"), "scatter, deepstack", BY_ID, "native class"),
-        Systems("Qwen3.5", ("qwen3_5", "qwen3_5_moe"), "scatter", BY_ID, "native class"),
+        Systems("Qwen3-VL", ("qwen3_vl",), "scatter, deepstack", BY_ID, "native class"),
+        Systems("Qwen3.5", ("qwen3_5",), "scatter", BY_ID, "native class"),
+        Systems(
+            "Qwen3-VL, Qwen3.5: mixtures of experts",
+            ("qwen3_vl_moe", "qwen3_5_moe"),
+            "scatter",
+            BY_ID,
+            "not tested",
+        ),
     )
 
     @property
