@@ -219,6 +219,7 @@ def _model_info(adapter: Adapter) -> ModelInfo:
         hidden_size=adapter.hidden_size,
         dtype=str(adapter.model.dtype).removeprefix("torch."),
         parameters=sum(parameter.numel() for parameter in adapter.model.parameters()),
+        cross_attention=adapter.cross_attention,
     )
 
 

@@ -81,6 +81,10 @@ class ModelInfo(_Frozen):
     hidden_size: int
     dtype: str
     parameters: int
+    cross_attention: bool = Field(
+        default=False,
+        description="decoder layers also attend to something outside their sequence, which MIR does not see",
+    )
 
 
 class MIRResult(_Frozen):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from loguru import logger
+
 from mir_task.adapters.base import Adapter
 from mir_task.adapters.generic import GenericAdapter, ImageFirstAdapter
 from mir_task.adapters.internvl import InternVLAdapter, InternVLChatAdapter
@@ -68,7 +70,13 @@ def adapter_for(model: Any, processor: Any) -> Adapter:
             f"{describe(model)}: expected the model's processor (AutoProcessor), with a tokenizer and an image "
             f"processor, got {type(processor).__name__}"
         )
-    return adapter(model, processor)
+    found = adapter(model, processor)
+    if found.cross_attention:
+        logger.warning(
+            f"{describe(model)}: its decoder layers have cross-attention; vision that enters by it is in no row of the "
+            "sequence, MIR does not see it and compares the rest"
+        )
+    return found
 
 
 def describe(model: Any) -> str:

@@ -67,6 +67,12 @@ class Adapter:
         return next(self.decoder.embedding.parameters()).device
 
     @property
+    def cross_attention(self) -> bool:
+        """Whether decoder layers also attend to something outside their sequence (CogAgent's second branch)."""
+        names = (name for layer in self.decoder.layers for name, _ in layer.named_modules())
+        return any("cross" in name.lower() for name in names)
+
+    @property
     def hidden_size(self) -> int:
         """Width of the decoder's hidden states."""
         width: int = getattr(text_config(self.model), "hidden_size", 0)

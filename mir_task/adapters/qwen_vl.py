@@ -22,7 +22,7 @@ class QwenVLAdapter(Adapter):
         Systems("Qwen3-VL", ("qwen3_vl",), "scatter, deepstack", BY_ID, "native class"),
         Systems("Qwen3.5", ("qwen3_5",), "scatter", BY_ID, "native class"),
         Systems(
-            "Qwen3-VL, Qwen3.5: mixtures of experts",
+            "Qwen3-VL and Qwen3.5 MoE",
             ("qwen3_vl_moe", "qwen3_5_moe"),
             "scatter",
             BY_ID,
