@@ -9,7 +9,7 @@ from accelerate.hooks import remove_hook_from_submodules
 from PIL import Image
 
 from mir_task import MIRModelError, Pair, measure
-from mir_task.adapters import ADAPTERS, adapter_for
+from mir_task.adapters import ADAPTERS, FAMILIES, adapter_for
 from mir_task.adapters.positions import find_positions
 from mir_task.adapters.provenance import record_provenance
 from mir_task.capture import capture_layers
@@ -20,6 +20,7 @@ from tests.tiny.parts import OLD
 class Case(NamedTuple):
     """What is known of a family from elsewhere: its own source."""
 
+    model_type: str
     layers: str
     norm: str
     placeholder: str
@@ -29,31 +30,35 @@ class Case(NamedTuple):
 LLM = ("model.language_model.layers", "model.language_model.norm")
 OPT = "language_model.model.decoder"
 CASES = {
-    "llava": Case(*LLM, "<image>"),
-    "llava_interleave": Case(*LLM, "<image>"),
-    "llava_next": Case(*LLM, "<image>", tiles=True),
-    "llava_next_video": Case(*LLM, "<image>", tiles=True),
-    "llava_onevision": Case(*LLM, "<image>", tiles=True),
-    "vipllava": Case(*LLM, "<image>"),
-    "qwen2_vl": Case(*LLM, "<|image_pad|>", tiles=True),
-    "qwen2_5_vl": Case(*LLM, "<|image_pad|>", tiles=True),
-    "qwen3_vl": Case(*LLM, "<|image_pad|>", tiles=True),
-    "qwen3_5": Case(*LLM, "<|image_pad|>", tiles=True),
-    "internvl": Case(*LLM, "<IMG_CONTEXT>", tiles=True),
-    "minicpmv4_6": Case(*LLM, "<|image|>", tiles=True),
-    "minicpmv4_7": Case(*LLM, "<|image|>", tiles=True),
-    "glm4v": Case(*LLM, "<|image|>", tiles=True),
-    "blip2_opt": Case(f"{OPT}.layers", f"{OPT}.final_layer_norm", "<image>"),
-    "blip2_t5": Case("language_model.encoder.block", "language_model.encoder.final_layer_norm", "<image>"),
-    "instructblip": Case(f"{OPT}.layers", f"{OPT}.final_layer_norm", "<image>"),
-    "fuyu": Case("model.language_model.layers", "model.language_model.final_layernorm", "|SPEAKER|", True),
-    "idefics2": Case("model.text_model.layers", "model.text_model.norm", "<image>"),
-    "idefics3": Case("model.text_model.layers", "model.text_model.norm", "<image>", tiles=True),
-    "smolvlm": Case("model.text_model.layers", "model.text_model.norm", "<image>", tiles=True),
-    "paligemma": Case(*LLM, "<image>"),
-    "gemma3": Case(*LLM, "<image_soft_token>"),
-    "mistral3": Case(*LLM, "[IMG]", tiles=True),
-    "aya_vision": Case(*LLM, "<|IMG_PATCH|>", tiles=True),
+    "llava": Case("llava", *LLM, "<image>"),
+    "llava_interleave": Case("llava", *LLM, "<image>"),
+    "llava_next": Case("llava_next", *LLM, "<image>", tiles=True),
+    "llava_next_video": Case("llava_next_video", *LLM, "<image>", tiles=True),
+    "llava_onevision": Case("llava_onevision", *LLM, "<image>", tiles=True),
+    "vipllava": Case("vipllava", *LLM, "<image>"),
+    "qwen2_vl": Case("qwen2_vl", *LLM, "<|image_pad|>", tiles=True),
+    "qwen2_5_vl": Case("qwen2_5_vl", *LLM, "<|image_pad|>", tiles=True),
+    "qwen3_vl": Case("qwen3_vl", *LLM, "<|image_pad|>", tiles=True),
+    "qwen3_5": Case("qwen3_5", *LLM, "<|image_pad|>", tiles=True),
+    "internvl": Case("internvl", *LLM, "<IMG_CONTEXT>", tiles=True),
+    "minicpmv4_6": Case("minicpmv4_6", *LLM, "<|image|>", tiles=True),
+    "minicpmv4_7": Case("minicpmv4_7", *LLM, "<|image|>", tiles=True),
+    "glm4v": Case("glm4v", *LLM, "<|image|>", tiles=True),
+    "blip2_opt": Case("blip-2", f"{OPT}.layers", f"{OPT}.final_layer_norm", "<image>"),
+    "blip2_t5": Case(
+        "blip-2", "language_model.encoder.block", "language_model.encoder.final_layer_norm", "<image>"
+    ),
+    "instructblip": Case("instructblip", f"{OPT}.layers", f"{OPT}.final_layer_norm", "<image>"),
+    "fuyu": Case(
+        "fuyu", "model.language_model.layers", "model.language_model.final_layernorm", "|SPEAKER|", True
+    ),
+    "idefics2": Case("idefics2", "model.text_model.layers", "model.text_model.norm", "<image>"),
+    "idefics3": Case("idefics3", "model.text_model.layers", "model.text_model.norm", "<image>", tiles=True),
+    "smolvlm": Case("smolvlm", "model.text_model.layers", "model.text_model.norm", "<image>", tiles=True),
+    "paligemma": Case("paligemma", *LLM, "<image>"),
+    "gemma3": Case("gemma3", *LLM, "<image_soft_token>"),
+    "mistral3": Case("mistral3", *LLM, "[IMG]", tiles=True),
+    "aya_vision": Case("aya_vision", *LLM, "<|IMG_PATCH|>", tiles=True),
 }
 # Their LM head is part of the module that looks at the image (Fuyu: that knows its processor's old names).
 WITH_HEAD = {"blip2_opt", "blip2_t5", "instructblip"} | (set() if OLD else {"fuyu"})
@@ -101,6 +106,17 @@ def prepared(adapter, index=0):
 def test_every_recipe_is_a_case():
     assert set(RECIPES) == set(CASES)
     assert len(CASES) >= 18
+
+
+def test_table_calls_tested_what_is_tested():
+    claimed = {
+        model_type
+        for adapter in FAMILIES
+        for systems in adapter.systems
+        for model_type in systems.model_types
+        if systems.tested == "native class"
+    }
+    assert claimed == {case.model_type for case in CASES.values()}
 
 
 def test_decoder_is_the_familys(family):
@@ -290,9 +306,9 @@ def test_lm_head_is_left_out_where_it_can_be(family):
 
 
 def test_registered_families_are_taken_by_their_own_adapter(family):
-    _, _, adapter = family
-    model_type = adapter.model.config.model_type
-    assert type(adapter) is ADAPTERS.get(model_type, ADAPTERS["gemma3"])
+    _, case, adapter = family
+    assert adapter.model.config.model_type == case.model_type
+    assert type(adapter) is ADAPTERS[case.model_type]
 
 
 def test_the_placeholder_of_another_model_is_an_error(family):

@@ -32,7 +32,7 @@ class Systems(NamedTuple):
     """The real class at a tiny size; a stand-in that enters vision as the remote code does; or not."""
 
 
-BY_ID = "placeholder id, checked by provenance"
+BY_ID = "placeholder id and provenance"
 BY_PROVENANCE = "provenance"
 
 
@@ -172,7 +172,7 @@ class Adapter:
 
     def prefill(self, inputs: Inputs) -> None:
         """One forward pass over the whole sequence, without a cache, and without the LM head if it can be."""
-        headless = self.model.base_model
+        headless = getattr(self.model, "base_model", self.model)
         if headless is self.model:  # transformers 4.57 names no base model for its vision-language classes
             headless = getattr(self.model, "model", self.model)
         if headless is not self.model and takes(headless, inputs):

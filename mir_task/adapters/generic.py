@@ -16,14 +16,23 @@ class GenericAdapter(Adapter):
 
     family = "generic"
     systems: ClassVar[tuple[Systems, ...]] = (
-        Systems("GLM-4.1V", ("glm4v",), "scatter", BY_ID, "native class"),
-        Systems("Idefics2", ("idefics2",), "scatter", BY_ID, "native class"),
-        Systems("Idefics3, SmolVLM", ("idefics3", "smolvlm"), "scatter, tiles", BY_ID, "native class"),
-        Systems("PaliGemma, Gemma 3", ("paligemma", "gemma3"), "scatter", BY_ID, "native class"),
-        Systems("Mistral 3", ("mistral3",), "scatter", BY_ID, "native class"),
-        Systems("Aya Vision", ("aya_vision",), "scatter, tiles", BY_ID, "native class"),
-        Systems("ViP-LLaVA", ("vipllava",), "scatter", BY_ID, "native class"),
-        Systems("any other with a processor", (), "any but cross-attention", BY_PROVENANCE, "stand-in"),
+        Systems(
+            "GLM-4.1V, Idefics2, PaliGemma, Gemma 3, Mistral 3, ViP-LLaVA",
+            ("glm4v", "idefics2", "paligemma", "gemma3", "mistral3", "vipllava"),
+            "scatter",
+            BY_ID,
+            "native class",
+        ),
+        Systems(
+            "Idefics3, SmolVLM, Aya Vision",
+            ("idefics3", "smolvlm", "aya_vision"),
+            "scatter, tiles",
+            BY_ID,
+            "native class",
+        ),
+        Systems(
+            "any other that has a processor", (), "scatter, splice, overwrite", BY_PROVENANCE, "stand-in"
+        ),
     )
 
     def vision_mask(self, inputs: Inputs) -> Tensor | None:

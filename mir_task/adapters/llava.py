@@ -9,7 +9,11 @@ class LlavaAdapter(Adapter):
     family = "LLaVA"
     systems = (
         Systems("LLaVA, LLaVA-1.5, LLaVA-NeXT-Interleave", ("llava",), "scatter", BY_ID, "native class"),
-        Systems("LLaVA-NeXT (1.6)", ("llava_next",), "scatter, tiles", BY_ID, "native class"),
-        Systems("LLaVA-NeXT-Video (images)", ("llava_next_video",), "scatter, tiles", BY_ID, "native class"),
-        Systems("LLaVA-OneVision", ("llava_onevision",), "scatter, tiles", BY_ID, "native class"),
+        Systems(
+            "LLaVA-NeXT (1.6), LLaVA-NeXT-Video (images), LLaVA-OneVision",
+            ("llava_next", "llava_next_video", "llava_onevision"),
+            "scatter, tiles",
+            BY_ID,
+            "native class",
+        ),
     )

@@ -15,8 +15,9 @@ class MiniCPMVAdapter(Adapter):
 
     family = "MiniCPM-V"
     systems = (
-        Systems("MiniCPM-V 4.6", ("minicpmv4_6",), "scatter, slices", BY_ID, "native class"),
-        Systems("MiniCPM-V 4.7", ("minicpmv4_7",), "scatter, slices", BY_ID, "native class"),
+        Systems(
+            "MiniCPM-V 4.6, 4.7", ("minicpmv4_6", "minicpmv4_7"), "scatter, slices", BY_ID, "native class"
+        ),
     )
 
 

@@ -38,8 +38,8 @@ class PipelineAdapter(Adapter):
     family = "own pipeline"
     systems = (
         Systems(
-            "CogVLM2, GLM-4V-9B, XComposer2, VILA, Mini-Gemini, Cambrian-1, original LLaVA, …: any lmms-eval model "
-            "without a processor",
+            "CogVLM2, GLM-4V-9B, XComposer2, VILA, Mini-Gemini, Cambrian-1, the original LLaVA; any other lmms-eval "
+            "model that has no processor",
             (),
             "splice, overwrite, in place",
             BY_PROVENANCE,

@@ -17,17 +17,15 @@ class QwenVLAdapter(Adapter):
 
     family = "Qwen-VL"
     systems = (
-        Systems("Qwen2-VL", ("qwen2_vl",), "scatter", BY_ID, "native class"),
-        Systems("Qwen2.5-VL", ("qwen2_5_vl",), "scatter", BY_ID, "native class"),
-        Systems("Qwen3-VL", ("qwen3_vl",), "scatter, deepstack", BY_ID, "native class"),
-        Systems("Qwen3.5", ("qwen3_5",), "scatter", BY_ID, "native class"),
         Systems(
-            "Qwen3-VL and Qwen3.5 MoE",
-            ("qwen3_vl_moe", "qwen3_5_moe"),
+            "Qwen2-VL, Qwen2.5-VL, Qwen3.5",
+            ("qwen2_vl", "qwen2_5_vl", "qwen3_5"),
             "scatter",
             BY_ID,
-            "not tested",
+            "native class",
         ),
+        Systems("Qwen3-VL", ("qwen3_vl",), "scatter, deepstack", BY_ID, "native class"),
+        Systems("Qwen3-VL MoE, Qwen3.5 MoE", ("qwen3_vl_moe", "qwen3_5_moe"), "scatter", BY_ID, "not tested"),
     )
 
     @property
