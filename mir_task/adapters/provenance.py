@@ -24,6 +24,7 @@ class Provenance:
 
     def __init__(self) -> None:
         self.emitted: list[Tensor] = []
+        self._outputs: list[Tensor] = []
         self.entered: Tensor | None = None
         self.attention_mask: Tensor | None = None
 
@@ -31,9 +32,10 @@ class Provenance:
         """Positions of the (single) sequence whose embedding is no row that the token embedding emitted.
 
         Rows are matched by content, not position, so that models that splice image features in and thereby
-        change the length are read right too. Where no row matches exactly, the embedding was scaled on its
-        way (MiniCPM-V 2.0: by 12), and rows are matched by direction. Padding of zeros counts as vision here;
-        see :meth:`attended`.
+        change the length are read right too. Where no row matches, something was done to all of them on their
+        way: positions were added (Kosmos-2), then what counts is which rows of the embedding's output were
+        overwritten; or they were scaled (MiniCPM-V 2.0: by 12), then rows are matched by direction.
+        Padding of zeros counts as vision here; see :meth:`attended`.
 
         Returns:
             [sequence] bool, on the CPU.
@@ -44,9 +46,21 @@ class Provenance:
         rows = self._rows()
         token_rows = {row for batch in self.emitted for row in _row_bytes(batch)}
         mask = torch.tensor([row not in token_rows for row in _row_bytes(rows)])
-        if mask.all() and token_rows:
-            mask = ~_same_direction(rows, torch.cat(self.emitted))
-        return mask
+        attended = self.attended()
+        if not (mask if attended is None else mask[attended]).all() or not token_rows:
+            return mask
+        if len(self.emitted) == 1 and len(self.emitted[0]) == len(rows):
+            overwritten = (self.emitted[0] != self._outputs[0]).any(dim=1).cpu()
+            if overwritten.any() and not overwritten.all():
+                return overwritten
+        return ~_same_direction(rows, torch.cat(self.emitted))
+
+    def emit(self, output: Tensor) -> None:
+        """Take note of what the token embedding emitted."""
+        rows = output.detach().reshape(-1, output.shape[-1])
+        # Cloned, since some families write the image features into this very tensor afterwards.
+        self.emitted.append(rows.clone())
+        self._outputs.append(rows)
 
     def attended(self) -> Tensor | None:
         """[sequence] bool, on the CPU: positions that the stack's attention mask keeps.
@@ -78,8 +92,7 @@ def record_provenance(decoder: Decoder) -> Iterator[Provenance]:
 
     def emitted(_module: nn.Module, _args: Any, output: Tensor) -> None:
         if record.entered is None:
-            # Cloned, since some families write the image features into this very tensor afterwards.
-            record.emitted.append(output.detach().reshape(-1, output.shape[-1]).clone())
+            record.emit(output)
 
     def entered(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if record.entered is None:
