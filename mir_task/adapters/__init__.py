@@ -9,6 +9,7 @@ from loguru import logger
 from mir_task.adapters.base import Adapter
 from mir_task.adapters.generic import GenericAdapter, ImageFirstAdapter
 from mir_task.adapters.internvl import InternVLAdapter, InternVLChatAdapter
+from mir_task.adapters.kosmos import KosmosAdapter
 from mir_task.adapters.llava import LlavaAdapter
 from mir_task.adapters.minicpm_v import MiniCPMVAdapter, MiniCPMVChatAdapter
 from mir_task.adapters.pipeline import Pipeline, PipelineAdapter
@@ -25,6 +26,7 @@ FAMILIES: tuple[type[Adapter], ...] = (
     InternVLChatAdapter,
     MiniCPMVAdapter,
     MiniCPMVChatAdapter,
+    KosmosAdapter,
     ImageFirstAdapter,
     GenericAdapter,
     PipelineAdapter,

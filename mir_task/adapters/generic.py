@@ -17,8 +17,8 @@ class GenericAdapter(Adapter):
     family = "generic"
     systems: ClassVar[tuple[Systems, ...]] = (
         Systems(
-            "GLM-4.1V, Idefics2, PaliGemma, Gemma 3, Mistral 3, ViP-LLaVA",
-            ("glm4v", "idefics2", "paligemma", "gemma3", "mistral3", "vipllava"),
+            "GLM-4.1V, Idefics2, PaliGemma, Gemma 3, Mistral 3, ViP-LLaVA, DeepSeek-VL",
+            ("glm4v", "idefics2", "paligemma", "gemma3", "mistral3", "vipllava", "deepseek_vl"),
             "scatter",
             BY_ID,
             "native class",
