@@ -23,7 +23,8 @@ class Case(NamedTuple):
     model_type: str
     layers: str
     norm: str
-    placeholder: str
+    placeholder: str | None
+    """None: the processor gives a mask."""
     tiles: bool = False
 
 
@@ -58,10 +59,14 @@ CASES = {
     "paligemma": Case("paligemma", *LLM, "<image>"),
     "gemma3": Case("gemma3", *LLM, "<image_soft_token>"),
     "mistral3": Case("mistral3", *LLM, "[IMG]", tiles=True),
+    "deepseek_vl": Case(
+        "deepseek_vl", "model.language_model.layers", "model.language_model.norm", "<image_placeholder>"
+    ),
+    "kosmos2": Case("kosmos-2", "text_model.model.layers", "text_model.model.layer_norm", None),
     "aya_vision": Case("aya_vision", *LLM, "<|IMG_PATCH|>", tiles=True),
 }
 # Their LM head is part of the module that looks at the image (Fuyu: that knows its processor's old names).
-WITH_HEAD = {"blip2_opt", "blip2_t5", "instructblip"} | (set() if OLD else {"fuyu"})
+WITH_HEAD = {"kosmos2", "blip2_opt", "blip2_t5", "instructblip"} | (set() if OLD else {"fuyu"})
 
 SQUARE, WIDE = Image.effect_mandelbrot((60, 60), (-3, -2.5, 2, 2.5), 9), Image.linear_gradient("L")
 IMAGES = [SQUARE.convert("RGB"), WIDE.resize((200, 100)).convert("RGB")]
@@ -184,7 +189,10 @@ def test_positions_are_those_of_the_placeholder(family, index):
     _, case, adapter = family
     inputs = prepared(adapter, index)
     ids = inputs["input_ids"][0]
-    expected = ids == adapter.tokenizer.convert_tokens_to_ids(case.placeholder)
+    if case.placeholder is None:
+        expected = inputs["image_embeds_position_mask"][0].bool()
+    else:
+        expected = ids == adapter.tokenizer.convert_tokens_to_ids(case.placeholder)
     _, vision, text = read(adapter, inputs)
     assert torch.equal(vision, expected)
     # Text is all that follows; what precedes the last vision row and is none is of neither modality.

@@ -238,7 +238,41 @@ def aya_vision():
     return random(t.AyaVisionForConditionalGeneration, config), processor
 
 
+def kosmos2():
+    # Ids below image rows are the numbers from 4 on, those of this tokenizer's first special tokens and letters.
+    tokenizer = byte_tokenizer(old="XLMRobertaTokenizerFast", model_max_length=2048)
+    processor = t.Kosmos2Processor(
+        image_processor=t.CLIPImageProcessor(size={"shortest_edge": 28}, crop_size=SQUARE),
+        tokenizer=tokenizer,
+        num_patch_index_tokens=4,
+    )
+    text = {**special_ids(tokenizer), "embed_dim": 64, "layers": 4, "ffn_dim": 128, "attention_heads": 4}
+    config = t.Kosmos2Config(
+        text_config={**text, "max_position_embeddings": 2048}, vision_config=VISION, latent_query_num=64
+    )
+    return random(t.Kosmos2ForConditionalGeneration, config), processor
+
+
+def deepseek_vl():
+    tokenizer = byte_tokenizer(
+        "<image_placeholder>",
+        extra_special_tokens={"image_token": "<image_placeholder>"},
+        old="LlamaTokenizerFast",
+    )
+    processor = t.DeepseekVLProcessor(
+        image_processor=t.DeepseekVLImageProcessor(size=SQUARE), tokenizer=tokenizer, num_image_tokens=4
+    )
+    config = t.DeepseekVLConfig(
+        text_config={"model_type": "llama", **TEXT, **special_ids(tokenizer)},
+        vision_config={"model_type": "siglip_vision_model", **VISION, "vision_use_head": False},
+        image_token_id=tokenizer.convert_tokens_to_ids("<image_placeholder>"),
+    )
+    return random(t.DeepseekVLForConditionalGeneration, config), processor
+
+
 RECIPES = {
+    "kosmos2": kosmos2,
+    "deepseek_vl": deepseek_vl,
     "blip2_opt": blip2_opt,
     "blip2_t5": blip2_t5,
     "instructblip": instructblip,
