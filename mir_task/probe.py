@@ -54,7 +54,8 @@ def measure(
 
     Args:
         model: a transformers vision-language model with local weights, on any device, in any dtype.
-        processor: its processor (``AutoProcessor``).
+        processor: its processor (``AutoProcessor``); for models of remote code their tokenizer, or the model's own
+            input code as a :class:`mir_task.adapters.Pipeline`.
         pairs: (PIL image, text) tuples, or :class:`Pair` to name them; at least two. Read one at a time, and once
             more if outliers are too many to hold back.
         max_text_tokens: texts are cut to this many tokens; the image never is.

@@ -6,10 +6,11 @@ from PIL import Image
 from torch import nn
 from transformers import BertConfig, BertModel, MllamaConfig, MllamaForConditionalGeneration
 
-from mir_task import MIRDataError, MIRModelError
-from mir_task.adapters import adapter_for
+from mir_task import MIRDataError, MIRModelError, measure
+from mir_task.adapters import ADAPTERS, adapter_for
 from mir_task.adapters.base import truncate
 from mir_task.adapters.decoder import find_decoder
+from mir_task.adapters.generic import GenericAdapter
 from mir_task.adapters.positions import find_positions
 from mir_task.adapters.provenance import check_agreement, check_provenance, record_provenance
 
@@ -151,6 +152,32 @@ def test_cross_attention_family_is_refused_with_the_reason():
     model = MllamaForConditionalGeneration(config)
     with pytest.raises(MIRModelError, match="vision enters by cross-attention"):
         adapter_for(model, None)
+
+
+def test_unknown_family_is_read_by_provenance_alone(llava, pairs, monkeypatch):
+    known = measure(*llava, pairs, progress=False)
+    monkeypatch.delitem(ADAPTERS, "llava")
+    monkeypatch.setattr(GenericAdapter, "image_id", None)  # as if its config named no placeholder
+    adapter, inputs = prepared(llava)
+    assert (type(adapter), adapter.vision_mask(inputs)) == (GenericAdapter, None)
+    generic = measure(*llava, pairs, progress=False)
+    assert (generic.mir, generic.layers) == (known.mir, known.layers)
+
+
+def test_an_adapter_may_leave_positions_out_of_both_modalities(llava, pairs, monkeypatch):
+    # As for a learned vector beside the image that is neither: here the first and the last vision row.
+    class Without(type(adapter_for(*llava))):
+        def split(self, inputs, vision, attended):
+            vision, text = super().split(inputs, vision, attended)
+            positions = vision.nonzero().flatten()
+            vision[positions[[0, -1]]] = False
+            return vision, text
+
+    whole = measure(*llava, pairs, progress=False)
+    monkeypatch.setitem(ADAPTERS, "llava", Without)
+    part = measure(*llava, pairs, progress=False)
+    assert part.vision_tokens_per_pair == whole.vision_tokens_per_pair - 2
+    assert part.text_tokens_per_pair == whole.text_tokens_per_pair
 
 
 def test_provenance_agrees_with_the_placeholder(llava):
