@@ -32,18 +32,19 @@ def find_positions(
     if provenance is None:
         if by_id is None:
             raise ValueError("neither ids nor provenance to find vision positions by")
-        return adapter.split(inputs, by_id.cpu(), _attended(inputs, len(by_id)))
-    found, attended = provenance.vision_mask(), provenance.attended()
-    if attended is None:
-        attended = _attended(inputs, len(found))
-    check_provenance(found, attended, name)
-    vision, text = adapter.split(inputs, found, attended)
-    if by_id is not None:
-        # After the split, so that positions which a family counts as neither are in neither mask.
-        expected = by_id.cpu()
-        if len(expected) == len(found):
-            expected, _ = adapter.split(inputs, expected, attended)
-        check_agreement(expected, vision, name)
+        vision, text = adapter.split(inputs, by_id.cpu(), _attended(inputs, len(by_id)))
+    else:
+        found, attended = provenance.vision_mask(), provenance.attended()
+        if attended is None:
+            attended = _attended(inputs, len(found))
+        check_provenance(found, attended, name)
+        vision, text = adapter.split(inputs, found, attended)
+        if by_id is not None:
+            # After the split, so that positions which a family counts as neither are in neither mask.
+            expected = by_id.cpu()
+            if len(expected) == len(found):
+                expected, _ = adapter.split(inputs, expected, attended)
+            check_agreement(expected, vision, name)
     if not text.any():
         raise MIRModelError(
             f"{name}: no text follows the image in the decoder's sequence of {len(text)} positions"
