@@ -5,35 +5,17 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from mir_task.adapters.decoder import Decoder, find_decoder, text_config
+from mir_task.adapters.systems import Systems
 from mir_task.errors import MIRDataError, MIRModelError
 
 Inputs = dict[str, Any]
-
-
-class Systems(NamedTuple):
-    """One row of the table of supported models."""
-
-    names: str
-    """The published models of this row."""
-    model_types: tuple[str, ...]
-    """``config.model_type`` of each; empty for models outside transformers' naming."""
-    vision: str
-    """How vision enters the decoder's sequence."""
-    positions: str
-    """How vision positions are found."""
-    tested: Literal["native class", "stand-in", "not tested"]
-    """The real class at a tiny size; a stand-in that enters vision as the remote code does; or not."""
-
-
-BY_ID = "placeholder id and provenance"
-BY_PROVENANCE = "provenance"
 
 
 class Adapter:

@@ -7,8 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mir_task.adapters.base import BY_ID, BY_PROVENANCE, Adapter, Inputs, Systems
+from mir_task.adapters.base import Adapter, Inputs
 from mir_task.adapters.decoder import text_config
+from mir_task.adapters.systems import BY_ID, BY_PROVENANCE, Systems
 
 
 class GenericAdapter(Adapter):

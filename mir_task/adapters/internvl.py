@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mir_task.adapters.base import BY_ID, Adapter, Inputs, Systems
+from mir_task.adapters.base import Adapter, Inputs
 from mir_task.adapters.remote import RemoteCodeAdapter
+from mir_task.adapters.systems import BY_ID, Systems
 from mir_task.errors import MIRModelError
 
 START, CONTEXT, END = "<img>", "<IMG_CONTEXT>", "</img>"

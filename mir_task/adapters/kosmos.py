@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from mir_task.adapters.base import Adapter, Inputs, Systems
+from mir_task.adapters.base import Adapter, Inputs
+from mir_task.adapters.systems import Systems
 
 
 class KosmosAdapter(Adapter):

@@ -1,6 +1,7 @@
 """LLaVA's generations in transformers' own classes."""
 
-from mir_task.adapters.base import BY_ID, Adapter, Systems
+from mir_task.adapters.base import Adapter
+from mir_task.adapters.systems import BY_ID, Systems
 
 
 class LlavaAdapter(Adapter):

@@ -9,7 +9,8 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from mir_task.adapters.base import BY_PROVENANCE, Adapter, Inputs, Systems, truncate
+from mir_task.adapters.base import Adapter, Inputs, truncate
+from mir_task.adapters.systems import BY_PROVENANCE, Systems
 from mir_task.errors import MIRError, MIRModelError
 
 # Of the text's tokens, this share must follow the image; a few more or fewer are the tokenizer's business.

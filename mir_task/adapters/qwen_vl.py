@@ -8,8 +8,9 @@ from typing import Any
 
 from PIL import Image
 
-from mir_task.adapters.base import BY_ID, BY_PROVENANCE, Adapter, Inputs, Systems
+from mir_task.adapters.base import Adapter, Inputs
 from mir_task.adapters.remote import RemoteCodeAdapter
+from mir_task.adapters.systems import BY_ID, BY_PROVENANCE, Systems
 
 
 class QwenVLAdapter(Adapter):
