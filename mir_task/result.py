@@ -63,8 +63,10 @@ class Protocol(_Frozen):
     seed: int | None = Field(default=None, description="of the choice of pairs")
     pair_ids: list[str] = Field(default_factory=list, description="of the pairs that were measured, in order")
     max_text_tokens: int | None = Field(default=None, description="texts are cut here, images never")
-    template: Literal["chat_template", "plain"] | None = Field(
-        default=None, description="the processor's own chat template, or image, newline, text"
+    template: Literal["chat_template", "plain", "user_turn"] | None = Field(
+        default=None,
+        description="the text as the assistant's turn of the model's own chat template; image, newline, text; or "
+        "the text behind the image in the user's turn, as the model's own input pipeline builds it",
     )
     template_sha256: str | None = None
 
@@ -79,6 +81,10 @@ class ModelInfo(_Frozen):
     hidden_size: int
     dtype: str
     parameters: int
+    cross_attention: bool = Field(
+        default=False,
+        description="decoder layers also attend to something outside their sequence, which MIR does not see",
+    )
 
 
 class MIRResult(_Frozen):

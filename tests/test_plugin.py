@@ -182,7 +182,7 @@ def test_backend_without_hidden_states_is_refused(builtin_task):
 
 
 def test_backend_without_a_processor_is_refused(llava, builtin_task):
-    with pytest.raises(MIRModelError, match="Model offers no processor .* mir_task.measure"):
+    with pytest.raises(MIRModelError, match="Model offers no processor .* no tokenizer .* mir_task.measure"):
         run(Model((llava[0], None)), builtin_task)
 
 

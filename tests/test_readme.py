@@ -7,6 +7,7 @@ import yaml
 from PIL import Image
 
 import mir_task
+from mir_task import families
 from mir_task.adapters import ADAPTERS, CROSS_ATTENTION
 from mir_task.task import METRICS
 from tests.conftest import REPOSITORY
@@ -52,8 +53,14 @@ def test_every_public_name_is_described_and_exists():
 
 def test_supported_models_are_those_of_the_registry():
     text = section("Supported models")
-    assert set(re.findall(r"transformers' `(\w+)`", text)) == set(ADAPTERS)
+    assert families.markdown() in text
+    assert set(re.findall(r"`([\w-]+)`", families.markdown())) == {"model_type", *ADAPTERS}
     assert "mllama" in text and "mllama" in CROSS_ATTENTION
+
+
+def test_table_of_models_is_printed(capsys):
+    families.main()
+    assert capsys.readouterr().out.startswith(families.markdown())
 
 
 def test_example_runs(tmp_path, monkeypatch, checkpoint):
