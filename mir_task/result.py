@@ -52,6 +52,15 @@ class LayerResult(_Frozen):
     )
 
 
+class Alignment(_Frozen):
+    """How pairs were graded by the similarity of image and text."""
+
+    clip: str = Field(description="the CLIP model whose cosine it is")
+    edges: list[float] = Field(description="of the levels: quantiles of the similarity, one more than levels")
+    similarity: dict[str, float] = Field(description="of every pair that was graded, by pair id")
+    level: int | None = Field(default=None, description="that was measured, 1 the least similar; null: all")
+
+
 class Protocol(_Frozen):
     """What makes two MIR numbers comparable: the data, how it was shown to the model, the settings."""
 
@@ -67,6 +76,7 @@ class Protocol(_Frozen):
         default=None, description="the processor's own chat template, or image, newline, text"
     )
     template_sha256: str | None = None
+    alignment: Alignment | None = Field(default=None, description="null where pairs were not graded")
 
 
 class ModelInfo(_Frozen):
@@ -79,6 +89,9 @@ class ModelInfo(_Frozen):
     hidden_size: int
     dtype: str
     parameters: int
+    variant: str | None = Field(
+        default=None, description="which model, where one checkpoint is a family: AlignGPT's alignment level"
+    )
 
 
 class MIRResult(_Frozen):

@@ -131,7 +131,12 @@ def align_state(width=WIDTH, rows=ROWS, gate=False, seed=4):
     generator = torch.Generator().manual_seed(seed)
     state = {"align_indicators.indicator_embs": torch.randn(8, width, generator=generator)}
     if gate:
-        shapes = {"mlp.0.weight": (256, rows), "mlp.0.bias": (256,), "mlp.2.weight": (7, 256), "mlp.2.bias": (7,)}
+        shapes = {
+            "mlp.0.weight": (256, rows),
+            "mlp.0.bias": (256,),
+            "mlp.2.weight": (7, 256),
+            "mlp.2.bias": (7,),
+        }
         for name, shape in shapes.items():
             state[f"gated_weight_layer.{name}"] = torch.randn(shape, generator=generator) / 4
     return state
@@ -139,14 +144,20 @@ def align_state(width=WIDTH, rows=ROWS, gate=False, seed=4):
 
 def save_align1(folder, llm, tower):
     config = config_of(llm, tower, model_type="aligngpt", architectures=["AlignGPTForCausalLM"])
-    return write(folder, config, mm_projector_align={**projector_state("mlp2x_gelu", prefix=""), **align_state()})
+    return write(
+        folder, config, mm_projector_align={**projector_state("mlp2x_gelu", prefix=""), **align_state()}
+    )
 
 
 def save_align2(folder, llm, tower, rows=ROWS):
     config = config_of(
         llm, tower, model_type="aligngpt", architectures=["AlignGPTForCausalLM"], tune_mm_mlp_adapter=False
     )
-    state = {**llm_state(llm), **projector_state("mlp2x_gelu", prefix=""), **align_state(gate=True, rows=rows)}
+    state = {
+        **llm_state(llm),
+        **projector_state("mlp2x_gelu", prefix=""),
+        **align_state(gate=True, rows=rows),
+    }
     folder = write(folder, config, pytorch_model=state)
     build_tokenizer(placeholders=()).save_pretrained(folder)
     return folder

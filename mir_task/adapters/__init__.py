@@ -12,7 +12,9 @@ from mir_task.errors import MIRModelError
 __all__ = ["ADAPTERS", "Adapter", "adapter_for"]
 
 ADAPTERS: dict[str, type[Adapter]] = {
-    model_type: adapter for adapter in (LlavaAdapter, LlavaPretrainAdapter) for model_type in adapter.model_types
+    model_type: adapter
+    for adapter in (LlavaAdapter, LlavaPretrainAdapter)
+    for model_type in adapter.model_types
 }
 
 # Vision never joins the decoder's sequence in these, so there is nothing that MIR could compare.

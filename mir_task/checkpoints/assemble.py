@@ -76,16 +76,17 @@ def assemble(recipe: Recipe, parts: Parts, gate_token: str | None) -> Any:
     model.model.vision_tower = tower
     _fill_projector(model.model, layers)
     if gate_token:
-        model.model.alignment = _alignment(parts)
+        model.model.alignment = _alignment(parts).to(llm.dtype)
         model.model.add_align_rows()
     # Only the ends of sequences: some LLMs' own settings are refused by transformers when saved.
-    ends = {name: getattr(llm.generation_config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    ends = {
+        name: getattr(llm.generation_config, name)
+        for name in ("bos_token_id", "eos_token_id", "pad_token_id")
+    }
     model.generation_config = GenerationConfig(**ends)
     model.config._name_or_path = recipe.name
     # Not the whole model: that would round the buffers of rotary embeddings too.
     model.model.multi_modal_projector.to(llm.dtype)
-    if gate_token:
-        model.model.alignment.to(llm.dtype)
     return model.eval()
 
 

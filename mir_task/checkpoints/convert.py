@@ -29,9 +29,10 @@ def convert(pretrained: str | Path, output: str | Path, **arguments: Any) -> Pat
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise MIRModelError(f"{output} is not empty; name a new folder")
     loaded = load(pretrained, **{**arguments, "merge_lora": True})
-    if loaded.variants:
+    if len(loaded.variants) > 1:
         raise MIRModelError(
-            f"{pretrained} is a stage 1 of AlignGPT, a family of {len(loaded.variants)} models: choose one with align_level"
+            f"{pretrained} is a stage 1 of AlignGPT, a family of {len(loaded.variants)} models: "
+            "choose one with align_level"
         )
     loaded.model.save_pretrained(output)
     loaded.processor.save_pretrained(output)

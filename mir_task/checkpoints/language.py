@@ -74,7 +74,9 @@ def load_whole(source: Source, tensors: TensorDict, dtype: torch.dtype | str) ->
     if llm_config.tie_word_embeddings:
         found.setdefault("lm_head.weight", found.get("model.embed_tokens.weight", torch.empty(0)))
     found = {name: value for name, value in found.items() if not name.endswith("rotary_emb.inv_freq")}
-    check_shapes(source.file, found, expected, f"the {model_type} that {source.path / 'config.json'} describes")
+    check_shapes(
+        source.file, found, expected, f"the {model_type} that {source.path / 'config.json'} describes"
+    )
     if dtype == "auto":
         dtype = getattr(llm_config, "dtype", None) or found["model.embed_tokens.weight"].dtype
     return type(empty).from_pretrained(None, config=llm_config, state_dict=found, dtype=dtype).eval()
@@ -138,5 +140,3 @@ def load_token_table(llm: Any, tokenizer: Any, table: Tensor, added: list[str], 
             f"{path}: embed_tokens.weight has shape {list(table.shape)}; base_llm's tokenizer with "
             f"{', '.join(added)} needs {[rows, d]} or, the new rows alone, {[2, d]}"
         )
-
-

@@ -41,7 +41,8 @@ class Loaded:
     """A transformers model, in evaluation mode, on the CPU."""
     processor: Any
     variants: dict[str, Any] = field(default_factory=dict)
-    """Processors by name where the checkpoint is a family of models: AlignGPT's stage 1, one an alignment level."""
+    """Processors by name where the checkpoint is a family of models: AlignGPT's stage 1, one for each alignment level
+    that was asked for."""
 
 
 def load(
@@ -80,7 +81,9 @@ def load(
         dtype = getattr(torch, dtype)
     if source.kind == "transformers":
         given = {"base_llm": base_llm, "vision_tower": vision_tower, "tokenizer": tokenizer, **settings}
-        return _load_converted(source, align_level, dtype, {key for key, value in given.items() if value is not None})
+        return _load_converted(
+            source, align_level, dtype, {key for key, value in given.items() if value is not None}
+        )
     explicit = {**settings, "mm_vision_tower": vision_tower}
     known = read_settings(source.config, explicit, source.path)
     parts = sort_tensors(source)
@@ -109,7 +112,11 @@ def load(
         tower=tower,
         tower_name=known.mm_vision_tower,
         layers=checked_layers(
-            parts.projector, known.mm_projector_type, widths, source.file, (known.mm_vision_tower, base_llm or "its LLM")
+            parts.projector,
+            known.mm_projector_type,
+            widths,
+            source.file,
+            (known.mm_vision_tower, base_llm or "its LLM"),
         ),
         strategy=select_strategy(tower, known),
         settings=known,
@@ -126,8 +133,10 @@ def load(
     own = tokens.chat_template
     conversation = conversation or ("plain" if stage == 1 else "own" if own and not aligned else "vicuna_v1")
     if aligned and (conversation == "own" or not _adds_bos(tokens)):
-        raise MIRModelError("AlignGPT puts its align vector after the BOS token: it needs a tokenizer that adds one, and "
-                            "conversation=plain or vicuna_v1")
+        raise MIRModelError(
+            "AlignGPT puts its align vector after the BOS token: it needs a tokenizer that adds one, and "
+            "conversation=plain or vicuna_v1"
+        )
 
     def processor(align_token: str | None) -> Any:
         text = template(conversation, own, known.mm_use_im_start_end, align_token)
@@ -140,7 +149,7 @@ def load(
     levels = range(ALIGN_LEVELS) if align_level is None else [align_level]
     by_level = {f"align_level_{level}": processor(ALIGN_TOKENS[level]) for level in levels}
     # What a family generates text with, where somebody asks it to: its best-aligned member.
-    return Loaded(model, list(by_level.values())[-1], by_level if align_level is None else {})
+    return Loaded(model, list(by_level.values())[-1], by_level)
 
 
 def _load_converted(source: Source, align_level: int | None, dtype: Any, given: set[str]) -> Loaded:
@@ -172,11 +181,13 @@ def _stage(source: Source, settings: Settings, parts: Parts, aligned: bool, stag
         raise MIRModelError(f"stage must be 1 or 2, got {stage!r}")
     if aligned and not parts.indicators:
         raise MIRModelError(
-            f"{source.file} is of AlignGPT but holds no align_indicators.indicator_embs: an intermediate checkpoint, whose "
-            "training code saved the projector alone; use the final one (mm_projector_align.bin)"
+            f"{source.file} is of AlignGPT but holds no align_indicators.indicator_embs: an intermediate "
+            "checkpoint, whose training code saved the projector alone; use the final one (mm_projector_align.bin)"
         )
     if parts.gate and source.kind == "projector":
-        raise MIRModelError(f"{source.file} holds a gate (stage 2) but no LLM; name the folder of the full checkpoint")
+        raise MIRModelError(
+            f"{source.file} holds a gate (stage 2) but no LLM; name the folder of the full checkpoint"
+        )
     told = None
     if source.kind == "projector":
         told, why = 1, "it holds a projector alone; stage 2 has an LLM of its own"
@@ -195,7 +206,8 @@ def _level(level: Any, aligned: bool, stage: int, path: Path) -> int | None:
         raise MIRModelError(f"{path} is no AlignGPT checkpoint, it takes no align_level (got {level!r})")
     if stage == 2:
         raise MIRModelError(
-            f"{path} is of AlignGPT's stage 2, which computes the align vector from image and text; leave out align_level"
+            f"{path} is of AlignGPT's stage 2, which computes the align vector from image and text; "
+            "leave out align_level"
         )
     if isinstance(level, bool) or level not in range(ALIGN_LEVELS):
         raise MIRModelError(f"align_level must be a whole number from 0 to {ALIGN_LEVELS - 1}, got {level!r}")
@@ -206,8 +218,8 @@ def _language_model(source: Source, parts: Parts, base_llm: str | None, dtype: A
     if source.kind == "full":
         if base_llm is not None:
             raise MIRModelError(
-                f"{source.path} holds a whole model ({source.file.name}), a stage 2 or a stage 1 with the LLM unlocked: "
-                "its own LLM is used, leave out base_llm (a tokenizer can be named with tokenizer=…)"
+                f"{source.path} holds a whole model ({source.file.name}), a stage 2, or a stage 1 with the LLM "
+                "unlocked: its own LLM is used, leave out base_llm (a tokenizer can be named with tokenizer=…)"
             )
         return load_whole(source, parts.language, dtype)
     if base_llm is None:
@@ -227,7 +239,11 @@ def _new_tokens(llm: Any, tokenizer: Any, settings: Settings, parts: Parts, sour
     if settings.mm_use_im_start_end and (parts.indicators or (source.kind == "projector" and table is None)):
         raise MIRModelError(
             f"{source.file}: mm_use_im_start_end is set, "
-            + ("which AlignGPT does not have" if parts.indicators else "but there is no key embed_tokens.weight")
+            + (
+                "which AlignGPT does not have"
+                if parts.indicators
+                else "but there is no key embed_tokens.weight"
+            )
         )
     if table is not None and not settings.mm_use_im_start_end:
         raise MIRModelError(

@@ -72,6 +72,7 @@ class LlavaPretrainModel(LlavaModel):  # type: ignore[misc]
 
     def _aligned(self, input_ids: Tensor, pixel_values: Tensor, attention_mask: Tensor | None) -> Tensor:
         """Input embeddings [batch, sequence, d]: tokens, image rows and align vectors each in their places."""
+        alignment: Any = self.alignment
         is_image = input_ids.eq(self.config.image_token_index)
         is_align = input_ids.eq(self.config.align_token_index)
         attended = torch.ones_like(input_ids) if attention_mask is None else attention_mask
@@ -83,12 +84,12 @@ class LlavaPretrainModel(LlavaModel):  # type: ignore[misc]
         rows = torch.cat(list(getattr(features, "pooler_output", features)), dim=0)
         rows = rows.reshape(-1, rows.shape[-1])
         counts = is_image.sum(1)
-        if (counts != self.alignment.image_rows).any():
+        if counts.ne(alignment.image_rows).any():
             raise MIRModelError(
-                f"AlignGPT's gate looks at {self.alignment.image_rows} image rows a sequence, the input has "
+                f"AlignGPT's gate looks at {alignment.image_rows} image rows a sequence, the input has "
                 f"{counts.tolist()}: one image of the size it was trained with, in every sequence"
             )
-        if (is_align.sum(1) != 1).any():
+        if is_align.sum(1).ne(1).any():
             raise MIRModelError(
                 f"AlignGPT takes one align placeholder (id {self.config.align_token_index}) a sequence, the input has "
                 f"{is_align.sum(1).tolist()}; the processor's chat template writes it"
@@ -99,8 +100,9 @@ class LlavaPretrainModel(LlavaModel):  # type: ignore[misc]
         is_text = attended.bool() & ~first & ~is_image & ~is_align
         tokens = embedding(input_ids)
         rows = rows.to(tokens.device, tokens.dtype)
-        vector = self.alignment(rows.reshape(len(counts), -1, rows.shape[-1]), tokens, is_text)
-        return embedding(input_ids, vector).masked_scatter(is_image.unsqueeze(-1), rows)
+        vector = alignment(rows.reshape(len(counts), -1, rows.shape[-1]), tokens, is_text)
+        embeds: Tensor = embedding(input_ids, vector)
+        return embeds.masked_scatter(is_image.unsqueeze(-1), rows)
 
 
 class LlavaPretrainForConditionalGeneration(LlavaForConditionalGeneration):  # type: ignore[misc]
@@ -135,7 +137,7 @@ class Alignment(nn.Module):
         text = is_text.unsqueeze(-1).to(tokens.dtype)
         # 1e-8 as in the original.
         mean = (tokens * text).sum(1) / (text.sum(1) + 1e-8)
-        weights = self.gate((images * mean.unsqueeze(1)).sum(-1)).softmax(-1)
+        weights: Tensor = self.gate((images * mean.unsqueeze(1)).sum(-1)).softmax(-1)
         return weights @ self.indicators[:-1] + self.indicators[-1]
 
 

@@ -54,7 +54,11 @@ def type_from(names: Mapping[str, Tensor], path: Path) -> str:
 
 
 def checked_layers(
-    tensors: TensorDict, projector_type: str | None, widths: tuple[int, int], path: Path, ends: tuple[str, str]
+    tensors: TensorDict,
+    projector_type: str | None,
+    widths: tuple[int, int],
+    path: Path,
+    ends: tuple[str, str],
 ) -> list[tuple[Tensor, Tensor]]:
     """The projector's (weight, bias) in order, after comparing keys and shapes with what they must be.
 

@@ -42,7 +42,9 @@ def recognise(path: str | Path) -> Source:
     if path.is_file():
         return _of_file(path)
     if not path.is_dir():
-        raise MIRModelError(f"no checkpoint at {path}: neither a folder nor a file (names on the hub are not looked up)")
+        raise MIRModelError(
+            f"no checkpoint at {path}: neither a folder nor a file (names on the hub are not looked up)"
+        )
     config = read_config(path)
     if config and "text_config" in config and "vision_config" in config:
         return Source(path, "transformers", config, path, {})

@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
-from transformers import AutoConfig, AutoImageProcessor, CLIPVisionModel, LlavaImageProcessor, SiglipVisionModel
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    CLIPVisionModel,
+    LlavaImageProcessor,
+    SiglipVisionModel,
+)
 
 from mir_task.checkpoints.settings import Settings
 from mir_task.checkpoints.weights import TensorDict
@@ -20,7 +25,7 @@ TOWERS = {
 }
 
 
-def load_tower(name: str, dtype: torch.dtype) -> nn.Module:
+def load_tower(name: str, dtype: torch.dtype) -> Any:
     """A CLIP or SigLIP vision model, of a folder or name that transformers can load.
 
     Raises:
@@ -29,7 +34,9 @@ def load_tower(name: str, dtype: torch.dtype) -> nn.Module:
     try:
         model_type = AutoConfig.from_pretrained(name).model_type
     except Exception as error:  # transformers raises many unrelated classes for what it cannot load
-        raise MIRModelError(f"cannot load the vision tower {name}: {error}; name it with vision_tower=…") from error
+        raise MIRModelError(
+            f"cannot load the vision tower {name}: {error}; name it with vision_tower=…"
+        ) from error
     if model_type not in TOWERS:
         raise MIRModelError(
             f"the vision tower {name} is a {model_type!r} model; supported are CLIP and SigLIP ({', '.join(TOWERS)})"
@@ -50,7 +57,9 @@ def replace_weights(tower: Any, own: TensorDict, where: Any) -> None:
     state = {ours[name]: value for name, value in theirs.items() if name in ours}
     if theirs.keys() != ours.keys():
         odd = sorted(theirs.keys() ^ ours.keys())
-        raise MIRModelError(f"{where}: its vision tower has other keys than the named one: {', '.join(odd[:6])}")
+        raise MIRModelError(
+            f"{where}: its vision tower has other keys than the named one: {', '.join(odd[:6])}"
+        )
     try:
         tower.load_state_dict(state)
     except RuntimeError as error:

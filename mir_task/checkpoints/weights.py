@@ -48,9 +48,13 @@ def read_tensors(path: Path) -> TensorDict:
         raise MIRModelError(f"cannot read tensors from {path}: {error}") from error
     if not isinstance(content, Mapping):
         raise MIRModelError(f"{path}: expected a dict of tensors, found {type(content).__name__}")
-    odd = [f"{name!r}: {type(value).__name__}" for name, value in content.items() if not _is_entry(name, value)]
+    odd = [
+        f"{name!r}: {type(value).__name__}" for name, value in content.items() if not _is_entry(name, value)
+    ]
     if odd or not content:
-        raise MIRModelError(f"{path}: expected a dict of tensors, found {', '.join(odd[:3]) or 'an empty dict'}")
+        raise MIRModelError(
+            f"{path}: expected a dict of tensors, found {', '.join(odd[:3]) or 'an empty dict'}"
+        )
     return dict(content)
 
 
@@ -74,7 +78,9 @@ def whole_model_file(folder: Path) -> Path | None:
     return next((folder / name for name in WHOLE_MODEL_FILES if (folder / name).is_file()), None)
 
 
-def check_shapes(path: Path, found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], what: str) -> None:
+def check_shapes(
+    path: Path, found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], what: str
+) -> None:
     """Compare keys and shapes of what a file holds with what is expected of it.
 
     Raises:
