@@ -17,6 +17,28 @@ from mir_task.checkpoints.weights import TensorDict, check_shapes, read_tensors
 from mir_task.errors import MIRModelError
 
 
+def load_llm(source: Source, tensors: TensorDict, base_llm: str | None, dtype: Any, merge_lora: bool) -> Any:
+    """The LLM of a checkpoint: its own, or the base it was trained on, with its LoRA adapters if it has some.
+
+    Raises:
+        MIRModelError: no base is named for a checkpoint that needs one, or one for a checkpoint that has its own.
+    """
+    if source.kind == "full":
+        if base_llm is not None:
+            raise MIRModelError(
+                f"{source.path} holds a whole model ({source.file.name}), a stage 2, or a stage 1 with the LLM "
+                "unlocked: its own LLM is used, leave out base_llm (a tokenizer can be named with tokenizer=…)"
+            )
+        return load_whole(source, tensors, dtype)
+    if base_llm is None:
+        held = "LoRA adapters" if source.kind == "lora" else "a projector alone (stage 1)"
+        raise MIRModelError(
+            f"{source.path} holds {held}, no LLM: name the one it was trained on with base_llm=…"
+        )
+    llm = load_base(base_llm, dtype)
+    return with_lora(llm, source.path, merge_lora) if source.kind == "lora" else llm
+
+
 def load_base(name: str, dtype: torch.dtype | str) -> Any:
     """The base LLM, in its own dtype for ``auto``.
 

@@ -14,17 +14,16 @@ from mir_task.checkpoints import modeling
 from mir_task.checkpoints.assemble import Recipe, assemble, processor_for
 from mir_task.checkpoints.language import (
     add_tokens,
-    load_base,
+    load_llm,
     load_token_table,
     load_tokenizer,
-    load_whole,
     set_rows,
-    with_lora,
 )
 from mir_task.checkpoints.parts import ALIGN_LEVELS, Parts, check_alignment, sort_tensors
 from mir_task.checkpoints.projector import checked_layers
 from mir_task.checkpoints.settings import Settings, read_settings
 from mir_task.checkpoints.source import Source, recognise
+from mir_task.checkpoints.stages import check_level, check_stage
 from mir_task.checkpoints.templates import IM_END, IM_PATCH, IM_START, IMAGE, template
 from mir_task.checkpoints.vision import load_tower, replace_weights, select_strategy
 from mir_task.errors import MIRModelError
@@ -88,9 +87,9 @@ def load(
     known = read_settings(source.config, explicit, source.path)
     parts = sort_tensors(source)
     aligned = known.is_aligngpt or bool(parts.indicators or parts.gate)
-    stage = _stage(source, known, parts, aligned, stage)
-    align_level = _level(align_level, aligned, stage, source.path)
-    llm = _language_model(source, parts, base_llm, dtype, merge_lora)
+    stage = check_stage(source, known, parts, aligned, stage)
+    align_level = check_level(align_level, aligned, stage, source.path)
+    llm = load_llm(source, parts.language, base_llm, dtype, merge_lora)
     tokens = load_tokenizer(tokenizer or base_llm or source.path)
     _new_tokens(llm, tokens, known, parts, source)
 
@@ -165,7 +164,7 @@ def _load_converted(source: Source, align_level: int | None, dtype: Any, given: 
     except Exception as error:
         raise MIRModelError(f"cannot load {source.path} with transformers: {error}") from error
     if align_level is not None:
-        token = ALIGN_TOKENS[_level(align_level, True, 1, source.path) or 0]
+        token = ALIGN_TOKENS[check_level(align_level, True, 1, source.path) or 0]
         used = next((name for name in ALIGN_TOKENS if name in str(processor.chat_template)), None)
         if used is None:
             raise MIRModelError(f"{source.path} is no stage 1 of AlignGPT, it takes no align_level")
@@ -173,62 +172,6 @@ def _load_converted(source: Source, align_level: int | None, dtype: Any, given: 
         processor.chat_template = processor.chat_template.replace(used, token)
         processor.tokenizer.chat_template = processor.chat_template
     return Loaded(model, processor)
-
-
-def _stage(source: Source, settings: Settings, parts: Parts, aligned: bool, stage: int | None) -> int:
-    """The stage, from the files where they tell and from the user where they do not."""
-    if stage not in (None, 1, 2):
-        raise MIRModelError(f"stage must be 1 or 2, got {stage!r}")
-    if aligned and not parts.indicators:
-        raise MIRModelError(
-            f"{source.file} is of AlignGPT but holds no align_indicators.indicator_embs: an intermediate "
-            "checkpoint, whose training code saved the projector alone; use the final one (mm_projector_align.bin)"
-        )
-    if parts.gate and source.kind == "projector":
-        raise MIRModelError(
-            f"{source.file} holds a gate (stage 2) but no LLM; name the folder of the full checkpoint"
-        )
-    told = None
-    if source.kind == "projector":
-        told, why = 1, "it holds a projector alone; stage 2 has an LLM of its own"
-    elif aligned:
-        told = 2 if parts.gate else 1
-        why = f"it has {'a' if parts.gate else 'no'} gated_weight_layer, which only stage 2 has"
-    if told and stage not in (None, told):
-        raise MIRModelError(f"{source.path} is of stage {told}, not {stage}: {why}")
-    return told or stage or (1 if settings.tune_mm_mlp_adapter else 2)
-
-
-def _level(level: Any, aligned: bool, stage: int, path: Path) -> int | None:
-    if level is None:
-        return None
-    if not aligned:
-        raise MIRModelError(f"{path} is no AlignGPT checkpoint, it takes no align_level (got {level!r})")
-    if stage == 2:
-        raise MIRModelError(
-            f"{path} is of AlignGPT's stage 2, which computes the align vector from image and text; "
-            "leave out align_level"
-        )
-    if isinstance(level, bool) or level not in range(ALIGN_LEVELS):
-        raise MIRModelError(f"align_level must be a whole number from 0 to {ALIGN_LEVELS - 1}, got {level!r}")
-    return int(level)
-
-
-def _language_model(source: Source, parts: Parts, base_llm: str | None, dtype: Any, merge_lora: bool) -> Any:
-    if source.kind == "full":
-        if base_llm is not None:
-            raise MIRModelError(
-                f"{source.path} holds a whole model ({source.file.name}), a stage 2, or a stage 1 with the LLM "
-                "unlocked: its own LLM is used, leave out base_llm (a tokenizer can be named with tokenizer=…)"
-            )
-        return load_whole(source, parts.language, dtype)
-    if base_llm is None:
-        held = "LoRA adapters" if source.kind == "lora" else "a projector alone (stage 1)"
-        raise MIRModelError(
-            f"{source.path} holds {held}, no LLM: name the one it was trained on with base_llm=…"
-        )
-    llm = load_base(base_llm, dtype)
-    return with_lora(llm, source.path, merge_lora) if source.kind == "lora" else llm
 
 
 def _new_tokens(llm: Any, tokenizer: Any, settings: Settings, parts: Parts, source: Source) -> None:
