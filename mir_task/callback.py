@@ -130,7 +130,11 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
             return self._last[1]
         numbers = self._numbers_of_all_processes(step)
         self._last = (step, numbers) if self._training else None
+        # Logging ends with "logged": the Trainer's own log of the same step must not be lost to ours.
+        control = self.trainer.control
+        due = control.should_log
         self.trainer.log(dict(numbers))
+        control.should_log = due
         return numbers
 
     def _numbers_of_all_processes(self, step: int) -> dict[str, float]:
