@@ -19,8 +19,26 @@ def moca(llava):
 
 
 def states(model, inputs):
-    with torch.no_grad():
-        return model(**inputs, output_hidden_states=True).hidden_states
+    """What enters each layer, and what the final norm returns.
+
+    transformers 4.57's own ``hidden_states`` are taken before hooks on a layer change its output.
+    """
+    rows, decoder = [], model.model.language_model
+    handles = [
+        layer.register_forward_pre_hook(
+            lambda _, args, kwargs: rows.append(args[0] if args else kwargs["hidden_states"]),
+            with_kwargs=True,
+        )
+        for layer in decoder.layers
+    ]
+    handles.append(decoder.norm.register_forward_hook(lambda _, args, output: rows.append(output)))
+    try:
+        with torch.no_grad():
+            model(**inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return rows
 
 
 def batch(llava, pairs, side="left"):
@@ -58,7 +76,7 @@ def test_changes_vision_rows_alone_and_by_the_equation(llava, pairs, moca, side)
         moca.u[0].uniform_(0.5, 2)
         moca.v[0].uniform_(-1, 1)
     changed = states(model, inputs)
-    # hidden_states[1] is the first layer's output, before which nothing was changed.
+    # 1 is the first layer's output, before which nothing was changed.
     assert torch.equal(changed[0], plain[0])
     assert torch.equal(changed[1][~vision], plain[1][~vision])
     expected = moca.u[0].detach() * plain[1][vision] + moca.v[0].detach()

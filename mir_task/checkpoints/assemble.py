@@ -117,6 +117,7 @@ def processor_for(recipe: Recipe, chat_template: str | None) -> LlavaProcessor:
     """
     tokenizer = recipe.tokenizer
     tokenizer.chat_template = chat_template
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]  # LLaVA refuses token_type_ids
     return LlavaProcessor(
         image_processor=image_processor(recipe.tower_name, recipe.settings),
         tokenizer=tokenizer,
