@@ -22,8 +22,8 @@ LEVEL_COLUMN = "similarity_level"
 def graded_pairs(environment: Mapping[str, str] = os.environ) -> PairSet:
     """The pairs of ``mir_local`` with ``MIR_PAIRED=1``, in levels of image-text similarity.
 
-    ``MIR_CLIP``: folder or name of a transformers CLIPModel with its processor. ``MIR_LEVELS``: how many levels.
-    Levels hold equally many pairs (quantiles), numbered from 1, the least similar.
+    ``MIR_CLIP``: folder or name of a transformers CLIPModel with tokenizer and image processor. ``MIR_LEVELS``:
+    how many levels. They hold equally many pairs (quantiles) and are numbered from 1, the least similar.
 
     Raises:
         MIRDataError: naming the setting; too few pairs for that many levels, or too many equal similarities.
@@ -75,28 +75,31 @@ def clip_similarities(clip: str, rows: Iterable[Mapping[str, Any]]) -> list[floa
     """Cosine between CLIP's embeddings of image and text, for each row; texts are cut to what CLIP reads.
 
     Raises:
-        MIRDataError: no CLIPModel with a processor under that name.
+        MIRDataError: no CLIPModel with tokenizer and image processor under that name.
     """
     import torch
-    from transformers import AutoConfig, AutoProcessor, CLIPModel
+    from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, CLIPModel
 
     try:
         if (model_type := AutoConfig.from_pretrained(clip).model_type) != "clip":
             raise ValueError(f"its model_type is {model_type!r}, not 'clip'")
         device = "cuda" if torch.cuda.is_available() else "cpu"
         model = CLIPModel.from_pretrained(clip).eval().to(device)
-        processor = AutoProcessor.from_pretrained(clip)
+        tokenizer, processor = AutoTokenizer.from_pretrained(clip), AutoImageProcessor.from_pretrained(clip)
     except Exception as error:  # transformers raises many unrelated classes for what it cannot load
         raise MIRDataError(
-            f"MIR_CLIP: cannot load a CLIPModel and its processor from {clip}: {error}"
+            f"MIR_CLIP: cannot load a CLIPModel, its tokenizer and image processor from {clip}: {error}"
         ) from error
-    settings = {"truncation": True, "max_length": model.config.text_config.max_position_embeddings}
+    longest = model.config.text_config.max_position_embeddings
     similarities = []
     for row in tqdm(rows, desc="MIR: CLIP similarity", unit="pair"):
-        image = open_image(row["image"])
-        inputs = processor(text=[row["text"]], images=[image], return_tensors="pt", **settings).to(device)
+        text = tokenizer(row["text"], truncation=True, max_length=longest, return_tensors="pt")
+        image = processor(images=open_image(row["image"]), return_tensors="pt")
         with torch.inference_mode():
-            output = model(**inputs)
-        cosine = torch.nn.functional.cosine_similarity(output.image_embeds, output.text_embeds)
-        similarities.append(float(cosine))
+            output = model(
+                input_ids=text["input_ids"].to(device),
+                attention_mask=text["attention_mask"].to(device),
+                pixel_values=image["pixel_values"].to(device),
+            )
+        similarities.append(float(torch.cosine_similarity(output.image_embeds, output.text_embeds)))
     return similarities
