@@ -2,7 +2,10 @@
 
 import json
 import math
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -329,3 +332,35 @@ def test_sharded_weights_are_refused(llava, pairs):
             measure_in_training(model, processor, pairs)
     finally:
         del parameter.ds_id
+
+
+# Several processes
+
+
+@pytest.mark.cli
+@pytest.mark.parametrize("case", ["good", "fail"])
+def test_one_process_measures_and_both_know(checkpoint, tmp_path, case):
+    script = Path(__file__).with_name("distributed_training.py")
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--master_port",
+        "29611",
+    ]
+    done = subprocess.run(
+        [*command, str(script), str(checkpoint), str(tmp_path / "out"), case],
+        env={**os.environ, "ACCELERATE_USE_CPU": "1", "PYTHONPATH": str(script.parent.parent)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    seen = [json.loads(file.read_text()) for file in sorted((tmp_path / "out").glob("seen_*.json"))]
+    assert [entry[0] for entry in seen] == [0, 1], done.stderr
+    if case == "good":
+        assert len(seen[0][1]) == 2 and seen[0][1] == seen[1][1]
+        assert [entry[2] for entry in seen] == [2, 0]
+    else:  # an error ends all processes, none of them waits for ever
+        assert seen[0][1] == "TypeError" and seen[1][1] == "RuntimeError"
