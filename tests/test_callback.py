@@ -78,6 +78,7 @@ def trainer_of(llava, examples, tmp_path):
         )
 
     yield build
+    model.gradient_checkpointing_disable()
     for layer in model.model.language_model.layers:
         layer.self_attn.attention_dropout = 0.0
     for parameter in model.parameters():
@@ -194,10 +195,15 @@ def test_once_a_step_and_again_after_training(trainer_of, llava, pairs):
     assert again == measure(*llava, pairs, progress=False).mir != logged(trainer)[3]
 
 
-def test_gradient_checkpointing(trainer_of, pairs):
+def test_gradient_checkpointing(trainer_of, llava, pairs):
+    model, _ = llava
     trainer = trainer_of(train_only="", gradient_checkpointing=True)
     trainer.add_callback(MIRCallback(trainer, pairs, every_steps=2))
-    trainer.train()
+    model.enable_input_require_grads()  # as LLaVA's own training does it
+    try:
+        trainer.train()
+    finally:
+        model.disable_input_require_grads()
     assert len(losses(trainer)) == STEPS and len(logged(trainer)) == 3
 
 
