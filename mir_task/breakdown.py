@@ -116,6 +116,7 @@ def numbers(parts: Sequence[Part]) -> Numbers:
 
 def metric_names(levels: int) -> dict[str, bool | None]:
     """All that :func:`numbers` can add to a single measurement's numbers, and whether lower is better (False)."""
+    # Eight as AlignGPT has; its own module would load transformers wherever tasks are listed.
     names: dict[str, bool | None] = {f"mir_align_level_{level}": False for level in range(8)}
     names["mir_align_spread"] = None
     for level in range(1, levels + 1):

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from mir_task.checkpoints import modeling
 from mir_task.checkpoints.assemble import Recipe, assemble, processor_for
 from mir_task.checkpoints.language import (
     add_tokens,
@@ -156,8 +155,7 @@ def _load_converted(source: Source, align_level: int | None, dtype: Any, given: 
         raise MIRModelError(
             f"{source.path} is a transformers checkpoint, which holds everything: leave out {', '.join(sorted(given))}"
         )
-    # Imported above: only then does transformers know a model type of ours.
-    assert modeling.LlavaPretrainConfig.model_type
+    # Assembling was imported above, and with it the model type llava_pretrain became known to transformers.
     try:
         model = AutoModelForImageTextToText.from_pretrained(source.path, dtype=dtype).eval()
         processor = AutoProcessor.from_pretrained(source.path)
