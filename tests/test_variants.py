@@ -196,6 +196,19 @@ def test_all_eight_levels_are_listed(align1, monkeypatch, tmp_path):
     assert [MIRResult.load(file).mir for file in files] == values
 
 
+def test_a_family_on_graded_pairs_is_averaged_level_by_level(align1, graded):
+    stage1, llm = align1
+    task = task_of("mir_by_alignment")
+    _, answers = run(LlavaPretrain(str(stage1), base_llm=str(llm), device="cpu"), task)
+    numbers, results = table(task, answers)
+    assert len(results) == 8 * 3
+    for similarity in (1, 2):
+        members = [results[f"_align_level_{level}_similarity_{similarity}"]["mir"] for level in range(8)]
+        assert numbers[f"mir_similarity_{similarity}"] == pytest.approx(np.mean(members), rel=1e-12)
+    everything = [results[f"_align_level_{level}"]["mir"] for level in range(8)]
+    assert numbers["mir"] == pytest.approx(np.mean(everything), rel=1e-12)
+
+
 def test_one_level_is_one_model(align1, monkeypatch):
     monkeypatch.setenv("MIR_NUM_PAIRS", "3")
     stage1, llm = align1
