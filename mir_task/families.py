@@ -8,6 +8,7 @@ from mir_task.adapters import CROSS_ATTENTION, FAMILIES
 
 HOW_TESTED = {
     "native class": "transformers' class",
+    "own class": "this package's class",
     "stand-in": "stand-in for the remote code",
     "not tested": "not tested",
 }

@@ -10,10 +10,11 @@ from lmms_eval.api.instance import GenerationResult
 from loguru import logger
 
 from mir_task.backend import model_and_processor
-from mir_task.data import open_image
+from mir_task.breakdown import Part, measure_parts, numbers
+from mir_task.data import LEVEL_COLUMN, open_image
 from mir_task.errors import MIRModelError
-from mir_task.probe import Pair, measure
-from mir_task.result import MIRResult, Protocol
+from mir_task.probe import Pair
+from mir_task.result import Protocol
 
 
 def answer_requests(lm: Any, requests: list[Any]) -> list[GenerationResult]:
@@ -46,14 +47,17 @@ def answer_requests(lm: Any, requests: list[Any]) -> list[GenerationResult]:
     for task_name, documents in by_task.items():
         logger.info(f"Measuring MIR of {task_name} on {len(documents)} pairs")
         first = next(iter(documents.values())).metadata
-        results[task_name] = measure(
+        pairs = _Pairs(lm, [documents[doc_id] for doc_id in sorted(documents)])
+        results[task_name] = measure_parts(
             model,
-            processor,
-            _Pairs(lm, [documents[doc_id] for doc_id in sorted(documents)]),
-            max_text_tokens=first["max_text_tokens"],
-            protocol=Protocol.model_validate(first["protocol"]),
+            # A checkpoint that is a family of models has a processor for each of them.
+            getattr(lm, "mir_variants", None) or {"": processor},
+            pairs,
+            pairs.levels,
+            Protocol.model_validate(first["protocol"]),
+            first["max_text_tokens"],
         )
-        logger.info(f"MIR of {task_name}: {results[task_name].mir}")
+        logger.info(f"MIR of {task_name}: {numbers(results[task_name])['mir']}")
     return [
         GenerationResult(
             text=encode(results[request.task_name], whole=request.doc_id == min(by_task[request.task_name]))
@@ -62,24 +66,12 @@ def answer_requests(lm: Any, requests: list[Any]) -> list[GenerationResult]:
     ]
 
 
-def encode(result: MIRResult, whole: bool) -> str:
-    """A task's answer for one document: its numbers, and on one document also the whole result."""
-    answer: dict[str, Any] = {"metrics": metrics_of(result)}
+def encode(parts: list[Part], whole: bool) -> str:
+    """A task's answer for one document: its numbers, and on one document also the whole results."""
+    answer: dict[str, Any] = {"metrics": numbers(parts)}
     if whole:
-        answer["result"] = result.model_dump(mode="json")
+        answer["results"] = {part.suffix: part.result.model_dump(mode="json") for part in parts}
     return json.dumps(answer)
-
-
-def metrics_of(result: MIRResult) -> dict[str, float | int | None]:
-    """What lmms-eval's table shows of a result."""
-    return {
-        "mir": result.mir,
-        "mir_se": result.standard_error,
-        "mir_reference": result.mir_reference,
-        "mir_pairs": result.pairs,
-        "vision_tokens_per_pair": result.vision_tokens_per_pair,
-        "text_tokens_per_pair": result.text_tokens_per_pair,
-    }
 
 
 class _Pairs(Sequence[Pair]):
@@ -91,6 +83,17 @@ class _Pairs(Sequence[Pair]):
 
     def __len__(self) -> int:
         return len(self._requests)
+
+    @property
+    def levels(self) -> list[int] | None:
+        """Level of image-text similarity of each pair, None where the task does not grade."""
+        docs = [
+            self._lm.task_dict[task][split]
+            for *_, task, split in (request.args for request in self._requests)
+        ]
+        if LEVEL_COLUMN not in docs[0].column_names:
+            return None
+        return [int(doc[LEVEL_COLUMN][r.args[3]]) for doc, r in zip(docs, self._requests, strict=True)]
 
     def __getitem__(self, index: Any) -> Any:
         text, _, doc_to_visual, doc_id, task, split = self._requests[index].args

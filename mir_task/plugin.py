@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 REQUEST_TYPE = "mir"
 
+MODELS = {
+    "llava_pretrain": "mir_task.checkpoints.model.LlavaPretrain",
+    "mir_demo": "mir_task.demo.model.MirDemo",
+}
+
 
 def register() -> list[ModelManifest]:
     """Entry point: install both seams and return the models that this package adds."""
@@ -32,9 +37,9 @@ def register() -> list[ModelManifest]:
     try:
         from lmms_eval.models.registry_v2 import ModelManifest
 
-        return [ModelManifest(model_id="mir_demo", simple_class_path="mir_task.demo.model.MirDemo")]
+        return [ModelManifest(model_id=name, simple_class_path=path) for name, path in MODELS.items()]
     except Exception as error:
-        logger.warning(f"mir-task could not register the model mir_demo: {error!r}")
+        logger.warning(f"mir-task could not register its models {', '.join(MODELS)}: {error!r}")
         return []
 
 

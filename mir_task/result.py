@@ -52,6 +52,15 @@ class LayerResult(_Frozen):
     )
 
 
+class Alignment(_Frozen):
+    """How pairs were graded by the similarity of image and text."""
+
+    clip: str = Field(description="the CLIP model whose cosine it is")
+    edges: list[float] = Field(description="of the levels: quantiles of the similarity, one more than levels")
+    similarity: dict[str, float] = Field(description="of every pair that was graded, by pair id")
+    level: int | None = Field(default=None, description="that was measured, 1 the least similar; null: all")
+
+
 class Protocol(_Frozen):
     """What makes two MIR numbers comparable: the data, how it was shown to the model, the settings."""
 
@@ -69,6 +78,7 @@ class Protocol(_Frozen):
         "the text behind the image in the user's turn, as the model's own input pipeline builds it",
     )
     template_sha256: str | None = None
+    alignment: Alignment | None = Field(default=None, description="null where pairs were not graded")
 
 
 class ModelInfo(_Frozen):
@@ -84,6 +94,9 @@ class ModelInfo(_Frozen):
     cross_attention: bool = Field(
         default=False,
         description="decoder layers also attend to something outside their sequence, which MIR does not see",
+    )
+    variant: str | None = Field(
+        default=None, description="which model, where one checkpoint is a family: AlignGPT's alignment level"
     )
 
 

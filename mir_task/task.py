@@ -16,7 +16,8 @@ from lmms_eval.utils import get_datetime_str
 from loguru import logger
 from PIL import Image
 
-from mir_task.data import PairSet, builtin_pairs, hub_pairs, local_pairs
+from mir_task.breakdown import metric_names
+from mir_task.data import LEVEL_COLUMN, PairSet, builtin_pairs, graded_pairs, hub_pairs, local_pairs
 from mir_task.plugin import REQUEST_TYPE
 from mir_task.probe import DEFAULT_MAX_TEXT_TOKENS
 from mir_task.result import MIRResult
@@ -39,15 +40,18 @@ SOURCES: dict[str, Callable[..., PairSet]] = {
     "hub": hub_pairs,
     "builtin": builtin_pairs,
     "local": local_pairs,
+    "graded": graded_pairs,
 }
 
 
 class MIRTask(ConfigurableTask):  # type: ignore[misc]
     """A task whose documents are image-text pairs and whose metrics are of all of them together.
 
-    The YAML's ``dataset_kwargs`` name the source of the pairs (``hub``, ``builtin``, ``local``) and its
+    The YAML's ``dataset_kwargs`` name the source of the pairs (``hub``, ``builtin``, ``local``, ``graded``) and its
     arguments, and ``max_text_tokens``.
     """
+
+    metrics = METRICS
 
     def __init__(self, config: dict[str, Any] | None = None, **kwargs: Any) -> None:
         # The YAML's own key for this class, which lmms-eval leaves in.
@@ -61,14 +65,17 @@ class MIRTask(ConfigurableTask):  # type: ignore[misc]
         pairs = SOURCES[settings.pop("source")](**settings)
         self.protocol = {"task": self.config.task, "task_version": str(self.VERSION), **pairs.source}
         split = self.config.test_split
+        levels = pairs.dataset[LEVEL_COLUMN] if LEVEL_COLUMN in pairs.dataset.column_names else []
+        self.metrics = {**METRICS, **metric_names(max(levels, default=0))}
+        self._prepare_metric_and_aggregation()  # again: lmms-eval asks before it is known how many levels there are
         self.dataset = datasets.DatasetDict({split: pairs.dataset})
         self.dataset_no_image = datasets.DatasetDict({split: pairs.dataset.remove_columns("image")})
 
     def _prepare_metric_and_aggregation(self) -> None:
-        self._metric_fn_list = dict.fromkeys(METRICS)
-        self._metric_fn_kwargs: dict[str, dict[str, Any]] = {name: {} for name in METRICS}
-        self._higher_is_better = dict(METRICS)
-        self._aggregation_list = {name: aggregate for name in METRICS}
+        self._metric_fn_list = dict.fromkeys(self.metrics)
+        self._metric_fn_kwargs: dict[str, dict[str, Any]] = {name: {} for name in self.metrics}
+        self._higher_is_better = dict(self.metrics)
+        self._aggregation_list = {name: aggregate for name in self.metrics}
         self._aggregation_list["mir"] = partial(aggregate_and_save, task_name=self.config.task)
 
     def fewshot_context(self, doc: dict[str, Any], *args: Any, **kwargs: Any) -> str:
@@ -116,10 +123,10 @@ class MIRTask(ConfigurableTask):  # type: ignore[misc]
         """
         answer = json.loads(results[0])
         values: dict[str, dict[str, Any]] = {
-            name: {"value": answer["metrics"][name]} for name in METRICS if name in answer["metrics"]
+            name: {"value": answer["metrics"][name]} for name in self.metrics if name in answer["metrics"]
         }
-        if "result" in answer:
-            values["mir"]["result"] = answer["result"]
+        if "results" in answer:
+            values["mir"]["results"] = answer["results"]
         return values
 
 
@@ -137,14 +144,14 @@ def aggregate(items: list[dict[str, Any]]) -> float | int | None:
 
 
 def aggregate_and_save(items: list[dict[str, Any]], args: Any, task_name: str) -> float | int | None:
-    """Like :func:`aggregate`; also writes the whole result beside lmms-eval's own when it has an output path."""
+    """Like :func:`aggregate`; also writes the whole results beside lmms-eval's own when it has an output path."""
     value = aggregate(items)
     output_path = getattr(args, "output_path", None)
-    results = [item["result"] for item in items if "result" in item]
-    if output_path and results:
-        path = _result_path(args, task_name)
+    results = [part for item in items for part in item.get("results", {}).items()]
+    for suffix, result in results if output_path else []:
+        path = _result_path(args, task_name + suffix)
         try:
-            MIRResult.model_validate(results[0]).save(path)
+            MIRResult.model_validate(result).save(path)
             logger.info(f"Saving MIR per layer to {path}")
         except OSError as error:  # a full disk must not cost the number
             logger.error(f"could not write the per-layer results to {path}: {error}; mir is {value}")

@@ -11,6 +11,7 @@ from mir_task.adapters.generic import GenericAdapter, ImageFirstAdapter
 from mir_task.adapters.internvl import InternVLAdapter, InternVLChatAdapter
 from mir_task.adapters.kosmos import KosmosAdapter
 from mir_task.adapters.llava import LlavaAdapter
+from mir_task.adapters.llava_pretrain import LlavaPretrainAdapter
 from mir_task.adapters.minicpm_v import MiniCPMVAdapter, MiniCPMVChatAdapter
 from mir_task.adapters.pipeline import Pipeline, PipelineAdapter
 from mir_task.adapters.qwen_vl import QwenVL1Adapter, QwenVLAdapter
@@ -20,6 +21,7 @@ __all__ = ["ADAPTERS", "FAMILIES", "Adapter", "Pipeline", "adapter_for", "adapte
 
 FAMILIES: tuple[type[Adapter], ...] = (
     LlavaAdapter,
+    LlavaPretrainAdapter,
     QwenVLAdapter,
     QwenVL1Adapter,
     InternVLAdapter,

@@ -1,5 +1,7 @@
 """LLaVA's generations in transformers' own classes."""
 
+from typing import ClassVar
+
 from mir_task.adapters.base import Adapter
 from mir_task.adapters.systems import BY_ID, Systems
 
@@ -8,7 +10,7 @@ class LlavaAdapter(Adapter):
     """One placeholder a patch (NeXT, OneVision: also a learned row at each line's end); all in the base class."""
 
     family = "LLaVA"
-    systems = (
+    systems: ClassVar[tuple[Systems, ...]] = (
         Systems("LLaVA, LLaVA-1.5, LLaVA-NeXT-Interleave", ("llava",), "scatter", BY_ID, "native class"),
         Systems(
             "LLaVA-NeXT (1.6), LLaVA-NeXT-Video (images), LLaVA-OneVision",

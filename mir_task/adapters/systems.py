@@ -14,8 +14,8 @@ class Systems(NamedTuple):
     """How vision enters the decoder's sequence."""
     positions: str
     """How vision positions are found."""
-    tested: Literal["native class", "stand-in", "not tested"]
-    """The real class at a tiny size; a stand-in that enters vision as the remote code does; or not."""
+    tested: Literal["native class", "own class", "stand-in", "not tested"]
+    """transformers' class at a tiny size; this package's; a stand-in that enters vision as the remote code does."""
 
 
 BY_ID = "placeholder id and provenance"

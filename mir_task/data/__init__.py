@@ -1,5 +1,6 @@
 """Image-text pairs: from the user's files, from the package, from the hub; the same for the same seed."""
 
+from mir_task.data.alignment import LEVEL_COLUMN, graded_pairs
 from mir_task.data.builtin import builtin_pairs, builtin_texts
 from mir_task.data.hub import hub_pairs
 from mir_task.data.images import open_image
@@ -7,10 +8,12 @@ from mir_task.data.local import local_pairs
 from mir_task.data.pairs import PairSet, PairSettings
 
 __all__ = [
+    "LEVEL_COLUMN",
     "PairSet",
     "PairSettings",
     "builtin_pairs",
     "builtin_texts",
+    "graded_pairs",
     "hub_pairs",
     "local_pairs",
     "open_image",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def build_processor() -> LlavaProcessor:
         image_processor=CLIPImageProcessor(
             size={"shortest_edge": IMAGE_SIZE}, crop_size={"height": IMAGE_SIZE, "width": IMAGE_SIZE}
         ),
-        tokenizer=_build_tokenizer(),
+        tokenizer=build_tokenizer(),
         patch_size=PATCH_SIZE,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
@@ -102,14 +103,15 @@ def build_processor() -> LlavaProcessor:
     )
 
 
-def _build_tokenizer() -> PreTrainedTokenizerFast:
+def build_tokenizer(placeholders: Sequence[str] = ("<image>",)) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer trained on the built-in passages."""
     special = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
-        special_tokens=[*special.values(), "<image>"],
+        special_tokens=[*special.values(), *placeholders],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
@@ -119,5 +121,8 @@ def _build_tokenizer() -> PreTrainedTokenizerFast:
         single=f"{bos} $A", special_tokens=[(bos, tokenizer.token_to_id(bos))]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=2048, additional_special_tokens=["<image>"], **special
+        tokenizer_object=tokenizer,
+        model_max_length=2048,
+        additional_special_tokens=list(placeholders),
+        **special,
     )
