@@ -117,6 +117,7 @@ class _Reader:
                 "no MIR results found: expected per-layer files (…_mir_<task>.json) or lmms-eval results "
                 f"(…_results.json) of a mir task, or a table with the columns model and mir{looked}"
             )
+        found.citations.sort()
         return found
 
     def _add_runs(self) -> None:

@@ -90,8 +90,9 @@ def _compatible(
             left_out[group] = "it has a single model"
         else:
             extra, lacking = sorted(over - inside), sorted(inside - over)
-            told = [f"also {listing(extra, 12)}"] * bool(extra) + [f"not {listing(lacking, 12)}"] * bool(lacking)
-            left_out[group] = f"its average covers {' and '.join(told)}; {WAY_OUT}"
+            told = [f"also covers {listing(extra, 12)}"] * bool(extra)
+            told += [f"lacks {listing(lacking, 12)}"] * bool(lacking)
+            left_out[group] = f"its average {' and '.join(told)}"
     return groups, left_out
 
 

@@ -27,10 +27,14 @@ def interval(ends: Interval | None, digits: int = 2) -> str:
 
 
 def p_value(p: float | None) -> str:
+    """``0.083`` or ``< 0.001``."""
+    return MISSING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def p_equals(p: float | None) -> str:
     """``p = 0.083`` or ``p < 0.001``."""
-    if p is None:
-        return "p unknown"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    text = p_value(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
 def percent(share: float | None) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mir_task.report.compare import Checkpoint, Comparison
 from mir_task.report.records import listing
 from mir_task.report.schema import Fit, Pooled
-from mir_task.report.text import count, interval, join, number, p_value, percent, sentence, short
+from mir_task.report.text import count, interval, join, number, p_equals, percent, sentence, short
 
 LEVEL = 0.05
 
@@ -82,9 +82,9 @@ def _certainty(fits: Sequence[Fit]) -> str:
 
     def listed(some: Sequence[Fit]) -> str:
         return (
-            join([f"{names[fit.group]} ({p_value(fit.spearman.p)})" for fit in some if fit.spearman])
+            join([f"{names[fit.group]} ({p_equals(fit.spearman.p)})" for fit in some if fit.spearman])
             if len(fits) > 1
-            else "here (" + "".join(p_value(fit.spearman.p) for fit in some if fit.spearman) + ")"
+            else "here (" + "".join(p_equals(fit.spearman.p) for fit in some if fit.spearman) + ")"
         )
 
     parts = []
@@ -127,9 +127,10 @@ def _size(fits: Sequence[Fit]) -> str:
         if open_ended
         else ""
     )
+    less = "How much a lower MIR is worth is less certain: " if open_ended or better < len(tried) else ""
     return (
-        f"How much a lower MIR is worth is known less well than the order: {spread}{doubt}. A line through the other "
-        f"models predicted a left-out score better than their mean in {_of(better, len(tried))} groups."
+        f"{sentence(less + spread)}{doubt}. A line through the other models predicted "
+        f"a left-out score better than their mean in {_of(better, len(tried))} groups."
     )
 
 
