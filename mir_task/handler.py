@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lmms_eval.api.instance import GenerationResult
@@ -12,8 +12,12 @@ from loguru import logger
 from mir_task.backend import model_and_processor
 from mir_task.data import open_image
 from mir_task.errors import MIRModelError
+from mir_task.perplexity import CaptionPerplexity, caption_perplexity
 from mir_task.probe import Pair, measure
 from mir_task.result import MIRResult, Protocol
+
+Result = MIRResult | CaptionPerplexity
+MEASUREMENTS: dict[str, Callable[..., Result]] = {"mir": measure, "caption_ppl": caption_perplexity}
 
 
 def answer_requests(lm: Any, requests: list[Any]) -> list[GenerationResult]:
@@ -42,18 +46,19 @@ def answer_requests(lm: Any, requests: list[Any]) -> list[GenerationResult]:
         if not request.metadata.get("__padding_only__"):
             by_task.setdefault(request.task_name, {})[request.doc_id] = request
     model, processor = model_and_processor(lm)
-    results = {}
+    results: dict[str, Result] = {}
     for task_name, documents in by_task.items():
-        logger.info(f"Measuring MIR of {task_name} on {len(documents)} pairs")
         first = next(iter(documents.values())).metadata
-        results[task_name] = measure(
+        measurement = first["measurement"]
+        logger.info(f"Measuring {measurement} of {task_name} on {len(documents)} pairs")
+        results[task_name] = MEASUREMENTS[measurement](
             model,
             processor,
             _Pairs(lm, [documents[doc_id] for doc_id in sorted(documents)]),
             max_text_tokens=first["max_text_tokens"],
             protocol=Protocol.model_validate(first["protocol"]),
         )
-        logger.info(f"MIR of {task_name}: {results[task_name].mir}")
+        logger.info(f"{measurement} of {task_name}: {metrics_of(results[task_name])[measurement]}")
     return [
         GenerationResult(
             text=encode(results[request.task_name], whole=request.doc_id == min(by_task[request.task_name]))
@@ -62,7 +67,7 @@ def answer_requests(lm: Any, requests: list[Any]) -> list[GenerationResult]:
     ]
 
 
-def encode(result: MIRResult, whole: bool) -> str:
+def encode(result: Result, whole: bool) -> str:
     """A task's answer for one document: its numbers, and on one document also the whole result."""
     answer: dict[str, Any] = {"metrics": metrics_of(result)}
     if whole:
@@ -70,8 +75,15 @@ def encode(result: MIRResult, whole: bool) -> str:
     return json.dumps(answer)
 
 
-def metrics_of(result: MIRResult) -> dict[str, float | int | None]:
+def metrics_of(result: Result) -> dict[str, float | int | None]:
     """What lmms-eval's table shows of a result."""
+    if isinstance(result, CaptionPerplexity):
+        return {
+            "caption_ppl": result.caption_ppl,
+            "caption_ppl_se": result.standard_error,
+            "caption_pairs": result.pairs,
+            "caption_tokens_per_pair": result.tokens / result.pairs,
+        }
     return {
         "mir": result.mir,
         "mir_se": result.standard_error,

@@ -1,6 +1,7 @@
 """Image-text pairs: from the user's files, from the package, from the hub; the same for the same seed."""
 
 from mir_task.data.builtin import builtin_pairs, builtin_texts
+from mir_task.data.captions import builtin_captions, hub_captions, local_captions
 from mir_task.data.hub import hub_pairs
 from mir_task.data.images import open_image
 from mir_task.data.local import local_pairs
@@ -9,9 +10,12 @@ from mir_task.data.pairs import PairSet, PairSettings
 __all__ = [
     "PairSet",
     "PairSettings",
+    "builtin_captions",
     "builtin_pairs",
     "builtin_texts",
+    "hub_captions",
     "hub_pairs",
+    "local_captions",
     "local_pairs",
     "open_image",
 ]
