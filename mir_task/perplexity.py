@@ -37,7 +37,9 @@ class CaptionPerplexity(BaseModel):
     standard_error: float | None = Field(description="by bootstrap over pairs; null where not finite")
     pairs: int
     tokens: int = Field(description="caption tokens, of which each is predicted once")
-    nll: list[float] = Field(description="summed negative log-likelihood of each caption, in nats, in the pairs' order")
+    nll: list[float] = Field(
+        description="summed negative log-likelihood of each caption, in nats, in the pairs' order"
+    )
     model: str
     protocol: Protocol | None = None
 
@@ -139,7 +141,9 @@ def _losses(
     logits = adapter.model(**inputs, **only, use_cache=False).logits[0, -keep:]
     losses = cross_entropy(logits[: end - len(head)].float(), after[len(head) : end], reduction="none")
     if not torch.isfinite(losses).all():
-        raise MIRModelError(f"NaN or Inf in the logits ({adapter.model.dtype}); load the model in bfloat16 or float32")
+        raise MIRModelError(
+            f"NaN or Inf in the logits ({adapter.model.dtype}); load the model in bfloat16 or float32"
+        )
     return losses
 
 

@@ -108,7 +108,11 @@ def test_local_captions_are_paired_by_name(folders):
 def test_hub_captions_take_the_first_of_each_image(monkeypatch):
     images = [Image.new("RGB", (9, 9), color) for color in ("red", "green", "blue")]
     dataset = datasets.Dataset.from_dict(
-        {"img_id": ["a", "b", "c"], "image": images, "caption": [["A one.", "Other."], ["B one."], ["C one."]]},
+        {
+            "img_id": ["a", "b", "c"],
+            "image": images,
+            "caption": [["A one.", "Other."], ["B one."], ["C one."]],
+        },
         datasets.Features(
             {
                 "img_id": datasets.Value("string"),

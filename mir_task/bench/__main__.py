@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from mir_task.bench import coverage, distance, layer, whole
+from mir_task.bench import coverage, distance, layer, report, whole
 from mir_task.bench.machine import describe
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] = {
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] 
     "memory": lambda _: whole.memory(),
     "scaling": lambda _: whole.scaling(),
     "coverage": lambda _: coverage.run(),
+    "report": lambda _: report.run(),
 }
 
 

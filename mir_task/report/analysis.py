@@ -98,7 +98,8 @@ def _with_named_baselines(evidence: Evidence, named: Mapping[str, Better]) -> Ev
             before = evidence.before_sft.get(run.model, {})
             if name in before:
                 evidence.runs[place].extras.setdefault(name, before[name])
-        if not any(name in record.extras for record in [*evidence.runs, *evidence.rows]):
+        known = [run.extras for run in evidence.runs] + [row.extras for row in evidence.rows]
+        if not any(name in extras for extras in known):
             tasks = sorted({task for scores in evidence.before_sft.values() for task in scores})
             raise MIRReportError(
                 f"--baseline {name}: no table has a column and no model a result of this name before SFT"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import statsmodels.api as sm
@@ -145,4 +145,4 @@ def _interval(ends: Any) -> Interval | None:
 
 
 def _finite(value: Any) -> float | None:
-    return cast(float, float(value)) if math.isfinite(value) else None
+    return float(value) if math.isfinite(value) else None

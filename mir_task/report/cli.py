@@ -36,7 +36,10 @@ def _report(arguments: argparse.Namespace) -> int:
         from mir_task.report.load import LoadSettings, load
         from mir_task.report.write import write
     except ModuleNotFoundError as error:
-        print(f"mir-report: {error}; install the report's libraries: pip install 'mir-task[report]'", file=sys.stderr)
+        print(
+            f"mir-report: {error}; install the report's libraries: pip install 'mir-task[report]'",
+            file=sys.stderr,
+        )
         return NO_REPORT
     baselines = dict(arguments.baseline)
     evidence = load(
@@ -68,7 +71,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("paths", nargs="+", type=Path, metavar="PATH", help="files or folders: per-layer files, lmms-eval results, tables")
+    add(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="files or folders: per-layer files, lmms-eval results, tables",
+    )
     add("--output", type=Path, default=Path("mir-report"), metavar="DIR", help="default: mir-report")
     add(
         *("--scores",),
@@ -87,7 +96,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="A,B",
         help="average over these, or 'common': over those that all models have",
     )
-    add("--pool", nargs="+", default=[], metavar="GROUP", help="pool these groups; default: those that can be")
+    add(
+        "--pool", nargs="+", default=[], metavar="GROUP", help="pool these groups; default: those that can be"
+    )
     add(
         "--baseline",
         action="append",
@@ -112,8 +123,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="BENCHMARK=FACTOR",
         help="within averages; default: MME 0.05, benchmarks whose scores are all within 0..1: 100",
     )
-    add("--allow_mixed_protocols", action="store_true", help="compare MIR of different data or numbers of pairs")
-    add("--title", default="How far can MIR be trusted to predict SFT scores?")
+    add(
+        "--allow_mixed_protocols",
+        action="store_true",
+        help="compare MIR of different data or numbers of pairs",
+    )
+    add("--title", help="of the page")
     return parser
 
 

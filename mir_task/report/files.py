@@ -14,7 +14,7 @@ OWN_OUTPUTS = ("leaderboard.csv", "regression.json", "layers.csv")
 """Files that an earlier report left; they repeat what other files say."""
 
 
-class Unreadable(ValueError):
+class UnreadableError(ValueError):
     """A file that cannot be read; the message is the reason, with the line where there is one."""
 
 
@@ -47,28 +47,30 @@ def read_text(path: Path) -> str:
     """The file's text.
 
     Raises:
-        Unreadable: it cannot be opened or is not UTF-8.
+        UnreadableError: it cannot be opened or is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Unreadable(f"is not UTF-8 text (byte {error.start})") from error
+        raise UnreadableError(f"is not UTF-8 text (byte {error.start})") from error
     except OSError as error:
-        raise Unreadable(f"cannot be opened: {error.strerror or error}") from error
+        raise UnreadableError(f"cannot be opened: {error.strerror or error}") from error
 
 
 def read_json(path: Path) -> Any:
     """The file's JSON value.
 
     Raises:
-        Unreadable: naming the line.
+        UnreadableError: naming the line.
     """
     text = read_text(path)
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise Unreadable(f"line {error.lineno}: is not JSON: {error.msg} (column {error.colno})") from error
+        raise UnreadableError(
+            f"line {error.lineno}: is not JSON: {error.msg} (column {error.colno})"
+        ) from error
     except RecursionError as error:
-        raise Unreadable("is JSON nested too deeply to be a result") from error
+        raise UnreadableError("is JSON nested too deeply to be a result") from error
     except ValueError as error:  # a number of thousands of digits
-        raise Unreadable(f"is not usable JSON: {error}") from error
+        raise UnreadableError(f"is not usable JSON: {error}") from error

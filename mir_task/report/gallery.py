@@ -99,14 +99,24 @@ def _layers(findings: Findings) -> list[Drawing]:
             having,
             "norm-ratio",
             lambda layer: layer.vision_norm / layer.text_norm if layer.text_norm else float("nan"),
+            "Norm ratio",
             "mean vision norm / mean text norm",
             ratio,
+            level=1.0,
         )
     ]
     if len(having) > 1:
         told = "The distance of every layer; MIR is log10 of the sum of a curve."
         drawings.insert(
-            0, overlay(having, "distance", lambda layer: layer.fid, "distance (mean text norm, squared)", told)
+            0,
+            overlay(
+                having,
+                "distance",
+                lambda layer: layer.fid,
+                "Distance",
+                "distance (mean text norm, squared)",
+                told,
+            ),
         )
     return drawings
 
@@ -120,7 +130,9 @@ def _training(findings: Findings) -> list[Drawing]:
                 lines.setdefault(c.group, []).append((c.extras[column], c.mir, c.standard_error))
         lines = {group: points for group, points in lines.items() if len({p[0] for p in points}) > 1}
         if lines:
-            drawings.append(trend(lines, axis, f"mir-by-{column}", f"MIR against {axis}; bars are standard errors."))
+            drawings.append(
+                trend(lines, axis, f"mir-by-{column}", f"MIR against {axis}; bars are standard errors.")
+            )
     return drawings
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mir_task.report import harness, tables
-from mir_task.report.files import TABLE_SUFFIXES, Unreadable, candidates, read_json
+from mir_task.report.files import TABLE_SUFFIXES, UnreadableError, candidates, read_json
 from mir_task.report.names import resolve
 from mir_task.report.records import Evidence, MIRReportError, Row, Run, Skipped
 from mir_task.result import MIRResult
@@ -56,7 +56,7 @@ class _Reader:
             return
         try:
             used = self._read(path, after_sft)
-        except Unreadable as error:
+        except UnreadableError as error:
             self._found.skipped.append(Skipped(str(path), str(error)))
         else:
             self._found.files += used
@@ -70,7 +70,7 @@ class _Reader:
             try:
                 found = harness.read_harness_file(value, self._settings.metrics)
             except ValueError as error:
-                raise Unreadable(str(error)) from error
+                raise UnreadableError(str(error)) from error
             self._harness.append((path, found, after_sft))
             self._found.metrics.update(found.metrics)
         elif isinstance(value, dict) and "mir" in value and "layers" in value:
@@ -80,7 +80,9 @@ class _Reader:
             self._add_table(tables.table_of(records, str(path), self._settings.baselines))
         else:
             if after_sft:
-                raise Unreadable("holds no scores: neither lmms-eval results nor a list of objects with a model")
+                raise UnreadableError(
+                    "holds no scores: neither lmms-eval results nor a list of objects with a model"
+                )
             return False  # some other JSON in the same folder
         return True
 
@@ -123,9 +125,7 @@ class _Reader:
     def _add_runs(self) -> None:
         """Per-layer files, named as lmms-eval named the model of the same run; then runs without such a file."""
         numbers = [
-            (path, file, task, values)
-            for path, file, _ in self._harness
-            for task, values in file.mir.items()
+            (path, file, task, values) for path, file, _ in self._harness for task, values in file.mir.items()
         ]
         by_value = {(path.parent, task, values["mir"]): file for path, file, task, values in numbers}
         told = set()
@@ -182,7 +182,7 @@ def _validated(value: Any) -> MIRResult:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise Unreadable(f"is not a MIR result: {where}: {first['msg']}") from error
+        raise UnreadableError(f"is not a MIR result: {where}: {first['msg']}") from error
 
 
 def _read_mapping(path: Path | None) -> list[dict[str, str]]:
@@ -190,7 +190,7 @@ def _read_mapping(path: Path | None) -> list[dict[str, str]]:
         return []
     try:
         return tables.read_columns(path, ("pretrained", "finetuned"))
-    except Unreadable as error:
+    except UnreadableError as error:
         raise MIRReportError(f"--mapping {path}: {error}") from error
 
 

@@ -31,9 +31,7 @@ def near(name: str, known: Iterable[str]) -> list[str]:
         _parts(other)[-1]: other for other in known if _parts(other)
     }
     ends = [name, *_parts(name)[-1:]]
-    found = [
-        by_end[hit] for end in ends for hit in difflib.get_close_matches(end, by_end, n=3, cutoff=0.6)
-    ]
+    found = [by_end[hit] for end in ends for hit in difflib.get_close_matches(end, by_end, n=3, cutoff=0.6)]
     return list(dict.fromkeys(found))
 
 

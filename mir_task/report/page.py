@@ -46,6 +46,7 @@ def render(findings: Findings, drawings: Gallery, regression: Regression, title:
         "inline": _inline,
         "joined": text.join,
         "cell": _cell,
+        "sentence": text.sentence,
     }
     context: dict[str, Any] = {
         "title": title,
@@ -82,7 +83,9 @@ def protocol_facts(runs: Sequence[Run]) -> dict[str, str]:
         protocol = run.result.protocol if run.result else None
         known: dict[str, object] = {"task": run.task, "pairs": run.pairs}
         if protocol:
-            known |= {name: getattr(protocol, name) for name in (*FIELDS, "seed", "images", "texts", "template")}
+            known |= {
+                name: getattr(protocol, name) for name in (*FIELDS, "seed", "images", "texts", "template")
+            }
         for name, value in known.items():
             if value is not None:
                 facts.setdefault(name, set()).add(str(value))

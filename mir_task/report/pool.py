@@ -12,7 +12,7 @@ from mir_task.report import association, choice, regress
 from mir_task.report.averages import Averaged, pool_by_benchmarks
 from mir_task.report.compare import Checkpoint
 from mir_task.report.records import MIRReportError, listing
-from mir_task.report.schema import Pooled, Regret, WithinGroups
+from mir_task.report.schema import LeaveOneOut, Pooled, Regret, WithinGroups
 
 NAME = "pooled"
 TIMES = 2.0
@@ -67,7 +67,9 @@ def _compatible(
 ) -> tuple[list[str], dict[str, str]]:
     if asked:
         if missing := [group for group in asked if group not in scored]:
-            raise MIRReportError(f"--pool: no scores of the group {listing(missing)}; there are {listing(scored)}")
+            raise MIRReportError(
+                f"--pool: no scores of the group {listing(missing)}; there are {listing(scored)}"
+            )
         sets = {frozenset(averaged.over[group]) for group in asked}
         if len(sets) > 1 or not all(sets):
             told = "; ".join(f"{group}: {listing(averaged.over[group], 12) or 'not said'}" for group in asked)
@@ -76,7 +78,9 @@ def _compatible(
                 f"pooled; {WAY_OUT}"
             )
         return list(asked), {group: "not asked for" for group in scored if group not in asked}
-    sets_of_groups = pool_by_benchmarks(averaged.over, [g for g, members in scored.items() if len(members) > 1])
+    sets_of_groups = pool_by_benchmarks(
+        averaged.over, [g for g, members in scored.items() if len(members) > 1]
+    )
     groups = sets_of_groups[0] if sets_of_groups else []
     inside = frozenset(averaged.over[groups[0]]) if groups else frozenset()
     left_out = {}
@@ -90,9 +94,9 @@ def _compatible(
             left_out[group] = "it has a single model"
         else:
             extra, lacking = sorted(over - inside), sorted(inside - over)
-            told = [f"also covers {listing(extra, 12)}"] * bool(extra)
-            told += [f"lacks {listing(lacking, 12)}"] * bool(lacking)
-            left_out[group] = f"its average {' and '.join(told)}"
+            parts = [f"also covers {listing(extra, 12)}"] * bool(extra)
+            parts += [f"lacks {listing(lacking, 12)}"] * bool(lacking)
+            left_out[group] = f"its average {' and '.join(parts)}"
     return groups, left_out
 
 
@@ -110,7 +114,7 @@ def _within(data: DataFrame) -> WithinGroups | None:
     )
 
 
-def _left_out_errors(data: DataFrame) -> association.LeaveOneOut | None:
+def _left_out_errors(data: DataFrame) -> LeaveOneOut | None:
     """One line with a level a group, against the groups' means alone."""
     levels = data["group"].astype("category").cat.codes.to_numpy()
     plain = np.eye(levels.max() + 1)[levels]

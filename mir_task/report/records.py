@@ -79,6 +79,6 @@ class Evidence:
 
 def listing(names: Iterable[object], limit: int = 8) -> str:
     """Names for a message: the first few, and how many more."""
-    names = [str(name) for name in names]
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
+    shown = [str(name) for name in names]
+    more = f" and {len(shown) - limit} more" if len(shown) > limit else ""
+    return ", ".join(shown[:limit]) + more

@@ -9,12 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mir_task.report.files import Unreadable, read_json, read_text
+from mir_task.report.files import UnreadableError, read_json, read_text
 from mir_task.report.records import Row, Run
 
 MIR_COLUMNS = ("mir", "mir_se", "pairs")
 TEXT_COLUMNS = ("model", "group", "average_over", "source", "note", "task")
-SCALES = {"step": "training step", "samples": "training samples", "tokens": "training tokens", "epoch": "epoch"}
+SCALES = {
+    "step": "training step",
+    "samples": "training samples",
+    "tokens": "training tokens",
+    "epoch": "epoch",
+}
 """Columns that say how far a checkpoint was trained."""
 BASELINES = {
     "loss": "lower",
@@ -29,7 +34,7 @@ BASELINES = {
     "icl_score": "higher",
 }
 """Columns known for what they are: measures that one could use in the place of MIR, and which end is better."""
-MISSING = ("", "-", "–", "—", "na", "n/a", "nan", "null", "none")
+MISSING = ("", "-", "\u2013", "\u2014", "na", "n/a", "nan", "null", "none")
 
 
 def read_table(path: Path, baselines: Mapping[str, str]) -> tuple[list[Run], list[Row], list[str]]:
@@ -40,7 +45,7 @@ def read_table(path: Path, baselines: Mapping[str, str]) -> tuple[list[Run], lis
         baselines: names of columns that are no benchmarks, besides those known.
 
     Raises:
-        Unreadable: naming line and column.
+        UnreadableError: naming line and column.
     """
     return table_of(_records(path), str(path), baselines)
 
@@ -56,7 +61,7 @@ def table_of(
         fields = {_known(name, special): value for name, value in record.items()}
         model = str(fields.get("model") or "").strip()
         if not model:
-            raise Unreadable(f"{where}: no value in the column 'model'")
+            raise UnreadableError(f"{where}: no value in the column 'model'")
         group = str(fields.get("group") or "").strip() or None
         numbers = {
             name: _number(value, f"{where}, column {name!r}")
@@ -64,9 +69,7 @@ def table_of(
             if name not in TEXT_COLUMNS
         }
         present = {name: value for name, value in numbers.items() if value is not None}
-        extras = {
-            name: value for name, value in present.items() if name in {*SCALES, *BASELINES, *baselines}
-        }
+        extras = {name: value for name, value in present.items() if name in {*SCALES, *BASELINES, *baselines}}
         scores = {
             name: value
             for name, value in present.items()
@@ -76,7 +79,7 @@ def table_of(
             pairs = present.get("pairs")
             error = present.get("mir_se")
             if error is not None and error < 0:
-                raise Unreadable(f"{where}: mir_se is negative ({error})")
+                raise UnreadableError(f"{where}: mir_se is negative ({error})")
             runs.append(
                 Run(
                     model,
@@ -90,7 +93,9 @@ def table_of(
                 )
             )
         average = present.get("average")
-        over = tuple(name.strip() for name in str(fields.get("average_over") or "").split(";") if name.strip())
+        over = tuple(
+            name.strip() for name in str(fields.get("average_over") or "").split(";") if name.strip()
+        )
         if scores or average is not None or (extras and mir is None):
             rows.append(Row(model, source, group, scores, average, over, extras))
         citation = str(fields.get("source") or "").strip()
@@ -101,7 +106,9 @@ def table_of(
 
 def is_table(value: Any) -> bool:
     """Whether a JSON value is a list of objects that name models."""
-    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) and "model" in v for v in value)
+    return (
+        isinstance(value, list) and bool(value) and all(isinstance(v, dict) and "model" in v for v in value)
+    )
 
 
 def json_records(value: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
@@ -113,13 +120,13 @@ def read_columns(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:
     """A table of text, such as a mapping.
 
     Raises:
-        Unreadable: a column is missing.
+        UnreadableError: a column is missing.
     """
     records = [record for _, record in _records(path)]
     for number, record in enumerate(records, start=1):
         missing = [name for name in required if not str(record.get(name) or "").strip()]
         if missing:
-            raise Unreadable(
+            raise UnreadableError(
                 f"entry {number}: no {' and no '.join(missing)}; the columns needed are {', '.join(required)}"
             )
     return [{name: str(value or "").strip() for name, value in record.items()} for record in records]
@@ -129,7 +136,7 @@ def _records(path: Path) -> list[tuple[str, dict[str, Any]]]:
     if path.suffix.lower() == ".json":
         value = read_json(path)
         if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
-            raise Unreadable("a table in JSON is a list of objects, one a model")
+            raise UnreadableError("a table in JSON is a list of objects, one a model")
         return json_records(value)
     text = read_text(path)
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
@@ -137,16 +144,16 @@ def _records(path: Path) -> list[tuple[str, dict[str, Any]]]:
     try:
         lines = [(reader.line_num, fields) for fields in reader if any(field.strip() for field in fields)]
     except csv.Error as error:
-        raise Unreadable(f"line {reader.line_num}: {error}") from error
+        raise UnreadableError(f"line {reader.line_num}: {error}") from error
     if not lines:
-        raise Unreadable("is empty")
+        raise UnreadableError("is empty")
     header = [name.strip() for name in lines[0][1]]
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
-        raise Unreadable(f"line {lines[0][0]}: the column {repeated[0]!r} is there twice")
+        raise UnreadableError(f"line {lines[0][0]}: the column {repeated[0]!r} is there twice")
     for number, fields in lines[1:]:
         if len(fields) != len(header):
-            raise Unreadable(f"line {number}: {len(fields)} fields, the header has {len(header)}")
+            raise UnreadableError(f"line {number}: {len(fields)} fields, the header has {len(header)}")
     return [(f"line {number}", dict(zip(header, fields, strict=True))) for number, fields in lines[1:]]
 
 
@@ -159,9 +166,13 @@ def _number(value: Any, where: str) -> float | None:
     if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
         return None
     try:
-        number = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
+        number = (
+            float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
+        )
     except (ValueError, OverflowError):
         number = None
     if number is None or not math.isfinite(number):
-        raise Unreadable(f"{where}: {value!r} is not a finite number (leave the field empty if it is missing)")
+        raise UnreadableError(
+            f"{where}: {value!r} is not a finite number (leave the field empty if it is missing)"
+        )
     return number

@@ -27,7 +27,9 @@ class Verdict:
         return [self.headline, *self.sentences]
 
 
-def verdict(comparison: Comparison, fits: Sequence[Fit], pool: Pooled | None, others: Sequence[Fit]) -> Verdict:
+def verdict(
+    comparison: Comparison, fits: Sequence[Fit], pool: Pooled | None, others: Sequence[Fit]
+) -> Verdict:
     """Say which checkpoint is best, how well MIR predicted scores, and how sure that is."""
     related = [fit for fit in fits if fit.spearman]
     if not related:
@@ -65,9 +67,10 @@ def _ordering(fits: Sequence[Fit]) -> str:
     chance = math.fsum(r.by_chance for r in lost) / len(lost)
     within = " within groups" if len(fits) > 1 else ""
     mean = "on average " if len(fits) > 1 else ""
+    share = percent(right / pairs if pairs else None)
     return (
-        f"Of {count(pairs, 'pair')} of models{within} that differ in both, MIR put {right} in the order of their scores "
-        f"({percent(right / pairs if pairs else None)}). Choosing the lowest MIR lost {mean}{number(mean_lost, 2)} "
+        f"Of {count(pairs, 'pair')} of models{within} that differ in both, MIR put {right} in the order of their "
+        f"scores ({share}). Choosing the lowest MIR lost {mean}{number(mean_lost, 2)} "
         f"points against the best model; a random choice would have lost {number(chance, 2)}."
     )
 
@@ -89,9 +92,13 @@ def _certainty(fits: Sequence[Fit]) -> str:
 
     parts = []
     if right:
-        parts.append(f"the order of the models is more than chance in {listed(right)}".replace("in here", "here"))
+        parts.append(
+            f"the order of the models is more than chance in {listed(right)}".replace("in here", "here")
+        )
     if wrong:
-        parts.append(f"the order is reversed, more than chance allows, in {listed(wrong)}".replace("in here", "here"))
+        parts.append(
+            f"the order is reversed, more than chance allows, in {listed(wrong)}".replace("in here", "here")
+        )
     if unsure:
         parts.append(f"it cannot be told from chance in {listed(unsure)}".replace("in here", "here"))
     if hopeless:
@@ -112,7 +119,9 @@ def _size(fits: Sequence[Fit]) -> str:
     better = sum(bool(fit.loo and fit.loo.better_than_mean) for fit in tried)
     slopes = sorted(fit.slope.estimate for fit in tried if fit.slope)
     drawn = [fit for fit in tried if fit.pearson and fit.pearson.interval]
-    open_ended = [fit for fit in drawn if fit.pearson and fit.pearson.interval and fit.pearson.interval[1] >= 0]
+    open_ended = [
+        fit for fit in drawn if fit.pearson and fit.pearson.interval and fit.pearson.interval[1] >= 0
+    ]
     if len(tried) == 1:
         fit = tried[0]
         assert fit.slope and fit.loo
@@ -150,8 +159,8 @@ def _across(pool: Pooled | None, fits: Sequence[Fit]) -> list[str]:
         how = "have opposite signs" if pool.disagreement == "sign" else "differ by more than a factor of two"
         found.append(
             f"Simpson warning: the slopes of the pool ({number(pool.slope.estimate, 1)}) and within groups "
-            f"({number(pool.within.slope, 1)}, 95% interval {interval(pool.within.interval, 1)}) {how}: a difference in "
-            "MIR between experiments does not mean what it means within one."
+            f"({number(pool.within.slope, 1)}, 95% interval {interval(pool.within.interval, 1)}) {how}: a difference "
+            "in MIR between experiments does not mean what it means within one."
         )
     if pool.left_out:
         left = join([names[group] for group in pool.left_out])
@@ -169,7 +178,8 @@ def _against_baselines(fits: Sequence[Fit]) -> list[str]:
         ]
         if pairs:
             a, b = (
-                f"{sum(p[k].correct for p in pairs)} of {sum(p[k].pairs for p in pairs)} pairs" for k in (0, 1)
+                f"{sum(p[k].correct for p in pairs)} of {sum(p[k].pairs for p in pairs)} pairs"
+                for k in (0, 1)
             )
             found.append(f"On the models that have both, {name} ordered {a} right, MIR {b}.")
     return found
@@ -185,7 +195,9 @@ def _noise(comparison: Comparison) -> list[str]:
     total = sum(map(len, several.values()))
     if not tied:
         return [f"All {total} models differ in MIR by more than its standard error."]
-    return [f"{sentence(count(tied, 'model'))} of {total} cannot be told from a neighbour by MIR's standard error."]
+    return [
+        f"{sentence(count(tied, 'model'))} of {total} cannot be told from a neighbour by MIR's standard error."
+    ]
 
 
 def _best(comparison: Comparison) -> str:
@@ -204,7 +216,8 @@ def _leader(group: str, members: Sequence[Checkpoint], several: bool) -> str:
     first = [c.label for c in members if c.rank[0] == 1]
     if len(first) == 1:
         return f"{first[0]} has the lowest MIR{where}"
-    return f"{join(first) if len(first) < 5 else listing(first, 4)} share the lowest MIR{where} within its standard error"
+    shared = join(first) if len(first) < 5 else listing(first, 4)
+    return f"{shared} share the lowest MIR{where} within its standard error"
 
 
 def _nothing_to_relate(fits: Sequence[Fit]) -> list[str]:

@@ -17,7 +17,7 @@ from mir_task.report.schema import Regression
 PACKAGES = ("mir-task", "scipy", "statsmodels", "numpy", "pandas", "matplotlib")
 
 
-def write(findings: Findings, output: Path, title: str) -> Path:
+def write(findings: Findings, output: Path, title: str | None = None) -> Path:
     """Write report.html, report.md, leaderboard.csv, regression.json and figures/; the page's path.
 
     Raises:
@@ -25,7 +25,7 @@ def write(findings: Findings, output: Path, title: str) -> Path:
     """
     drawings = gallery(findings)
     regression = regression_of(findings)
-    pages = render(findings, drawings, regression, title)
+    pages = render(findings, drawings, regression, title or _title(findings))
     figures = output / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     for old in [*figures.glob("*.svg"), *figures.glob("*.png")]:
@@ -40,6 +40,12 @@ def write(findings: Findings, output: Path, title: str) -> Path:
     page = output / "report.html"
     page.write_text(pages.html, encoding="utf-8")
     return page
+
+
+def _title(findings: Findings) -> str:
+    if findings.fits:
+        return "How far can MIR be trusted to predict SFT scores?"
+    return "How well are vision and text integrated before SFT?"
 
 
 def regression_of(findings: Findings) -> Regression:

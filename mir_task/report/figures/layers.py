@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mir_task.report.compare import Checkpoint
-from mir_task.report.figures.style import INK, MUTED, Drawing, colour, drawn, panel
+from mir_task.report.figures.style import HAIRLINE, INK, MUTED, Drawing, colour, drawn, panel
 from mir_task.report.text import number
 from mir_task.result import LayerResult, MIRResult
 
@@ -27,7 +27,9 @@ def terms(label: str, result: MIRResult, name: str, index: int) -> Drawing:
         axes.plot(layers, fid, color=paint, lw=1.3)
         errors = [layer.standard_error for layer in result.layers]
         if all(error is not None for error in errors):
-            axes.errorbar(layers, fid, yerr=np.array(errors, dtype=float), fmt="none", ecolor=paint, elinewidth=0.8)
+            axes.errorbar(
+                layers, fid, yerr=np.array(errors, dtype=float), fmt="none", ecolor=paint, elinewidth=0.8
+            )
         for floor, style, told in (
             ([layer.noise_floor_vision for layer in result.layers], (0, (4, 2)), "noise floor, vision"),
             ([layer.noise_floor_text for layer in result.layers], (0, (1, 1.5)), "noise floor, text"),
@@ -43,9 +45,15 @@ def terms(label: str, result: MIRResult, name: str, index: int) -> Drawing:
 
 
 def overlay(
-    checkpoints: Sequence[Checkpoint], name: str, value: Callable[[LayerResult], float], axis: str, told: str
+    checkpoints: Sequence[Checkpoint],
+    name: str,
+    value: Callable[[LayerResult], float],
+    title: str,
+    axis: str,
+    told: str,
+    level: float | None = None,
 ) -> Drawing:
-    """One quantity of every model, a line each."""
+    """One quantity of every model, a line each; a hairline at ``level``."""
     with panel() as (figure, axes):
         deepest: np.ndarray[tuple[int], np.dtype[np.int64]] = np.array([1])
         for index, c in enumerate(checkpoints[:MOST_MODELS]):
@@ -62,7 +70,10 @@ def overlay(
                 markersize=4,
                 label=label,
             )
+        if level is not None:
+            axes.axhline(level, color=HAIRLINE, lw=0.8, zorder=0)
         _layer_axis(axes, deepest)
+        axes.set_title(title)
         axes.set_ylabel(axis)
         axes.set_ylim(bottom=0)
         axes.legend(loc="best", handlelength=1.2)

@@ -52,7 +52,9 @@ def pooled_scatter(groups: Mapping[str, Sequence[Checkpoint]], pool: Pooled, nam
             x, y = _values(_complete(groups[group], pool), pool)
             if np.ptp(x) > 0:
                 slope, level = np.polyfit(x, y, 1)
-                axes.plot(ends := np.array([x.min(), x.max()]), level + slope * ends, color=colour(index), lw=1)
+                axes.plot(
+                    ends := np.array([x.min(), x.max()]), level + slope * ends, color=colour(index), lw=1
+                )
             axes.plot(x, y, "o", color=colour(index), markersize=5, markeredgewidth=0, label=names[group])
             all_x.append(x)
             all_y.append(y)
@@ -66,9 +68,8 @@ def pooled_scatter(groups: Mapping[str, Sequence[Checkpoint]], pool: Pooled, nam
         axes.set_title(f"{join([names[group] for group in pool.groups])} together")
         axes.legend(loc="best", handlelength=1.2, handletextpad=0.5)
         told = (
-            f"MIR against the average over {len(pool.over)} benchmarks, {pool.n} models. Each colour is a group with "
-            f"its own line, the dashed line takes all together: r = {number(pool.pearson and pool.pearson.r)}, "
-            f"95% interval {interval(pool.pearson and pool.pearson.interval)}."
+            f"MIR against the average over {len(pool.over)} benchmarks. Each colour is a group with "
+            f"its own line, the dashed line takes all together. {caption(pool)}"
         )
         return drawn(figure, name, told, png=True)
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INK = "#1c2024"
@@ -30,7 +29,7 @@ PANEL = (3.7, 3.0)
 """Inches; the page shows a panel 340 to 420 pixels wide."""
 FONT_SIZE = 9.0
 
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: Any = {
     "font.family": "sans-serif",
     "font.size": FONT_SIZE,
     "text.color": INK,
@@ -95,7 +94,7 @@ def panel(size: tuple[float, float] = PANEL) -> Iterator[tuple[Figure, Any]]:
 def drawn(figure: Figure, name: str, caption: str, png: bool = False) -> Drawing:
     """The finished figure. Inside :func:`panel`'s block."""
     svg = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     bitmap = io.BytesIO()
     if png:
         figure.savefig(bitmap, format="png", dpi=200)
