@@ -25,7 +25,7 @@ MIN_FOR_BOOTSTRAP = 8
 MAX_FOR_EXACT = 7
 """7! = 5040 orders can all be tried; of more models asymptotic p-values are near enough."""
 CONFIDENCE = 0.95
-RESAMPLES = 2000
+RESAMPLES = 1000
 
 
 def pearson(x: Array, y: Array) -> Pearson:
@@ -44,22 +44,22 @@ def pearson(x: Array, y: Array) -> Pearson:
     )
 
 
-def spearman(x: Array, y: Array) -> Spearman:
-    """Spearman's rho: Pearson's r of the ranks."""
+def spearman(x: Array, y: Array, resample: bool = True) -> Spearman:
+    """Spearman's rho: Pearson's r of the ranks; without an interval unless ``resample``."""
     ranks = stats.rankdata(x), stats.rankdata(y)
     exact = len(x) <= MAX_FOR_EXACT
     p = pearson(*ranks).p if exact else stats.spearmanr(x, y).pvalue
     rho = float(stats.spearmanr(x, y).statistic)
     return Spearman(
         rho=rho,
-        interval=_bootstrap(x, y, lambda a, b: stats.spearmanr(a, b).statistic, rho),
+        interval=_bootstrap(x, y, lambda a, b: stats.spearmanr(a, b).statistic, rho) if resample else None,
         p=_finite(p),
         p_method="exact permutation" if exact else "t distribution",
     )
 
 
-def kendall(x: Array, y: Array) -> Kendall:
-    """Kendall's tau-b."""
+def kendall(x: Array, y: Array, resample: bool = True) -> Kendall:
+    """Kendall's tau-b; without an interval unless ``resample``."""
     found = stats.kendalltau(x, y)
     exact = len(x) <= MAX_FOR_EXACT
     p = found.pvalue
@@ -72,7 +72,9 @@ def kendall(x: Array, y: Array) -> Kendall:
         ).pvalue
     return Kendall(
         tau=float(found.statistic),
-        interval=_bootstrap(x, y, lambda a, b: stats.kendalltau(a, b).statistic, found.statistic),
+        interval=_bootstrap(x, y, lambda a, b: stats.kendalltau(a, b).statistic, found.statistic)
+        if resample
+        else None,
         p=_finite(p),
         p_method="exact permutation" if exact else "normal approximation",
     )

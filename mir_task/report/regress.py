@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -51,6 +52,7 @@ def fit(
     x = np.array([predictor_of(c, predictor) for c in complete], dtype=np.float64)
     y = np.array([score_of(c, score) for c in complete], dtype=np.float64)
     names = [c.label for c in complete]
+    kept = set(map(id, complete))
     notes, numbers = _numbers(x, y, score, predictor)
     if len(x) >= 2:
         errors = np.array([c.standard_error or 0.0 for c in complete]) if predictor == MIR else None
@@ -64,7 +66,7 @@ def fit(
             "score": score,
             "over": list(complete[0].average_over) if score == AVERAGE and complete else [],
             "n": len(complete),
-            "excluded": [c.label for c in members if c not in complete],
+            "excluded": [c.label for c in members if id(c) not in kept],
             "notes": notes,
             **numbers,
         }
@@ -119,8 +121,9 @@ def _numbers(x: Array, y: Array, score: str, predictor: str) -> tuple[list[str],
             return [f"{what} is the same for all {n} models: nothing to relate"], {}
     measures: dict[str, Callable[[Array, Array], object]] = {
         "pearson": association.pearson,
-        "spearman": association.spearman,
-        "kendall": association.kendall,
+        # Resampling is what takes time, and intervals of single benchmarks are not shown.
+        "spearman": partial(association.spearman, resample=score == AVERAGE),
+        "kendall": partial(association.kendall, resample=score == AVERAGE),
         "slope": association.slope,
     }
     numbers = {name: measure(x, y) for name, measure in measures.items()}

@@ -28,7 +28,9 @@ class Spearman(_Frozen):
     """Rank correlation."""
 
     rho: float
-    interval: Interval | None = Field(description="95%, bootstrap; null below 8 models or where degenerate")
+    interval: Interval | None = Field(
+        description="95%, bootstrap; null below 8 models, of single benchmarks and where degenerate"
+    )
     p: float | None = Field(description="two-sided")
     p_method: Literal["exact permutation", "t distribution"]
 
@@ -37,7 +39,9 @@ class Kendall(_Frozen):
     """Rank correlation, tau-b."""
 
     tau: float
-    interval: Interval | None = Field(description="95%, bootstrap; null below 8 models or where degenerate")
+    interval: Interval | None = Field(
+        description="95%, bootstrap; null below 8 models, of single benchmarks and where degenerate"
+    )
     p: float | None = Field(description="two-sided")
     p_method: Literal["exact permutation", "normal approximation"]
 

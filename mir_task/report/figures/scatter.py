@@ -20,7 +20,7 @@ from mir_task.report.text import interval, join, number, short
 MOST_LABELS = 12
 """More points than this are numbered, not named."""
 MOST_KEYS = 40
-"""A key of more numbers than this would be longer than the leaderboard."""
+"""More points than this are neither named nor numbered."""
 
 
 def scatter(members: Sequence[Checkpoint], fit: Fit, name: str, index: int = 0, png: bool = False) -> Drawing:
@@ -102,6 +102,8 @@ def _line(axes: Any, x: Any, y: Any, paint: str) -> None:
 
 def _name(figure: Any, axes: Any, x: Any, y: Any, names: Sequence[str]) -> str:
     """Write the names beside their points, or numbers where names would overlap; the key to the numbers."""
+    if len(x) > MOST_KEYS:
+        return " The names are in the leaderboard."
     if len(x) <= MOST_LABELS and not _overlap(_placed(figure, axes, x, y, names)):
         return ""
     for artist in [*axes.texts, *(patch for patch in axes.patches if isinstance(patch, FancyArrowPatch))]:
@@ -110,8 +112,6 @@ def _name(figure: Any, axes: Any, x: Any, y: Any, names: Sequence[str]) -> str:
     numbers = np.empty(len(x), dtype=int)
     numbers[order] = np.arange(1, len(x) + 1)
     _placed(figure, axes, x, y, [str(n) for n in numbers])
-    if len(x) > MOST_KEYS:
-        return " Numbered from the lowest value on the axis."
     return " " + ", ".join(f"({n}) {names[i]}" for n, i in enumerate(order, start=1)) + "."
 
 
@@ -121,17 +121,16 @@ def _placed(figure: Any, axes: Any, x: Any, y: Any, names: Sequence[str]) -> lis
         for across, up, name in zip(x, y, names, strict=True)
     ]
     figure.draw_without_rendering()  # the axes' final place, which the labels must keep inside
-    if len(texts) <= MOST_KEYS:
-        adjust_text(
-            texts,
-            x,
-            y,
-            ax=axes,
-            arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.5},
-            expand=(1.2, 1.5) if len(max(names, key=len)) > 2 else (2.2, 1.8),
-            ensure_inside_axes=True,
-            iter_lim=200,
-        )
+    adjust_text(
+        texts,
+        x,
+        y,
+        ax=axes,
+        arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.5},
+        expand=(1.2, 1.5) if len(max(names, key=len)) > 2 else (2.2, 1.8),
+        ensure_inside_axes=True,
+        iter_lim=200,
+    )
     return texts
 
 
