@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from mir_task.report.tables import LARGEST
 
 PRIMARY_METRICS = {
     "mme": "mme_perception_score",
@@ -74,8 +75,7 @@ def _numbers(entries: Any) -> dict[str, float]:
         name, _, rest = str(key).partition(",")
         if not rest or "_stderr" in name or name in found or isinstance(value, bool):
             continue
-        # An integer of hundreds of digits has no float.
-        if isinstance(value, (int, float)) and abs(value) < 1e300 and math.isfinite(value):
+        if isinstance(value, (int, float)) and abs(value) < LARGEST:
             found[name] = float(value)
     return found
 

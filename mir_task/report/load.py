@@ -16,6 +16,9 @@ from mir_task.report.names import resolve
 from mir_task.report.records import Evidence, MIRReportError, Row, Run, Skipped
 from mir_task.result import MIRResult
 
+LARGEST_MIR = 300.0
+"""The log10 of the largest float64."""
+
 
 @dataclass(frozen=True)
 class LoadSettings:
@@ -88,7 +91,8 @@ class _Reader:
 
     def _add_table(self, content: tuple[list[Run], list[Row], list[str]]) -> None:
         runs, rows, citations = content
-        self._found.runs += runs
+        for run in runs:
+            self._add_run(run)
         self._found.rows += rows
         self._found.citations += [name for name in citations if name not in self._found.citations]
 
@@ -168,21 +172,35 @@ class _Reader:
         ]
 
     def _add_run(self, run: Run) -> None:
-        if math.isfinite(run.mir):
-            self._found.runs.append(run)
+        error = run.standard_error
+        if not math.isfinite(run.mir):
+            reason = f"MIR is {run.mir}: the modalities are identical or nothing was measured"
+        elif abs(run.mir) > LARGEST_MIR:
+            reason = f"MIR is {run.mir}, which is the log10 of no distance"
+        elif error is not None and not 0 <= error < LARGEST_MIR:
+            reason = f"the standard error of MIR is {error}"
+        elif run.pairs is not None and run.pairs < 1:
+            reason = f"MIR of {run.pairs} pairs"
         else:
-            self._found.skipped.append(
-                Skipped(run.source, f"MIR is {run.mir}: the modalities are identical or nothing was measured")
-            )
+            self._found.runs.append(run)
+            return
+        self._found.skipped.append(Skipped(run.source, reason))
 
 
 def _validated(value: Any) -> MIRResult:
     try:
-        return MIRResult.model_validate(value)
+        result = MIRResult.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise UnreadableError(f"is not a MIR result: {where}: {first['msg']}") from error
+    if not result.layers:
+        raise UnreadableError("is a MIR result without layers")
+    for layer in result.layers:
+        for name, number in layer:
+            if number is not None and not abs(number) < tables.LARGEST:
+                raise UnreadableError(f"layer {layer.layer}: {name} is {number}")
+    return result
 
 
 def _read_mapping(path: Path | None) -> list[dict[str, str]]:

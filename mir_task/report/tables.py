@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,8 @@ BASELINES = {
     "icl_score": "higher",
 }
 """Columns known for what they are: measures that one could use in the place of MIR, and which end is better."""
+LARGEST = 1e100
+"""Numbers beyond are damage, and would overflow in sums of squares."""
 MISSING = ("", "-", "\u2013", "\u2014", "na", "n/a", "nan", "null", "none")
 
 
@@ -171,8 +172,8 @@ def _number(value: Any, where: str) -> float | None:
         )
     except (ValueError, OverflowError):
         number = None
-    if number is None or not math.isfinite(number):
+    if number is None or not abs(number) < LARGEST:
         raise UnreadableError(
-            f"{where}: {value!r} is not a finite number (leave the field empty if it is missing)"
+            f"{where}: {value!r} is not a usable number (leave the field empty if it is missing)"
         )
     return number

@@ -14,9 +14,9 @@ from mir_task.bench.report import save_results
 from mir_task.report.cli import main
 from mir_task.report.schema import Regression
 
-FEW = settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+HEALTH = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+SOME = settings(max_examples=100, suppress_health_check=HEALTH)
+FEW = settings(max_examples=20, suppress_health_check=HEALTH)
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -84,19 +84,19 @@ def check(files):
                 assert fit.regret.lost >= 0
 
 
-@FEW
+@SOME
 @given(st.dictionaries(st.sampled_from(["a.json", "b.json", "c.csv", "d.tsv"]), st.binary(max_size=80)))
 def test_any_bytes(undrawn, files):
     check(files)
 
 
-@FEW
+@SOME
 @given(st.lists(JSON, min_size=1, max_size=3))
 def test_any_json(undrawn, values):
     check({f"{i}.json": json.dumps(value).encode() for i, value in enumerate(values)})
 
 
-@FEW
+@SOME
 @given(
     st.lists(st.sampled_from(COLUMNS), min_size=2, max_size=7, unique=True).flatmap(
         lambda columns: st.tuples(

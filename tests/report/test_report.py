@@ -251,8 +251,8 @@ def test_contradicting_scores(workshop):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("model,mir\nm,abc\n", "line 2, column 'mir': 'abc' is not a finite number"),
-        ("model,mir\nm,nan\nn,inf\n", "line 3, column 'mir': 'inf' is not a finite number"),
+        ("model,mir\nm,abc\n", "line 2, column 'mir': 'abc' is not a usable number"),
+        ("model,mir\nm,nan\nn,inf\n", "line 3, column 'mir': 'inf' is not a usable number"),
         ("model,mir,mir\nm,1,2\n", "line 1: the column 'mir' is there twice"),
         ("model,mir\nm,1,2\n", "line 2: 3 fields, the header has 2"),
         ("mir\n1\n", "line 2: no value in the column 'model'"),
