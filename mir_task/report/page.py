@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from mir_task.report import text
 from mir_task.report.analysis import Findings
+from mir_task.report.figures.scatter import key
 from mir_task.report.figures.style import SERIES, Drawing
 from mir_task.report.gallery import Gallery
 from mir_task.report.protocol import FIELDS
@@ -53,6 +54,7 @@ def render(findings: Findings, drawings: Gallery, regression: Regression, title:
         "findings": findings,
         "regression": regression,
         "gallery": drawings,
+        "keys": {group: key(members) for group, members in findings.comparison.groups.items()},
         "checkpoints": findings.comparison.checkpoints,
         "groups": findings.comparison.groups,
         "short": text.short(list(findings.comparison.groups)),

@@ -7,6 +7,7 @@ from mir_task.bench.report import save_results
 from mir_task.report.cli import main
 from mir_task.report.schema import Regression
 from mir_task.result import MIRResult
+from tests.conftest import REPOSITORY
 
 
 class Workshop:
@@ -70,6 +71,16 @@ class Workshop:
 @pytest.fixture
 def workshop(tmp_path, capsys):
     return Workshop(tmp_path, capsys)
+
+
+@pytest.fixture(scope="session")
+def paper(tmp_path_factory):
+    """The worked example, made anew; drawing its figures takes some seconds."""
+    folder = tmp_path_factory.mktemp("paper")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(REPOSITORY)
+        assert main(["results/paper", "--output", str(folder)]) == 0
+    return folder
 
 
 @pytest.fixture

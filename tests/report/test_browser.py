@@ -4,8 +4,6 @@ import shutil
 
 import pytest
 
-from tests.report.test_paper import output  # noqa: F401
-
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
@@ -21,13 +19,13 @@ def browser():
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_page_opens_without_errors_overflow_or_missing_figures(browser, output, width, scheme):  # noqa: F811
+def test_page_opens_without_errors_overflow_or_missing_figures(browser, paper, width, scheme):
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     complaints, requests = [], []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
-    page.goto((output / "report.html").as_uri())
+    page.goto((paper / "report.html").as_uri())
     page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
     assert complaints == []
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
@@ -48,9 +46,9 @@ def test_page_opens_without_errors_overflow_or_missing_figures(browser, output, 
     page.close()
 
 
-def test_leaderboard_sorts(browser, output):  # noqa: F811
+def test_leaderboard_sorts(browser, paper):
     page = browser.new_page()
-    page.goto((output / "report.html").as_uri())
+    page.goto((paper / "report.html").as_uri())
 
     def column(number):
         return page.evaluate(

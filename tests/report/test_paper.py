@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from mir_task.report.cli import main
 from mir_task.report.schema import Regression
 from tests.conftest import REPOSITORY
 
@@ -12,17 +11,8 @@ PAPER = REPOSITORY / "results" / "paper"
 
 
 @pytest.fixture(scope="module")
-def output(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("paper")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(REPOSITORY)
-        assert main(["results/paper", "--output", str(folder)]) == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def regression(output):
-    return Regression.model_validate_json((output / "regression.json").read_text())
+def regression(paper):
+    return Regression.model_validate_json((paper / "regression.json").read_text())
 
 
 def test_correlations_are_those_of_the_published_tables(regression):
@@ -51,25 +41,25 @@ def test_verdict_says_no_more_than_four_models_allow(regression):
     assert "Simpson warning" in text
 
 
-def test_committed_report_is_what_the_command_makes(output):
+def test_committed_report_is_what_the_command_makes(paper):
     def without_versions(text):
         text = re.sub(r"(?m)^- Report by .*$|<dt>report by</dt><dd>.*?</dd>", "", text)
         return re.sub(r"<svg.*?</svg>", "", text, flags=re.S)
 
     for name in ("report.md", "report.html"):
-        assert without_versions((PAPER / name).read_text()) == without_versions(
-            (output / name).read_text()
-        ), f"run: mir-report results/paper --output results/paper, and commit {name}"
+        assert without_versions((PAPER / name).read_text()) == without_versions((paper / name).read_text()), (
+            f"run: mir-report results/paper --output results/paper, and commit {name}"
+        )
 
 
-def test_page_is_one_file_without_network(output):
-    page = (output / "report.html").read_text()
-    assert page.count("<svg") == len(list((output / "figures").glob("*.svg"))) > 50
+def test_page_is_one_file_without_network(paper):
+    page = (paper / "report.html").read_text()
+    assert page.count("<svg") == len(list((paper / "figures").glob("*.svg"))) > 50
     outside = re.findall(r"""(?:src|href)=["']?([^"'#> ]+)|url\(["']?([^)#"']+)""", page)
     assert {a or b for a, b in outside} <= {"data:,"}
     assert "@import" not in page
 
 
-def test_figures_of_the_markdown_exist(output):
-    for figure in re.findall(r"\]\((figures/[^)]+)\)", (output / "report.md").read_text()):
-        assert (output / figure).stat().st_size > 1000
+def test_figures_of_the_markdown_exist(paper):
+    for figure in re.findall(r"\]\((figures/[^)]+)\)", (paper / "report.md").read_text()):
+        assert (paper / figure).stat().st_size > 1000

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from adjustText import adjust_text
-from matplotlib.patches import FancyArrowPatch
 
 from mir_task.report.association import confidence_band
 from mir_task.report.averages import AVERAGE
@@ -17,8 +16,8 @@ from mir_task.report.regress import predictor_of, score_of
 from mir_task.report.schema import Fit, Pooled
 from mir_task.report.text import interval, join, number, short
 
-MOST_LABELS = 12
-"""More points than this are numbered, not named."""
+MOST_NAMES, LONGEST_NAME = 6, 18
+"""Beyond these, names would lie far from their points or over each other."""
 MOST_KEYS = 40
 """More points than this are neither named nor numbered."""
 
@@ -38,8 +37,12 @@ def scatter(members: Sequence[Checkpoint], fit: Fit, name: str, index: int = 0, 
         axes.set_ylabel(_score(fit))
         axes.set_title(fit.group if fit.score == AVERAGE else fit.score)
         axes.margins(0.12)
-        key = _name(figure, axes, x, y, [c.label for c in shown])
-        return drawn(figure, name, caption(fit) + key, png)
+        if len(members) <= MOST_KEYS:
+            named = names_fit(members)
+            labels = [c.label if named else str(n) for n, c in enumerate(members, start=1) if c in shown]
+            _name(figure, axes, x, y, labels)
+        told = f"{caption(fit)} {key(members)}".strip() if fit.score == AVERAGE else caption(fit)
+        return drawn(figure, name, told, png)
 
 
 def pooled_scatter(groups: Mapping[str, Sequence[Checkpoint]], pool: Pooled, name: str) -> Drawing:
@@ -100,22 +103,21 @@ def _line(axes: Any, x: Any, y: Any, paint: str) -> None:
         axes.set_ylim(min(bottom, y.min() - 0.15 * reach), max(top, y.max() + 0.15 * reach))
 
 
-def _name(figure: Any, axes: Any, x: Any, y: Any, names: Sequence[str]) -> str:
-    """Write the names beside their points, or numbers where names would overlap; the key to the numbers."""
-    if len(x) > MOST_KEYS:
-        return " The names are in the leaderboard."
-    if len(x) <= MOST_LABELS and not _overlap(_placed(figure, axes, x, y, names)):
+def names_fit(members: Sequence[Checkpoint]) -> bool:
+    """Whether a panel has room for the names of a group's models; otherwise they are numbered."""
+    return len(members) <= MOST_NAMES and all(len(c.label) <= LONGEST_NAME for c in members)
+
+
+def key(members: Sequence[Checkpoint]) -> str:
+    """What the numbers of a group's points mean: their order by MIR, the same in every panel."""
+    if names_fit(members):
         return ""
-    for artist in [*axes.texts, *(patch for patch in axes.patches if isinstance(patch, FancyArrowPatch))]:
-        artist.remove()
-    order = np.argsort(x, kind="stable")
-    numbers = np.empty(len(x), dtype=int)
-    numbers[order] = np.arange(1, len(x) + 1)
-    _placed(figure, axes, x, y, [str(n) for n in numbers])
-    return " " + ", ".join(f"({n}) {names[i]}" for n, i in enumerate(order, start=1)) + "."
+    if len(members) > MOST_KEYS:
+        return "The names are in the leaderboard."
+    return ", ".join(f"({n}) {c.label}" for n, c in enumerate(members, start=1)) + "."
 
 
-def _placed(figure: Any, axes: Any, x: Any, y: Any, names: Sequence[str]) -> list[Any]:
+def _name(figure: Any, axes: Any, x: Any, y: Any, names: Sequence[str]) -> None:
     texts = [
         axes.text(across, up, name, fontsize=FONT_SIZE - 1)
         for across, up, name in zip(x, y, names, strict=True)
@@ -131,14 +133,6 @@ def _placed(figure: Any, axes: Any, x: Any, y: Any, names: Sequence[str]) -> lis
         ensure_inside_axes=True,
         iter_lim=200,
     )
-    return texts
-
-
-def _overlap(texts: Sequence[Any]) -> bool:
-    boxes = [text.get_window_extent() for text in texts]
-    frame = texts[0].axes.get_window_extent()
-    outside = any(box.x0 < frame.x0 or box.x1 > frame.x1 + 6 for box in boxes)
-    return outside or any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
 def _complete(members: Sequence[Checkpoint], fit: Fit) -> list[Checkpoint]:
