@@ -52,7 +52,10 @@ def _headline(fits: Sequence[Fit]) -> str:
         (fit,) = fits
         went = "higher" if falling else "lower" if fit.spearman and fit.spearman.rho > 0 else "no different"
         chose = "found the best model" if hits else f"lost {_lost(fit)} points"
-        return f"Among {count(fit.n, 'model')}, lower MIR went with {went} scores; choosing the lowest MIR {chose}."
+        sure = fit.spearman and fit.spearman.p is not None and fit.spearman.p < LEVEL
+        doubt = "" if sure or went == "no different" else ", no more closely than chance may"
+        related = f"Among {count(fit.n, 'model')}, lower MIR went with {went} scores{doubt}"
+        return f"{related}; choosing the lowest MIR {chose}."
     return (
         f"Lower MIR went with higher scores in {_of(len(falling), len(fits))} groups; choosing the lowest MIR found "
         f"the best model in {_of(hits, len(fits))}."

@@ -11,6 +11,8 @@ from mir_task.report.figures.style import HAIRLINE, INK, MUTED, Drawing, colour,
 from mir_task.report.text import number
 from mir_task.result import LayerResult, MIRResult
 
+TALL = (3.7, 3.5)
+"""Inches; room for a legend below the axes."""
 MOST_MODELS = 8
 """Curves that one panel can hold and a reader tell apart."""
 
@@ -20,7 +22,7 @@ def terms(label: str, result: MIRResult, name: str, index: int) -> Drawing:
     layers = np.array([layer.layer for layer in result.layers])
     mean = np.array([layer.mean_term for layer in result.layers])
     fid = np.array([layer.fid for layer in result.layers])
-    with panel() as (figure, axes):
+    with panel(TALL) as (figure, axes):
         paint = colour(index)
         axes.fill_between(layers, 0, mean, color=paint, alpha=0.55, lw=0, label="mean term")
         axes.fill_between(layers, mean, fid, color=paint, alpha=0.22, lw=0, label="covariance term")
@@ -40,7 +42,7 @@ def terms(label: str, result: MIRResult, name: str, index: int) -> Drawing:
         _layer_axis(axes, layers)
         axes.set_ylabel("distance (mean text norm, squared)")
         axes.set_title(label if len(label) < 42 else "…" + label[-41:])
-        axes.legend(loc="best", handlelength=1.6)
+        figure.legend(loc="outside lower left", ncols=2, handlelength=1.6)
         return drawn(figure, name, _terms_caption(result), png=True)
 
 
@@ -54,7 +56,7 @@ def overlay(
     level: float | None = None,
 ) -> Drawing:
     """One quantity of every model, a line each; a hairline at ``level``."""
-    with panel() as (figure, axes):
+    with panel(TALL) as (figure, axes):
         deepest: np.ndarray[tuple[int], np.dtype[np.int64]] = np.array([1])
         for index, c in enumerate(checkpoints[:MOST_MODELS]):
             (result,) = [run.result for run in c.runs if run.result][:1]
@@ -76,7 +78,7 @@ def overlay(
         axes.set_title(title)
         axes.set_ylabel(axis)
         axes.set_ylim(bottom=0)
-        axes.legend(loc="best", handlelength=1.2)
+        figure.legend(loc="outside lower left", ncols=2, handlelength=1.2)
         more = len(checkpoints) - MOST_MODELS
         told += f" The {MOST_MODELS} lowest of {len(checkpoints)} models." if more > 0 else ""
         return drawn(figure, name, told, png=True)

@@ -35,7 +35,7 @@ def scatter(members: Sequence[Checkpoint], fit: Fit, name: str, index: int = 0, 
         axes.plot(x, y, "o", color=colour(index), markersize=5, markeredgewidth=0)
         axes.set_xlabel(_axis(fit))
         axes.set_ylabel(_score(fit))
-        axes.set_title(fit.group if fit.score == AVERAGE else fit.score)
+        axes.set_title(_title(fit))
         axes.margins(0.12)
         if len(members) <= MOST_KEYS:
             named = names_fit(members)
@@ -142,6 +142,12 @@ def _complete(members: Sequence[Checkpoint], fit: Fit) -> list[Checkpoint]:
 def _values(members: Sequence[Checkpoint], fit: Fit) -> tuple[Any, Any]:
     x = np.array([predictor_of(c, fit.predictor) for c in members], dtype=np.float64)
     return x, np.array([score_of(c, fit.score) for c in members], dtype=np.float64)
+
+
+def _title(fit: Fit) -> str:
+    if fit.predictor != "mir":
+        return f"{fit.predictor}, {fit.group}"
+    return fit.group if fit.score == AVERAGE else fit.score
 
 
 def _axis(fit: Fit) -> str:
