@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mir_task.state import State, scalar
+
 MIN_BLOCK = 256
 
 
@@ -38,14 +40,35 @@ class RunningMoments:
         self.centre = centre.float().double()
         self.total = torch.zeros(d, dtype=torch.float64, device=centre.device)
         """Sum of x - centre, [d] float64."""
-        # Sum of (x - centre)(x - centre)^T.
-        self._scatter = torch.zeros(d, d, dtype=torch.float64, device=centre.device)
+        # Sum of (x - centre)(x - centre)^T; takes no memory before there are rows.
+        self._sums: Tensor | None = None
         self._epsilon = torch.finfo(torch.float64).eps
 
     @property
     def width(self) -> int:
         """The rows' dimension d."""
         return int(self.centre.shape[0])
+
+    @property
+    def _scatter(self) -> Tensor:
+        if self._sums is None:
+            self._sums = torch.zeros(self.width, self.width, dtype=torch.float64, device=self.centre.device)
+        return self._sums
+
+    def state(self) -> State:
+        """All there is to it, to be carried elsewhere; shares its memory."""
+        state = {"centre": self.centre, "total": self.total, "epsilon": scalar(self._epsilon)}
+        scatter = {} if self._sums is None else {"scatter": self._sums}
+        return {"count": scalar(self.count), **state, **scatter}
+
+    @classmethod
+    def from_state(cls, state: State, device: torch.device) -> RunningMoments:
+        """What :meth:`state` was taken of, bit for bit."""
+        moments = cls(state["centre"].to(device))
+        moments.count, moments._epsilon = int(state["count"]), float(state["epsilon"])
+        moments.total = state["total"].to(device)
+        moments._sums = state["scatter"].to(device) if "scatter" in state else None
+        return moments
 
     def update(self, rows: Tensor, dtype: torch.dtype = torch.float64) -> None:
         """Add rows [n, d] of any floating dtype, n >= 0, with their products taken in float64 or float32."""
@@ -57,23 +80,25 @@ class RunningMoments:
         self.total += shifted.sum(0, dtype=torch.float64)
         # Blocks of rows up to the diagonal: little more than half the products, and of the sums' memory traffic.
         for block in blocks(self.width):
-            self._scatter[block, : block.stop] += shifted[:, block].T @ shifted[:, : block.stop]
+            self._scatter[block, : block.stop].add_(shifted[:, block].T @ shifted[:, : block.stop])
         self.count += len(rows)
 
     def merge(self, other: RunningMoments) -> None:
-        """Add the rows that another object has seen; exact up to float64 round-off."""
+        """Add the rows that another object has seen; exact up to float64 round-off (Chan et al.)."""
+        if not other.count:
+            return
         shift = other.centre - self.centre
         total, scatter = other.total, other._scatter
         self.total += total + other.count * shift
-        self._scatter += scatter
+        self._scatter.add_(scatter)
         if shift.any():
             self._scatter.addr_(total, shift).addr_(shift, total).addr_(shift, shift, alpha=other.count)
         self.count += other.count
         self._epsilon = max(self._epsilon, other._epsilon)
 
-    def copy(self) -> RunningMoments:
-        """An independent copy."""
-        result = RunningMoments(self.centre)
+    def copy(self, centre: Tensor | None = None) -> RunningMoments:
+        """An independent copy, about another centre [d] if one is given."""
+        result = RunningMoments(self.centre if centre is None else centre)
         result.merge(self)
         return result
 
@@ -82,7 +107,8 @@ class RunningMoments:
         result = self.copy()
         result.count -= other.count
         result.total -= other.total
-        result._scatter -= other._scatter
+        if other.count:
+            result._scatter.sub_(other._scatter)
         return result
 
     def quadratic(self, matrix: Tensor) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mir_task.state import State, scalar
+
 BUDGET_BYTES = 4 * 2**20
 MIN_ROWS = 1024
 
@@ -30,8 +32,7 @@ class RowReservoir:
         """Add rows [n, d] with their keys [n], float64 on the CPU, uniform in [0, 1)."""
         self._seen += len(rows)
         if self._rows is None:
-            capacity = max(MIN_ROWS, BUDGET_BYTES // (rows.shape[1] * rows.element_size()))
-            self._rows = rows.new_empty(capacity, rows.shape[1])
+            self._rows = _room_for(rows)
         filled = len(self._keys)
         fitting = min(len(rows), len(self._rows) - filled)
         self._rows[filled : filled + fitting] = rows[:fitting]
@@ -46,6 +47,21 @@ class RowReservoir:
         unseen = other._seen - len(other._keys)
         self.update(other._sample(), other._keys)
         self._seen += unseen
+
+    def state(self) -> State:
+        """All there is to it, to be carried elsewhere; shares its memory."""
+        rows = {} if self._rows is None else {"rows": self._sample()}
+        return {"keys": self._keys, "seen": scalar(self._seen), **rows}
+
+    @classmethod
+    def from_state(cls, state: State, device: torch.device) -> RowReservoir:
+        """What :meth:`state` was taken of, bit for bit."""
+        reservoir = cls()
+        reservoir._keys, reservoir._seen = state["keys"].clone(), int(state["seen"])
+        if "rows" in state:
+            reservoir._rows = _room_for(state["rows"], device)
+            reservoir._rows[: len(reservoir._keys)] = state["rows"].to(device)
+        return reservoir
 
     def _replace(self, held: Tensor, rows: Tensor, keys: Tensor) -> None:
         capacity = len(held)
@@ -70,3 +86,9 @@ class RowReservoir:
     def _sample(self) -> Tensor:
         assert self._rows is not None, "no rows yet"
         return self._rows[: len(self._keys)]
+
+
+def _room_for(rows: Tensor, device: torch.device | None = None) -> Tensor:
+    """[capacity, d] for rows like these."""
+    capacity = max(MIN_ROWS, BUDGET_BYTES // (rows.shape[1] * rows.element_size()))
+    return rows.new_empty(capacity, rows.shape[1], device=device or rows.device)

@@ -15,6 +15,7 @@ from mir_task.errors import MIRDataError
 from mir_task.moments import Moments, RunningMoments, merged
 from mir_task.outliers import OutlierRule
 from mir_task.reservoir import RowReservoir
+from mir_task.state import State, part_of, scalar, under
 
 MIN_BUFFER_ROWS = 4096
 FLOAT64_WIDTH = 1024
@@ -104,7 +105,6 @@ class ModalityStatistics:
         self._norm_sums = [0.0] * groups
         self._moments: list[RunningMoments] = []
         self._reservoir = RowReservoir()
-        self._random = np.random.default_rng(0)
         self._rule: OutlierRule | None = None
         self._width: int | None = None
         self._held: list[_Rows] = []
@@ -136,7 +136,7 @@ class ModalityStatistics:
             rows: of one group.
             group: its number.
             keys: [n] float64, uniform in [0, 1): which rows are sampled for medians does not depend on anything else.
-                By default drawn in the order of the rows.
+                By default drawn from the number of rows before.
 
         Raises:
             MIRDataError: not two-dimensional, not of a floating dtype, of another width than before, or in a
@@ -161,9 +161,8 @@ class ModalityStatistics:
             return
         self._norms[group].append(norms)
         self._norm_sums[group] += float(exact_norms.sum())
-        self._reservoir.update(
-            rows, torch.from_numpy(self._random.random(len(rows))) if keys is None else keys
-        )
+        keys = random_keys(len(rows), self.tokens - len(rows)) if keys is None else keys
+        self._reservoir.update(rows, keys)
         self._held.append(_Rows(rows, norms, torch.full(norms.shape, group)))
         if sum(len(held.norms) for held in self._held) > self._largest + self._smallest + self._buffer_rows:
             self._absorb_middle()
@@ -184,22 +183,106 @@ class ModalityStatistics:
         self._cursors = [0] * len(self._norms)
         self._passes += 1
 
+    def settle(self) -> None:
+        """Apply the outlier rule to the rows held back; no rows can be added afterwards.
+
+        Raises:
+            MIRDataError: another pass is needed or not complete.
+        """
+        if self.needs_another_pass or sum(self._cursors) != self.tokens:
+            raise MIRDataError("all rows must be seen once more: restart() and update() with the same rows")
+        if self._known_outliers is None:
+            self._known_outliers = self._outlier_masks()
+        if self._held:
+            held = _Rows.cat(self._held)
+            self._held = []
+            self._add(held.where(~self._decided.mask(held.norms)))
+
     def summary(self) -> ModalitySummary:
         """Apply the outlier rule and return the moments; no rows can be added afterwards.
 
         Raises:
             MIRDataError: fewer than two rows, or another pass is needed or not complete.
         """
-        if self.needs_another_pass or sum(self._cursors) != self.tokens:
-            raise MIRDataError("all rows must be seen once more: restart() and update() with the same rows")
-        masks = self._outlier_masks() if self._known_outliers is None else self._known_outliers
-        if self._held:
-            held = _Rows.cat(self._held)
-            self._add(held.where(~self._decided.mask(held.norms)))
-        self._known_outliers, self._held = masks, []
+        if self.tokens < 2:
+            raise MIRDataError(f"a covariance needs at least 2 rows, got {self.tokens}")
+        self.settle()
+        assert self._known_outliers is not None
         return ModalitySummary(
-            self._moments, self._reservoir, self.norms, self._norm_sums, masks, self._passes
+            self._moments, self._reservoir, self.norms, self._norm_sums, self._known_outliers, self._passes
         )
+
+    def merge(self, other: ModalityStatistics) -> None:
+        """Add the rows that another process has seen, whose memory may be taken over.
+
+        Both of one outlier rule (:meth:`decide`) and :meth:`settle` called, with the same groups and parts. In each
+        group, its rows come after those that are here already.
+        """
+        assert self._known_outliers is not None and other._known_outliers is not None, "settle() first"
+        for group, norms in enumerate(other.norms):
+            self._norms[group].append(norms)
+            self._norm_sums[group] += other._norm_sums[group]
+            self._cursors[group] += len(norms)
+            self._known_outliers[group] = torch.cat(
+                [self._known_outliers[group], other._known_outliers[group]]
+            )
+        for part, moments in enumerate(other._moments):
+            if not self._moments:
+                self._moments = other._moments
+                break
+            own = self._moments[part]
+            # All about one centre, as everything that follows expects.
+            self._moments[part] = own if own.count else moments.copy(own.centre)
+            if own.count:
+                own.merge(moments)
+        self._reservoir.merge(other._reservoir)
+        self._width = self._width or other._width
+        self._passes = max(self._passes, other._passes)
+
+    def state(self) -> State:
+        """All there is to it, to be carried elsewhere; shares its memory."""
+        state = {
+            "parts": scalar(self._parts),
+            "passes": scalar(self._passes),
+            "cursors": torch.tensor(self._cursors),
+            "norm_sums": torch.tensor(self._norm_sums, dtype=torch.float64),
+            **under("norms", {str(group): norms for group, norms in enumerate(self.norms)}),
+            **under("reservoir", self._reservoir.state()),
+        }
+        for part, moments in enumerate(self._moments):
+            state |= under(f"moments.{part}", moments.state())
+        if self._held:
+            state |= under("held", _Rows.cat(self._held)._asdict())
+        if self._known_outliers is not None:
+            state |= under("outliers", {str(group): mask for group, mask in enumerate(self._known_outliers)})
+        if self._rule is not None:
+            state["rule"] = torch.tensor(self._rule, dtype=torch.float64)
+        return state
+
+    @classmethod
+    def from_state(cls, state: State, device: torch.device) -> ModalityStatistics:
+        """What :meth:`state` was taken of: given the same rows, it goes on to the same numbers bit for bit."""
+        groups = len(state["cursors"])
+        statistics = cls(groups, int(state["parts"]))
+        statistics._passes = int(state["passes"])
+        statistics._cursors = state["cursors"].tolist()
+        statistics._norm_sums = state["norm_sums"].tolist()
+        statistics._norms = [[state[f"norms.{group}"]] for group in range(groups)]
+        statistics._reservoir = RowReservoir.from_state(part_of(state, "reservoir"), device)
+        if "moments.0.count" in state:
+            statistics._moments = [
+                RunningMoments.from_state(part_of(state, f"moments.{part}"), device)
+                for part in range(statistics._parts)
+            ]
+            statistics._width = statistics._moments[0].width
+        if held := part_of(state, "held"):
+            statistics._held = [_Rows(held["rows"].to(device), held["norms"], held["groups"])]
+            statistics._width = held["rows"].shape[1]
+        if "outliers.0" in state:
+            statistics._known_outliers = [state[f"outliers.{group}"] for group in range(groups)]
+        if "rule" in state:
+            statistics._rule = OutlierRule(*state["rule"].tolist())
+        return statistics
 
     @property
     def _buffer_rows(self) -> int:
@@ -260,6 +343,11 @@ class ModalityStatistics:
     def _outlier_masks(self) -> list[Tensor]:
         rule = self._decided
         return [rule.mask(norms) for norms in self.norms]
+
+
+def random_keys(count: int, *seed: int) -> Tensor:
+    """Keys [count] for :meth:`ModalityStatistics.update` that depend on the seed alone."""
+    return torch.from_numpy(np.random.default_rng(seed).random(count))
 
 
 class _Rows(NamedTuple):
