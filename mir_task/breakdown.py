@@ -10,7 +10,9 @@ from typing import Any
 from mir_task.data.alignment import LEVEL_COLUMN
 from mir_task.errors import MIRError
 from mir_task.probe import measure
+from mir_task.ranks import Ranks
 from mir_task.result import MIRResult, Protocol
+from mir_task.settings import RunSettings
 
 Numbers = dict[str, float | int | None]
 
@@ -30,8 +32,7 @@ class Part:
     @property
     def suffix(self) -> str:
         """What the name of its file ends in."""
-        similarity = f"_similarity_{self.level}" if self.level else ""
-        return (f"_{self.variant}" if self.variant else "") + similarity
+        return _suffix(self.variant, self.level)
 
 
 def measure_parts(
@@ -41,6 +42,8 @@ def measure_parts(
     levels: Sequence[int] | None,
     protocol: Protocol,
     max_text_tokens: int,
+    run: RunSettings | None = None,
+    ranks: Ranks | None = None,
 ) -> list[Part]:
     """Measure every model of a family on all pairs and, where pairs are graded, on those of each level.
 
@@ -51,8 +54,11 @@ def measure_parts(
         levels: of each pair; None: not graded.
         protocol: of all pairs.
         max_text_tokens: as for :func:`mir_task.measure`.
+        run: likewise; partial statistics of each measurement go to a folder of its own.
+        ranks: likewise.
     """
     parts = []
+    run = run or RunSettings()
     for variant, processor in processors.items():
         for level in [None, *sorted(set(levels or []))]:
             chosen = (
@@ -66,7 +72,17 @@ def measure_parts(
                 own = protocol.model_copy(update={"alignment": alignment})
             try:
                 subset = _Subset(pairs, chosen)
-                result = measure(model, processor, subset, max_text_tokens=max_text_tokens, protocol=own)
+                result = measure(
+                    model,
+                    processor,
+                    subset,
+                    max_text_tokens=max_text_tokens,
+                    protocol=own,
+                    max_memory=run.max_memory,
+                    resume=run.resume and run.resume / f"{own.task}{_suffix(variant, level)}",
+                    on_error=run.on_error,
+                    ranks=ranks,
+                )
             except MIRError as error:
                 if level is None:
                     raise
@@ -89,6 +105,10 @@ class _Subset(Sequence[Any]):
 
     def __getitem__(self, index: Any) -> Any:
         return self._pairs[self._chosen[index]]
+
+
+def _suffix(variant: str, level: int | None) -> str:
+    return (f"_{variant}" if variant else "") + (f"_similarity_{level}" if level else "")
 
 
 def numbers(parts: Sequence[Part]) -> Numbers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,19 +27,26 @@ class LayerRows:
     Args:
         find_positions: gives two [sequence] bool masks, vision and text. Called once, when the first layer has
             run: some families tell only then which rows are which.
+        wanted: the layers whose rows are kept; default: all.
     """
 
-    def __init__(self, find_positions: Callable[[], tuple[Tensor, Tensor]]) -> None:
+    def __init__(
+        self, find_positions: Callable[[], tuple[Tensor, Tensor]], wanted: Collection[int] | None = None
+    ) -> None:
         self._find_positions = find_positions
+        self._wanted = wanted
         self._positions: tuple[Tensor, Tensor] | None = None
         self._length = 0
+        self.ran: set[int] = set()
+        """Layers that have run, wanted or not."""
         self.vision: dict[int, Tensor] = {}
         self.text: dict[int, Tensor] = {}
 
     def add(self, layer: int, hidden: Tensor) -> None:
         """Select (and so copy) the rows of layer k from its hidden states [1, sequence, d]."""
-        if layer in self.vision:
+        if layer in self.ran:
             raise MIRModelError(f"decoder layer {layer} ran twice in one forward pass")
+        self.ran.add(layer)
         if self._positions is None:
             vision, text = self._find_positions()
             self._length = len(vision)
@@ -50,13 +57,18 @@ class LayerRows:
                 f"decoder layer {layer} has hidden states of shape {list(hidden.shape)} where one sequence of "
                 f"{self._length} positions was expected"
             )
+        if self._wanted is not None and layer not in self._wanted:
+            return
         # Indexing on the layer's own device: with a device map layers live on several.
         self.vision[layer], self.text[layer] = (rows[index.to(rows.device)] for index in self._positions)
 
 
 @contextmanager
 def capture_layers(
-    decoder: Decoder, find_positions: Callable[[], tuple[Tensor, Tensor]], stop: bool = False
+    decoder: Decoder,
+    find_positions: Callable[[], tuple[Tensor, Tensor]],
+    stop: bool = False,
+    wanted: Collection[int] | None = None,
 ) -> Iterator[LayerRows]:
     """Collect the rows of a forward pass inside the ``with`` block; hooks are removed even if it raises.
 
@@ -68,16 +80,17 @@ def capture_layers(
         find_positions: see :class:`LayerRows`.
         stop: end the pass (and so the block) when the final norm has run, for passes that are part of
             something longer.
+        wanted: see :class:`LayerRows`.
 
     Raises:
         MIRModelError: at the end of the block, if not every layer was seen once.
     """
-    rows = LayerRows(find_positions)
+    rows = LayerRows(find_positions, wanted)
     total = len(decoder.layers)
     problems: list[MIRError] = []
 
     def add(layer: int, hidden: Tensor) -> None:
-        if stop and (problems or total in rows.vision):
+        if stop and (problems or total in rows.ran):
             return  # the pass of interest is over
         try:
             rows.add(layer, hidden)
@@ -108,14 +121,14 @@ def capture_layers(
     except PrefillDone:
         pass
     except Exception:
-        if not problems and not (stop and total in rows.vision):
+        if not problems and not (stop and total in rows.ran):
             raise
     finally:
         for handle in handles:
             handle.remove()
     if problems:
         raise problems[0]
-    missing = sorted(set(range(1, total + 1)) - set(rows.vision))
+    missing = sorted(set(range(1, total + 1)) - rows.ran)
     if missing:
         raise MIRModelError(f"decoder layers {missing} of {total} did not run in the forward pass")
 

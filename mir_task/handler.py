@@ -13,10 +13,12 @@ from loguru import logger
 from mir_task.backend import model_and_processor
 from mir_task.breakdown import Numbers, measure_parts, numbers
 from mir_task.data import LEVEL_COLUMN, open_image
-from mir_task.errors import MIRModelError
+from mir_task.errors import MIRDataError, MIRModelError
+from mir_task.pair import Pair
 from mir_task.perplexity import CaptionPerplexity, caption_perplexity
-from mir_task.probe import Pair
+from mir_task.ranks import Ranks
 from mir_task.result import MIRResult, Protocol
+from mir_task.settings import RunSettings
 
 
 @dataclass(frozen=True)
@@ -48,85 +50,112 @@ def answer_requests(lm: Any, requests: list[Any]) -> list[GenerationResult]:
         task the whole result.
 
     Raises:
-        MIRModelError: a model whose hidden states cannot be read, or several processes.
+        MIRModelError: a model whose hidden states cannot be read, or processes that torch knows nothing of.
         MIRDataError: pairs that no MIR can be computed from.
     """
-    if lm.world_size > 1:
+    ranks = Ranks.of_torch()
+    if lm.world_size != ranks.size and lm.world_size > 1:
         raise MIRModelError(
-            f"MIR over several processes is not supported yet and would come from a part of the pairs; run the mir "
-            f"tasks in one process (this run has {lm.world_size}), with device_map=auto for a model that needs "
-            "several devices"
+            f"this run has {lm.world_size} processes, of which torch.distributed was told {ranks.size}; start it with "
+            "torchrun or accelerate launch, or in one process with device_map=auto"
         )
-    by_task: dict[str, dict[int, Any]] = {}
-    for request in requests:
-        if not request.metadata.get("__padding_only__"):
-            by_task.setdefault(request.task_name, {})[request.doc_id] = request
+    ranks = ranks if lm.world_size > 1 else Ranks()
     model, processor = model_and_processor(lm)
     answers: dict[str, Answer] = {}
-    for task_name, documents in by_task.items():
-        pairs = _Pairs(lm, [documents[doc_id] for doc_id in sorted(documents)])
-        measurement = next(iter(documents.values())).metadata["measurement"]
+    tasks = _tasks_of_all(ranks, requests)
+    for task_name, task in tasks.items():
+        pairs = _Pairs(lm.task_dict[task_name][task.split], sorted(task.documents))
+        measurement = task.metadata["measurement"]
         logger.info(f"Measuring {measurement} of {task_name} on {len(pairs)} pairs")
-        answers[task_name] = MEASUREMENTS[measurement](lm, model, processor, pairs)
+        answers[task_name] = MEASUREMENTS[measurement](lm, model, processor, pairs, task, ranks)
         logger.info(f"{measurement} of {task_name}: {answers[task_name].numbers[measurement]}")
     return [
         GenerationResult(
-            text=answers[request.task_name].encode(whole=request.doc_id == min(by_task[request.task_name]))
+            text=answers[request.task_name].encode(
+                whole=request.doc_id == min(tasks[request.task_name].documents)
+            )
         )
         for request in requests
     ]
 
 
-class _Pairs(Sequence[Pair]):
-    """The pairs of a task's requests, each image opened only when its turn comes."""
+@dataclass
+class _Task:
+    """What the requests of one task ask for, in all processes together."""
 
-    def __init__(self, lm: Any, requests: list[Any]) -> None:
-        self._lm = lm
-        self._requests = requests
-
-    def __len__(self) -> int:
-        return len(self._requests)
-
-    @property
-    def levels(self) -> list[int] | None:
-        """Level of image-text similarity of each pair, None where the task does not grade."""
-        docs = [
-            self._lm.task_dict[task][split]
-            for *_, task, split in (request.args for request in self._requests)
-        ]
-        if LEVEL_COLUMN not in docs[0].column_names:
-            return None
-        return [int(doc[LEVEL_COLUMN][r.args[3]]) for doc, r in zip(docs, self._requests, strict=True)]
-
-    def __getitem__(self, index: Any) -> Any:
-        text, _, doc_to_visual, doc_id, task, split = self._requests[index].args
-        doc = self._lm.task_dict[task][split][doc_id]
-        (image,) = doc_to_visual(doc)
-        return Pair(open_image(image), text, doc["pair_id"])
+    split: str
+    metadata: dict[str, Any]
+    documents: set[int]
 
     @property
     def settings(self) -> dict[str, Any]:
         """The task's protocol and cut of texts."""
-        metadata = self._requests[0].metadata
         return {
-            "protocol": Protocol.model_validate(metadata["protocol"]),
-            "max_text_tokens": metadata["max_text_tokens"],
+            "protocol": Protocol.model_validate(self.metadata["protocol"]),
+            "max_text_tokens": self.metadata["max_text_tokens"],
         }
 
 
-def _mir(lm: Any, model: Any, processor: Any, pairs: _Pairs) -> Answer:
+def _tasks_of_all(ranks: Ranks, requests: list[Any]) -> dict[str, _Task]:
+    """The tasks among the requests of all processes, in the same order in each.
+
+    lmms-eval deals the documents out and pads what it gives each process with copies, which do not count; a process may
+    have got none at all.
+    """
+    own: dict[str, _Task] = {}
+    for request in requests:
+        if not request.metadata.get("__padding_only__"):
+            *_, split = request.args
+            task = own.setdefault(request.task_name, _Task(split, request.metadata, set()))
+            task.documents.add(request.doc_id)
+    tasks: dict[str, _Task] = {}
+    for theirs in ranks.gather(own):
+        for name, task in theirs.items():
+            tasks.setdefault(name, task).documents |= task.documents
+    return tasks
+
+
+class _Pairs(Sequence[Pair]):
+    """Some of a dataset's pairs, each image opened only when its turn comes."""
+
+    def __init__(self, dataset: Any, rows: Sequence[int]) -> None:
+        self._dataset, self._rows = dataset, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def levels(self) -> list[int] | None:
+        """Level of image-text similarity of each pair, None where the task does not grade."""
+        if LEVEL_COLUMN not in self._dataset.column_names:
+            return None
+        levels = self._dataset[LEVEL_COLUMN]
+        return [int(levels[row]) for row in self._rows]
+
+    def __getitem__(self, index: Any) -> Any:
+        row = self._dataset[self._rows[index]]
+        try:
+            return Pair(open_image(row["image"]), str(row["text"]), row["pair_id"])
+        except MIRDataError as error:
+            raise MIRDataError(f"pair {row['pair_id']}: {error}") from error
+
+
+def _mir(lm: Any, model: Any, processor: Any, pairs: _Pairs, task: _Task, ranks: Ranks) -> Answer:
     # A checkpoint that is a family of models has a processor for each of them.
     processors = getattr(lm, "mir_variants", None) or {"": processor}
-    parts = measure_parts(model, processors, pairs, pairs.levels, **pairs.settings)
+    run = RunSettings.from_environment()
+    parts = measure_parts(model, processors, pairs, pairs.levels, run=run, ranks=ranks, **task.settings)
     return Answer(numbers(parts), {part.suffix: part.result for part in parts})
 
 
-def _caption_perplexity(_lm: Any, model: Any, processor: Any, pairs: _Pairs) -> Answer:
-    result = caption_perplexity(model, processor, pairs, **pairs.settings)
+def _caption_perplexity(
+    _lm: Any, model: Any, processor: Any, pairs: _Pairs, task: _Task, ranks: Ranks
+) -> Answer:
+    result = caption_perplexity(model, processor, pairs, ranks=ranks, **task.settings)
     return Answer(result.numbers, {"": result})
 
 
-MEASUREMENTS: dict[str, Callable[[Any, Any, Any, _Pairs], Answer]] = {
+MEASUREMENTS: dict[str, Callable[[Any, Any, Any, _Pairs, _Task, Ranks], Answer]] = {
     "mir": _mir,
     "caption_ppl": _caption_perplexity,
 }

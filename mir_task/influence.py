@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from mir_task.errors import MIRDataError
 from mir_task.frechet import FrechetTerms
 from mir_task.moments import Moments, RunningMoments
 from mir_task.root import congruence
+from mir_task.state import State
 from mir_task.statistics import ModalitySummary
 
 
@@ -22,14 +24,15 @@ class Influence:
 
     Args:
         gradient: of the covariance term with the modality's covariance, [d, d] float64, symmetric.
-        summary: of the modality; its groups and which rows are outliers.
+        centre: [d] float64, from which rows are shifted.
+        outliers: a group, which of its rows are outliers, [n] bool.
     """
 
-    def __init__(self, gradient: Tensor, summary: ModalitySummary) -> None:
-        groups = len(summary.norms)
+    def __init__(self, gradient: Tensor, centre: Tensor, outliers: Sequence[Tensor]) -> None:
+        groups = len(outliers)
         self._gradient = gradient
-        self._centre = summary.inliers[0].centre
-        self._inliers = [~mask for mask in summary.outlier_masks]
+        self._centre = centre
+        self._inliers = [~mask for mask in outliers]
         self._cursors = [0] * groups
         self._counts = [0] * groups
         # Of the rows' distances from the centre: their sum, and that of their squares x^T G x.
@@ -43,8 +46,8 @@ class Influence:
         self._squares[group] += moments.quadratic(self._gradient)
         self._cursors[group] = len(self._inliers[group])
 
-    def update(self, rows: Tensor, group: int) -> None:
-        """Add rows [n, d] in the order in which the summary has seen them."""
+    def update(self, rows: Tensor, group: int, _keys: Tensor | None = None) -> None:
+        """Add rows [n, d] in the order in which the statistics have seen them."""
         start = self._cursors[group]
         self._cursors[group] += len(rows)
         inliers = self._inliers[group][start : start + len(rows)]
@@ -59,10 +62,37 @@ class Influence:
         products = shifted @ self._gradient.to(dtype)
         self._squares[group] += float((products * shifted).sum(dtype=torch.float64))
 
-    def without(self, group: int | None) -> tuple[Tensor, float]:
-        """Mean [d] and inner product of gradient and covariance, of all rows or of all but a group's."""
+    @property
+    def frame(self) -> State:
+        """What another process needs for one of its own: the gradient and the centre."""
+        return {"gradient": self._gradient, "centre": self._centre}
+
+    @property
+    def sums(self) -> State:
+        """What rows have been added to so far."""
+        self._check_complete()
+        return {
+            "counts": torch.tensor(self._counts),
+            "totals": self._totals,
+            "squares": torch.tensor(self._squares, dtype=torch.float64),
+            "seen": torch.tensor(self._cursors),
+        }
+
+    def merge(self, sums: State) -> None:
+        """Add the :attr:`sums` of a part of the rows."""
+        for group, count in enumerate(sums["counts"].tolist()):
+            self._counts[group] += count
+            self._squares[group] += float(sums["squares"][group])
+            self._cursors[group] += int(sums["seen"][group])
+        self._totals += sums["totals"].to(self._totals.device)
+
+    def _check_complete(self) -> None:
         if self._cursors != list(map(len, self._inliers)):
             raise MIRDataError("not all rows were seen: update() with the rows of every pair")
+
+    def without(self, group: int | None) -> tuple[Tensor, float]:
+        """Mean [d] and inner product of gradient and covariance, of all rows or of all but a group's."""
+        self._check_complete()
         rest = [index for index in range(len(self._counts)) if index != group]
         count = sum(self._counts[index] for index in rest)
         mean = self._totals[rest].sum(0) / count
@@ -77,7 +107,7 @@ class Linearised:
     covariance_term: float
     vision: Influence
     text: Influence
-    alphas: list[float]
+    alphas: dict[int, float]
     """The text-centric scale without each group."""
 
     @classmethod
@@ -89,8 +119,8 @@ class Linearised:
         at_vision, at_text = gradients
         return cls(
             terms.covariance_term,
-            Influence(at_vision, vision),
-            Influence(at_text, text),
+            Influence(at_vision, vision.inliers[0].centre, vision.outlier_masks),
+            Influence(at_text, text.inliers[0].centre, text.outlier_masks),
             scales_without(text),
         )
 
@@ -98,7 +128,7 @@ class Linearised:
         """The scaled distance without each group in turn; all rows must have been added."""
         (_, whole_vision), (_, whole_text) = self.vision.without(None), self.text.without(None)
         values = []
-        for group, alpha in enumerate(self.alphas):
+        for group, alpha in self.alphas.items():
             (mean_v, vision), (mean_t, text) = self.vision.without(group), self.text.without(group)
             mean_term = float((mean_v - mean_t).square().sum())
             change = vision - whole_vision + text - whole_text
@@ -106,13 +136,14 @@ class Linearised:
         return values
 
 
-def scales_without(text: ModalitySummary) -> list[float]:
-    """Alpha (eq. 2) without each group of text rows in turn."""
+def scales_without(text: ModalitySummary) -> dict[int, float]:
+    """Alpha (eq. 2) without each group of text rows in turn, by the group's number; of groups that have rows."""
     total = sum(text.norm_sums)
-    return [
-        (text.tokens - len(norms)) / (total - own)
-        for norms, own in zip(text.norms, text.norm_sums, strict=True)
-    ]
+    return {
+        group: (text.tokens - len(norms)) / (total - own)
+        for group, (norms, own) in enumerate(zip(text.norms, text.norm_sums, strict=True))
+        if len(norms)
+    }
 
 
 def _gradients(vision: Moments, text: Moments) -> tuple[Tensor, Tensor] | None:

@@ -113,6 +113,8 @@ class RunningMoments:
 
     def quadratic(self, matrix: Tensor) -> float:
         """Sum of (x - centre)^T M (x - centre) over the rows, for a symmetric float64 M [d, d]."""
+        if not self.count:
+            return 0.0
         result = self._scatter.diagonal() @ matrix.diagonal()
         for block in blocks(self.width):
             lower = self._scatter[block, : block.stop].tril(block.start - 1)

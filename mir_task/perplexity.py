@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,9 @@ from tqdm import tqdm
 
 from mir_task.adapters import Adapter, adapter_for
 from mir_task.errors import MIRDataError, MIRError, MIRModelError
-from mir_task.probe import DEFAULT_MAX_TEXT_TOKENS, Pair, content_id, evaluation_mode
+from mir_task.pair import Pair, named
+from mir_task.probe import DEFAULT_MAX_TEXT_TOKENS, evaluation_mode
+from mir_task.ranks import Ranks
 from mir_task.result import MIN_PAIRS, Protocol
 
 RESAMPLES = 1000
@@ -69,6 +71,7 @@ def caption_perplexity(
     max_text_tokens: int = DEFAULT_MAX_TEXT_TOKENS,
     protocol: Protocol | None = None,
     progress: bool = True,
+    ranks: Ranks | None = None,
 ) -> CaptionPerplexity:
     """Teacher-forced perplexity of captions, each shown as the assistant's turn as in :func:`mir_task.measure`.
 
@@ -81,32 +84,37 @@ def caption_perplexity(
         max_text_tokens: captions are cut to this many tokens.
         protocol: where the pairs come from.
         progress: show a progress bar.
+        ranks: the processes that share the pairs, as for :func:`mir_task.measure`.
 
     Raises:
         MIRModelError: no adapter for the model, or NaN in its logits.
         MIRDataError: fewer than two pairs, or an empty caption.
     """
     adapter = adapter_for(model, processor)
-    pairs = pairs if isinstance(pairs, Collection) else list(pairs)
+    indexable = isinstance(pairs, Collection) and hasattr(pairs, "__getitem__")
+    pairs = cast("Sequence[Any]", pairs) if indexable else list(pairs)
+    ranks = ranks or Ranks()
     if len(pairs) < MIN_PAIRS:
         raise MIRDataError(f"perplexity needs at least {MIN_PAIRS} pairs, got {len(pairs)}")
-    nll, tokens, ids = [], [], []
+    own: list[tuple[float, int, str]] = []
     frame: tuple[Tensor, Tensor] | None = None
-    with evaluation_mode(model), torch.inference_mode():
-        for pair in tqdm(pairs, desc="Caption perplexity", unit="pair", disable=not progress):
-            pair = pair if isinstance(pair, Pair) else Pair(*pair)
-            pair_id = pair.id or content_id(pair)
-            if not pair.text.strip():
-                raise MIRDataError(f"pair {pair_id}: the caption is empty")
+    bar = tqdm(
+        ranks.share(len(pairs)),
+        desc="Caption perplexity",
+        unit="pair",
+        disable=not progress or ranks.rank > 0,
+    )
+    with ranks.together(), evaluation_mode(model), torch.inference_mode():
+        for number in bar:
+            pair, pair_id = named(pairs[number], number)
             image = pair.image.convert("RGB")
             try:
                 frame = frame or _frame(adapter, image)
                 losses = _losses(adapter, image, pair.text, max_text_tokens, frame)
             except MIRError as error:
                 raise type(error)(f"pair {pair_id}: {error}") from error
-            nll.append(float(losses.double().sum()))
-            tokens.append(len(losses))
-            ids.append(pair_id)
+            own.append((float(losses.double().sum()), len(losses), pair_id))
+    nll, tokens, ids = map(list, zip(*(each for part in ranks.gather(own) for each in part), strict=True))
     return CaptionPerplexity(
         caption_ppl=_perplexity(np.array(nll), np.array(tokens)),
         standard_error=_standard_error(np.array(nll), np.array(tokens)),

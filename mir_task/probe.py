@@ -4,41 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from functools import partial
+from contextlib import contextmanager
 from importlib import metadata
-from typing import Any, NamedTuple
-from typing import Protocol as TypingProtocol
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 from loguru import logger
 from PIL import Image
-from torch import Tensor
-from tqdm import tqdm
 
 from mir_task.adapters import Adapter, adapter_for
-from mir_task.adapters.positions import find_positions
-from mir_task.adapters.provenance import record_provenance
-from mir_task.capture import LayerRows, capture_layers, first_non_finite
-from mir_task.errors import MIRDataError, MIRError, MIRModelError
-from mir_task.memory import parts_that_fit
-from mir_task.metric import LayerMeasurement, measure_layer, summarise, totals
-from mir_task.result import MIN_PAIRS, MIRResult, ModelInfo, Protocol
-from mir_task.statistics import ModalityStatistics
+from mir_task.course import Course
+from mir_task.errors import MIRDataError, MIRModelError
+from mir_task.metric import totals
+from mir_task.pair import Pair, content_id
+from mir_task.partial import PartialStore
+from mir_task.passes import OnError, Passes
+from mir_task.ranks import Ranks
+from mir_task.result import MIN_PAIRS, MIRResult, ModelInfo, Protocol, SkippedPair
 from mir_task.uncertainty import GROUPS, MIN_GROUPS
+
+__all__ = ["DEFAULT_MAX_TEXT_TOKENS", "Pair", "content_id", "evaluation_mode", "measure"]
 
 DEFAULT_MAX_TEXT_TOKENS = 1024
 RECORDED_PACKAGES = ("mir-task", "torch", "transformers", "accelerate", "lmms-eval", "numpy")
-
-
-class Pair(NamedTuple):
-    """One image and one text; the id names the pair in results and errors."""
-
-    image: Image.Image
-    text: str
-    id: str | None = None
+FINGERPRINT_NUMBERS = 64
 
 
 def measure(
@@ -49,6 +40,10 @@ def measure(
     max_text_tokens: int = DEFAULT_MAX_TEXT_TOKENS,
     protocol: Protocol | None = None,
     progress: bool = True,
+    max_memory: int | None = None,
+    resume: str | Path | None = None,
+    on_error: OnError = "raise",
+    ranks: Ranks | None = None,
 ) -> MIRResult:
     """Measure the Modality Integration Rate of a model on image-text pairs.
 
@@ -60,69 +55,73 @@ def measure(
         model: a transformers vision-language model with local weights, on any device, in any dtype.
         processor: its processor (``AutoProcessor``); for models of remote code their tokenizer, or the model's own
             input code as a :class:`mir_task.adapters.Pipeline`.
-        pairs: (PIL image, text) tuples, or :class:`Pair` to name them; at least two. Read one at a time, and once
-            more if outliers are too many to hold back.
+        pairs: (PIL image, text) tuples, or :class:`Pair` to name them; at least two. Read one at a time, and again
+            where statistics of all layers do not fit into memory, or outliers are too many to hold back.
         max_text_tokens: texts are cut to this many tokens; the image never is.
         protocol: where the pairs come from; what is measured here (template, cut, pair ids) is filled in.
         progress: show progress bars.
+        max_memory: bytes that statistics may take on each device; default: half of what is free. Layers that do not
+            fit are measured in further passes over the pairs.
+        resume: folder in which partial statistics are kept every few minutes, and from which a measurement that was
+            cut short continues to the same number bit for bit. Empty again at the end.
+        on_error: ``skip``: leave out pairs that cannot be read or do not fit into memory, and list them in the result.
+        ranks: the processes that share the pairs, each calling this function with all of them (what is only opened
+            when its turn comes is opened in one process); default: this process alone.
 
     Returns:
-        ``mir``, ``mir_reference`` and everything of each layer.
+        ``mir``, ``mir_reference`` and everything of each layer; the same in all processes.
 
     Raises:
         MIRModelError: no adapter for the model, vision that enters by cross-attention, NaN or Inf in hidden
-            states (naming layer and pair).
-        MIRDataError: fewer than two pairs, an empty text, too few rows for a covariance.
+            states (naming layer and pair), no memory for a pair (naming it and its size).
+        MIRDataError: fewer than two pairs, an image or text that cannot be used (naming the pair), too few rows for a
+            covariance, ``max_memory`` below what one layer takes, ``resume`` of another measurement.
+        MIRError: an error in another process, or the loss of it.
     """
-    _check_settings(model, max_text_tokens)
+    _check_settings(model, max_text_tokens, on_error)
     adapter = adapter_for(model, processor)
-    pairs = pairs if isinstance(pairs, Collection) else list(pairs)
+    # Anything that has its pairs by number is left to open them when their turn comes.
+    indexable = isinstance(pairs, Collection) and hasattr(pairs, "__getitem__")
+    pairs = cast("Sequence[Any]", pairs) if indexable else list(pairs)
     if len(pairs) < MIN_PAIRS:
         raise MIRDataError(f"MIR needs at least {MIN_PAIRS} pairs, got {len(pairs)}")
-    total, d = len(adapter.decoder.layers), adapter.hidden_size
-    groups = min(GROUPS, len(pairs))
-    parts = parts_that_fit(groups, total, d, adapter.device)
-    statistics = [
-        (ModalityStatistics(groups, parts), ModalityStatistics(groups, parts)) for _ in range(total)
-    ]
-    collect = partial(_collect, adapter, pairs, max_text_tokens, groups, progress)
-    started = time.perf_counter()
-    with evaluation_mode(model), torch.inference_mode():
-        pair_ids = collect("MIR: pairs", statistics)
-        incomplete = [
-            tuple(part if part.needs_another_pass else None for part in layer) for layer in statistics
-        ]
-        again = [part for layer in incomplete for part in layer if part]
-        if again:
-            logger.info(f"Outliers of {len(again)} of {2 * total} clouds were not held back: second pass")
-            for part in again:
-                part.restart()
-            collect("MIR: pairs again, outliers known", incomplete)
-        measured = time.perf_counter()
-        layers = _distances(statistics, progress)
-        if any(layer.pending for layer in layers):
-            logger.info("No room to keep the groups of pairs apart: one more pass for the standard error")
-            collect("MIR: pairs again, standard error", [layer.influences for layer in layers])
-            layers = [layer.complete() for layer in layers]
-    if groups >= MIN_GROUPS and not all(layer.left_out for layer in layers):
-        logger.warning(
-            "No standard error of MIR: a covariance is singular (fewer rows than dimensions), and there is no room "
-            "to keep the groups of pairs apart; measure more pairs"
-        )
+    ranks = ranks or Ranks()
+    passes = Passes(adapter, pairs, ranks, min(GROUPS, len(pairs)), max_text_tokens, on_error, progress)
     settings: dict[str, Any] = {
-        "pair_ids": pair_ids,
         "max_text_tokens": max_text_tokens,
         "template": adapter.template,
         "template_sha256": adapter.template_sha256,
     }
+    protocol = (protocol or Protocol()).model_copy(update=settings)
+    info = _model_info(adapter)
+    store = PartialStore(None if resume is None else Path(resume), ranks)
+    identity = {
+        "pairs": len(pairs),
+        "protocol": protocol.model_dump(mode="json"),
+        "model": info.model_dump(mode="json"),
+        "weights": fingerprint(model) if store.used else None,
+        "version": metadata.version("mir-task"),
+    }
+    with evaluation_mode(model), torch.inference_mode():
+        course = Course(adapter, passes, ranks, store, identity, max_memory, progress)
+        layers = course.run()
+    store.remove()
+    ids = {number: name for part in ranks.gather(passes.ids) for number, name in part.items()}
+    skipped = {number: reason for part in ranks.gather(passes.skipped) for number, reason in part.items()}
+    if passes.groups >= MIN_GROUPS and not all(layer.left_out for layer in layers):
+        logger.warning(
+            "No standard error of MIR: a covariance is singular (fewer rows than dimensions), and there is no room "
+            "to keep the groups of pairs apart; measure more pairs"
+        )
     return MIRResult(
         **totals(layers),
-        pairs=len(pair_ids),
-        groups=groups,
-        protocol=(protocol or Protocol()).model_copy(update=settings),
-        model=_model_info(adapter),
+        pairs=len(ids),
+        groups=passes.groups,
+        skipped=[SkippedPair(number=number, reason=skipped[number]) for number in sorted(skipped)],
+        protocol=protocol.model_copy(update={"pair_ids": [ids[number] for number in sorted(ids)]}),
+        model=info,
         versions=_versions(),
-        timings={"pairs": measured - started, "distances": time.perf_counter() - measured},
+        timings=course.timings,
     )
 
 
@@ -138,93 +137,19 @@ def evaluation_mode(model: Any) -> Iterator[None]:
             module.training = mode
 
 
-def content_id(pair: Pair) -> str:
-    """Name of a pair that has none: a hash of its pixels and text."""
-    digest = hashlib.sha256(repr((pair.image.size, pair.image.mode)).encode())
-    digest.update(pair.image.tobytes())
-    digest.update(pair.text.encode())
-    return digest.hexdigest()[:16]
+def fingerprint(model: torch.nn.Module) -> str:
+    """A hash of a few numbers of every weight that is in memory: whether a model has been trained further."""
+    digest = hashlib.sha256()
+    for name, parameter in model.named_parameters():
+        digest.update(f"{name} {list(parameter.shape)} {parameter.dtype}".encode())
+        if not parameter.is_meta:
+            flat = parameter.detach().reshape(-1)
+            few = flat[:: max(len(flat) // FINGERPRINT_NUMBERS, 1)]
+            digest.update(few.double().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
-def _rows_of(adapter: Adapter, pair: Pair, pair_id: str, max_text_tokens: int, check: bool) -> LayerRows:
-    """The rows of one pair at every layer; errors name the pair."""
-    if not isinstance(pair.image, Image.Image) or not isinstance(pair.text, str):
-        raise MIRDataError(
-            f"pair {pair_id}: expected (PIL image, text), got "
-            f"({type(pair.image).__name__}, {type(pair.text).__name__})"
-        )
-    if not pair.text.strip():
-        raise MIRDataError(f"pair {pair_id}: the text is empty")
-    try:
-        inputs = adapter.prepare(pair.image.convert("RGB"), pair.text, max_text_tokens)
-        by_id = adapter.vision_mask(inputs)
-        # The first pair tells whether the family's placeholder means what we take it to mean.
-        by_provenance = record_provenance(adapter.decoder) if check or by_id is None else nullcontext()
-        with (
-            by_provenance as provenance,
-            capture_layers(
-                adapter.decoder,
-                lambda: find_positions(adapter, inputs, by_id, provenance),
-                stop=adapter.stop_after_prefill,
-            ) as rows,
-        ):
-            adapter.prefill(inputs)
-    except MIRError as error:
-        raise type(error)(f"pair {pair_id}: {error}") from error
-    layer = first_non_finite(rows)
-    if layer is not None:
-        raise MIRModelError(
-            f"pair {pair_id}: NaN or Inf in the hidden states of layer {layer} of {len(rows.vision)} "
-            f"({adapter.model.dtype}); load the model in bfloat16 or float32"
-        )
-    return rows
-
-
-class RowSink(TypingProtocol):
-    """What takes the rows of one modality at one layer."""
-
-    def update(self, rows: Tensor, group: int) -> None:
-        """Add rows [n, d] of a group of pairs."""
-
-
-def _collect(
-    adapter: Adapter,
-    pairs: Collection[tuple[Image.Image, str] | Pair],
-    max_text_tokens: int,
-    groups: int,
-    progress: bool,
-    description: str,
-    sinks: Sequence[Sequence[RowSink | None]],
-) -> list[str]:
-    """One pass over the pairs; gives each layer's (vision, text) sinks their rows and returns the pairs' ids."""
-    pair_ids: list[str] = []
-    for index, pair in enumerate(tqdm(pairs, desc=description, unit="pair", disable=not progress)):
-        pair = pair if isinstance(pair, Pair) else Pair(*pair)
-        pair_id = pair.id or content_id(pair)
-        rows = _rows_of(adapter, pair, pair_id, max_text_tokens, check=index == 0)
-        for number, layer in enumerate(sinks, start=1):
-            for sink, sink_rows in zip(layer, (rows.vision[number], rows.text[number]), strict=True):
-                if sink is not None:
-                    # Groups of neighbours, so that rows that are added together mostly are of one group.
-                    sink.update(sink_rows, index * groups // len(pairs))
-        pair_ids.append(pair_id)
-    return pair_ids
-
-
-def _distances(
-    statistics: list[tuple[ModalityStatistics, ModalityStatistics]], progress: bool
-) -> list[LayerMeasurement]:
-    """The distance of each layer; takes the statistics out of the list, whose memory is needed for what follows."""
-    layers = []
-    for number in tqdm(range(1, len(statistics) + 1), desc="MIR: layers", unit="layer", disable=not progress):
-        vision, text = statistics.pop(0)
-        layers.append(
-            measure_layer(number, summarise(vision, number, "vision"), summarise(text, number, "text"))
-        )
-    return layers
-
-
-def _check_settings(model: Any, max_text_tokens: int) -> None:
+def _check_settings(model: Any, max_text_tokens: int, on_error: str) -> None:
     if not isinstance(model, torch.nn.Module):
         raise MIRModelError(
             f"MIR needs a model whose hidden states can be read: expected a torch module with local weights, got "
@@ -232,6 +157,8 @@ def _check_settings(model: Any, max_text_tokens: int) -> None:
         )
     if max_text_tokens < 1:
         raise MIRDataError(f"max_text_tokens must be at least 1, got {max_text_tokens}")
+    if on_error not in ("raise", "skip"):
+        raise MIRDataError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
 
 
 def _model_info(adapter: Adapter) -> ModelInfo:

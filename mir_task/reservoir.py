@@ -88,7 +88,12 @@ class RowReservoir:
         return self._rows[: len(self._keys)]
 
 
+def room(d: int, itemsize: int) -> int:
+    """How many rows a reservoir has room for, of d numbers of so many bytes."""
+    return max(MIN_ROWS, BUDGET_BYTES // (d * itemsize))
+
+
 def _room_for(rows: Tensor, device: torch.device | None = None) -> Tensor:
     """[capacity, d] for rows like these."""
-    capacity = max(MIN_ROWS, BUDGET_BYTES // (rows.shape[1] * rows.element_size()))
+    capacity = room(rows.shape[1], rows.element_size())
     return rows.new_empty(capacity, rows.shape[1], device=device or rows.device)

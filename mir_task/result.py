@@ -100,6 +100,13 @@ class ModelInfo(_Frozen):
     )
 
 
+class SkippedPair(_Frozen):
+    """A pair that was to be measured and could not be."""
+
+    number: int = Field(description="of the pair, from 0")
+    reason: str
+
+
 class MIRResult(_Frozen):
     """A Modality Integration Rate and all it was computed from.
 
@@ -122,6 +129,10 @@ class MIRResult(_Frozen):
     )
     pairs: int | None = Field(default=None, description="image-text pairs; null for bare features")
     groups: int | None = Field(default=None, description="of pairs, whose statistics were kept apart")
+    skipped: list[SkippedPair] = Field(
+        default_factory=list,
+        description="pairs left out because on_error='skip' was asked for; not among 'pairs'",
+    )
     layers: list[LayerResult]
     protocol: Protocol | None = None
     model: ModelInfo | None = None

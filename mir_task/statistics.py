@@ -125,6 +125,17 @@ class ModalityStatistics:
                 self._norms[index] = [torch.cat(batches) if batches else torch.empty(0)]
         return [group[0] for group in self._norms]
 
+    @property
+    def passes(self) -> int:
+        """How often the rows had to be seen so far."""
+        return self._passes
+
+    @property
+    def outlier_masks(self) -> list[Tensor]:
+        """A group: which of its rows are outliers, [n] bool; after :meth:`settle`."""
+        assert self._known_outliers is not None
+        return self._known_outliers
+
     def decide(self, rule: OutlierRule) -> None:
         """Take the outlier rule from outside: where other processes have seen more rows of the same modality."""
         self._rule = rule
@@ -343,6 +354,12 @@ class ModalityStatistics:
     def _outlier_masks(self) -> list[Tensor]:
         rule = self._decided
         return [rule.mask(norms) for norms in self.norms]
+
+
+def held_rows(d: int) -> int:
+    """The most rows of d dimensions that are held back at a time."""
+    rows = max(d, MIN_BUFFER_ROWS)
+    return rows // 2 + rows // 8 + rows
 
 
 def random_keys(count: int, *seed: int) -> Tensor:

@@ -63,7 +63,7 @@ def left_out_distances(
         and the groups were not kept apart.
     """
     groups = len(text.norms)
-    if groups < MIN_GROUPS:
+    if sum(len(norms) > 0 for norms in text.norms) < MIN_GROUPS:  # all pairs of a group may have been skipped
         return None
     apart = len(vision.inliers) == groups
     linearised = None
@@ -82,8 +82,11 @@ def left_out_distances(
 def _exact(vision: ModalitySummary, text: ModalitySummary) -> list[float]:
     whole_vision, whole_text = merged(vision.inliers), merged(text.inliers)
     distances = []
-    for alpha, own_vision, own_text in zip(scales_without(text), vision.inliers, text.inliers, strict=True):
-        rest = whole_vision.without(own_vision).finish(), whole_text.without(own_text).finish()
+    for group, alpha in scales_without(text).items():
+        rest = [
+            whole.without(modality.inliers[group]).finish()
+            for whole, modality in ((whole_vision, vision), (whole_text, text))
+        ]
         distances.append(alpha**2 * sum(terms_between(*rest)))
     return distances
 

@@ -199,10 +199,12 @@ def test_failing_properties_of_a_backend_are_passed_over(llava):
     assert model_and_processor(Odd()) == llava
 
 
-def test_several_processes_are_refused_rather_than_half_measured(llava, builtin_task):
+def test_processes_that_torch_knows_nothing_of_are_refused(llava, builtin_task):
     model = Model(llava)
     model._world_size = 2
-    with pytest.raises(MIRModelError, match="several processes is not supported yet"):
+    with pytest.raises(
+        MIRModelError, match="2 processes, of which torch.distributed was told 1; .* torchrun"
+    ):
         run(model, builtin_task)
 
 

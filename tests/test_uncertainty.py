@@ -6,7 +6,7 @@ import torch
 
 from mir_task import MIRDataError, measure
 from mir_task.frechet import terms_between
-from mir_task.memory import parts_that_fit
+from mir_task.memory import Plan
 from mir_task.metric import measure_layer, totals
 from mir_task.statistics import ModalityStatistics
 from mir_task.uncertainty import half_distances, jackknife_error, left_out_distances
@@ -188,7 +188,9 @@ def test_without_room_for_groups_one_more_pass_gives_the_error(llava, pairs, mon
     pairs = [*pairs, *pairs[:4]]
     monkeypatch.setattr("mir_task.uncertainty.LINEARISE_ABOVE", 0)
     apart = measure(*llava, pairs, progress=False)
-    monkeypatch.setattr("mir_task.probe.parts_that_fit", lambda *_: 2)
+    monkeypatch.setattr(
+        "mir_task.memory.plan", lambda *_: Plan(layers=6, parts=2, passes=2, needed=0, taken=0)
+    )
     again = measure(*llava, pairs, progress=False)
     assert again.mir == pytest.approx(apart.mir, rel=1e-12)
     assert again.mir_bias_corrected == pytest.approx(apart.mir_bias_corrected, rel=1e-9)
@@ -198,21 +200,3 @@ def test_without_room_for_groups_one_more_pass_gives_the_error(llava, pairs, mon
     assert [part.standard_error for part in again.layers] == pytest.approx(
         [part.standard_error for part in apart.layers], rel=1e-4
     )
-
-
-def test_parts_are_as_many_as_memory_allows(monkeypatch):
-    cpu = torch.device("cpu")
-
-    def free(gib):
-        memory = type("", (), {"available": gib * 2**30})
-        monkeypatch.setattr("mir_task.memory.psutil.virtual_memory", lambda: memory)
-
-    # 32 layers of two 4096 x 4096 float64 matrices are 8 GiB, half of what is free may be used.
-    free(200)
-    assert parts_that_fit(10, 32, 4096, cpu) == 10
-    free(40)
-    assert parts_that_fit(10, 32, 4096, cpu) == 2
-    assert parts_that_fit(2, 32, 4096, cpu) == 2
-    assert parts_that_fit(10, 32, 64, cpu) == 10
-    free(20)
-    assert parts_that_fit(10, 32, 4096, cpu) == 1

@@ -17,6 +17,10 @@ from mir_task.errors import MIRDataError, MIRModelError
 
 Inputs = dict[str, Any]
 
+CHARACTERS_PER_TOKEN = 16
+"""Texts of more than these are tokenised piece by piece; prose has three or four."""
+CUT_TOKENS = 64
+
 
 class Adapter:
     """How one family of models is fed an (image, text) pair and where its vision rows are.
@@ -216,10 +220,19 @@ def takes(module: Any, names: Iterable[str]) -> bool:
 def truncate(text: str, tokenizer: Any, max_tokens: int) -> str:
     """The longest beginning of the text that takes at most ``max_tokens`` tokens of this tokenizer.
 
-    Cuts the string, not the ids, so that the rest of the template still follows it.
+    Cuts the string, not the ids, so that the rest of the template still follows it. However long the text, no more of
+    it is tokenised than about what is kept takes.
     """
+    length = CHARACTERS_PER_TOKEN * max_tokens
+    wanted: dict[str, bool] = {"return_offsets_mapping": True} if tokenizer.is_fast else {}
+    while True:
+        tokens = tokenizer(text[:length], add_special_tokens=False, **wanted)
+        # The last tokens before a cut may be others than in the whole text.
+        if length >= len(text) or len(tokens["input_ids"]) > max_tokens + CUT_TOKENS:
+            break
+        length *= 2
+    if len(tokens["input_ids"]) <= max_tokens:
+        return text
     if not tokenizer.is_fast:
-        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        return text if len(ids) <= max_tokens else str(tokenizer.decode(ids[:max_tokens]))
-    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    return text if len(offsets) <= max_tokens else text[: offsets[max_tokens][0]]
+        return str(tokenizer.decode(tokens["input_ids"][:max_tokens]))
+    return text[: tokens["offset_mapping"][max_tokens][0]]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from mir_task.bench import coverage, distance, layer, profile, report, whole
+from mir_task.bench import ceiling, coverage, distance, layer, profile, report, whole
 from mir_task.bench.machine import describe
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] = {
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] 
     "profile": lambda _: profile.run(),
     "accelerator": lambda _: whole.accelerator(),
     "memory": lambda _: whole.memory(),
+    "ceiling": lambda _: ceiling.run(),
     "scaling": lambda _: whole.scaling(),
     "coverage": lambda _: coverage.run(),
     "floors": lambda _: coverage.floors(),

@@ -9,7 +9,7 @@ from typing import Any
 
 from mir_task.data.builtin import BUILTIN_FOLDER
 from mir_task.data.files import check_text, read_images, read_texts
-from mir_task.data.hub import describe, load
+from mir_task.data.hub import describe, load, undecoded
 from mir_task.data.local import local_pairs
 from mir_task.data.pairs import PairSet, PairSettings, join, pairs_dataset
 
@@ -33,7 +33,7 @@ def hub_captions(captions: Mapping[str, Any], environment: Mapping[str, str] = o
     settings = replace(settings, num_pairs=settings.num_pairs or min(HUB_PAIRS, len(rows)))
     pairs = join(rows, rows, settings, paired=True, what=str(captions["path"]))
     texts = [first_caption(dataset[row]["caption"], f"the caption of {name}") for name, row, _ in pairs]
-    chosen = dataset.select([row for _, row, _ in pairs]).select_columns(["image"])
+    chosen = undecoded(dataset.select([row for _, row, _ in pairs]).select_columns(["image"]))
     chosen = chosen.add_column("pair_id", [name for name, _, _ in pairs]).add_column("text", texts)
     source = describe(captions, dataset)
     return PairSet(chosen, {"images": source, "texts": source, "paired": True, "seed": settings.seed})

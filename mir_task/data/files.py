@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from mir_task.errors import MIRDataError
+from mir_task.limits import MAX_TEXT_BYTES
 
 
 def read_images(folder: Path) -> dict[str, Path]:
@@ -67,6 +68,10 @@ def _by_name(files: Iterable[Path], folder: Path) -> dict[str, Path]:
 
 def _read(path: Path, what: str = "a text") -> str:
     try:
+        if path.suffix == ".txt" and path.stat().st_size > MAX_TEXT_BYTES:
+            raise MIRDataError(
+                f"{path} has more than {MAX_TEXT_BYTES // 2**20} MiB, too much for the text of a pair"
+            )
         return check_text(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise MIRDataError(f"cannot read {path} as {what} in UTF-8: {error}") from error

@@ -33,7 +33,7 @@ def hub_pairs(
     text_rows = {str(key): row for row, key in reversed(list(enumerate(text_set["id"])))}
     pairs = join(image_rows, text_rows, settings, paired=False, what=f"{images['path']} and {texts['path']}")
     # Selected by row, so that only the chosen images are ever decoded.
-    chosen = image_set.select([row for _, row, _ in pairs]).select_columns(["image"])
+    chosen = undecoded(image_set.select([row for _, row, _ in pairs]).select_columns(["image"]))
     chosen = chosen.add_column("pair_id", [pair_id for pair_id, _, _ in pairs])
     chosen = chosen.add_column("text", [text_set[row]["article"] for _, _, row in pairs])
     for pair_id, text in zip(chosen["pair_id"], chosen["text"], strict=True):
@@ -47,6 +47,13 @@ def hub_pairs(
             "seed": settings.seed,
         },
     )
+
+
+def undecoded(dataset: datasets.Dataset) -> datasets.Dataset:
+    """The same with images as files or their bytes, which :func:`open_image` opens with its limits."""
+    if isinstance(dataset.features["image"], datasets.Image):
+        return dataset.cast_column("image", datasets.Image(decode=False))
+    return dataset
 
 
 def load(source: Mapping[str, Any], columns: Sequence[str], task: str = "mir") -> datasets.Dataset:

@@ -1,0 +1,52 @@
+"""``measure`` under a memory ceiling: what is estimated beside what is measured, and what the passes cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from mir_task import measure as measure_mir
+from mir_task.bench.isolated import measure
+from mir_task.bench.whole import MAX_TEXT_TOKENS, Inputs, prepare
+from mir_task.memory import Footprint, plan
+from mir_task.uncertainty import GROUPS
+
+PAIRS, LAYERS, D = 20, 8, 1024
+MIB = 2**20
+
+Ceiled = tuple[Inputs, int]
+
+
+def run(
+    at_a_time: Sequence[int] = (8, 4, 2, 1), layers: int = LAYERS, d: int = D
+) -> Iterator[dict[str, Any]]:
+    """One record a ceiling, from room for all layers to room for one; the first has no standard error left out."""
+    footprint = Footprint(d=d, itemsize=4, groups=GROUPS, own_groups=GROUPS, max_text_tokens=MAX_TEXT_TOKENS)
+    cpu = torch.device("cpu")
+    for wanted in at_a_time:
+        ceiling = footprint.working(GROUPS) + wanted * footprint.layer(GROUPS)
+        chosen = plan(footprint, [cpu] * layers, {cpu: ceiling})
+        measured = measure(_prepare, _measure, PAIRS, layers, d, ceiling)
+        yield {
+            "pairs": PAIRS,
+            "layers": layers,
+            "d": d,
+            "layers_at_a_time": chosen.layers,
+            "parts": chosen.parts,
+            "passes": chosen.passes,
+            "estimated_mib": chosen.taken / MIB,
+            "measured_mib": measured.extra_bytes / MIB,
+            "seconds": measured.seconds,
+            "mir": measured.value,
+        }
+
+
+def _prepare(pairs: int, layers: int, d: int, ceiling: int) -> Ceiled:
+    return prepare(pairs, layers, d), ceiling
+
+
+def _measure(ceiled: Ceiled) -> float:
+    inputs, ceiling = ceiled
+    return measure_mir(*inputs, max_text_tokens=MAX_TEXT_TOKENS, progress=False, max_memory=ceiling).mir

@@ -1,0 +1,113 @@
+"""What every process of test_ranks.py runs: scenarios one after the other, each in one process and in all of them."""
+
+import json
+import os
+import signal
+from datetime import timedelta
+from pathlib import Path
+from unittest import mock
+
+import torch
+import torch.distributed as dist
+
+from mir_task import MIRError, Pair, measure
+from mir_task.data import builtin_pairs, open_image
+from mir_task.memory import Plan
+from mir_task.perplexity import caption_perplexity
+from mir_task.ranks import Ranks
+
+LITTLE_ROOM = {"mir_task.statistics.ModalityStatistics._buffer_rows": 8}
+NOT_APART = {
+    "mir_task.uncertainty.LINEARISE_ABOVE": 0,
+    "mir_task.memory.plan": lambda *_: Plan(6, 2, 2, 0, 0),
+}
+
+
+def layers_at_a_time(layers):
+    return {"mir_task.memory.plan": lambda *_: Plan(layers, 10, 6 // layers, 0, 0)}
+
+
+SCENARIOS = {
+    # name: (pairs, damaged pair, patches, settings)
+    "uneven": (7, None, {}, {}),
+    "one process without pairs": (2, None, {}, {}),
+    "second pass": (7, None, LITTLE_ROOM, {}),
+    "groups not apart": (10, None, NOT_APART, {}),
+    "layer groups": (7, None, layers_at_a_time(4), {}),
+    "damaged pair": (7, 5, {}, {}),
+    "damaged pair skipped": (11, 5, {}, {"on_error": "skip"}),
+}
+
+
+class Pairs:
+    """Pairs of which one may be damaged; remembers which were opened."""
+
+    def __init__(self, pairs, damaged=None):
+        self.pairs, self.damaged, self.opened = pairs, damaged, []
+
+    def __len__(self):
+        return len(self.pairs)
+
+    def __iter__(self):
+        return (self[number] for number in range(len(self)))
+
+    def __contains__(self, pair):
+        return pair in self.pairs
+
+    def __getitem__(self, number):
+        self.opened.append(number)
+        pair = self.pairs[number]
+        return pair._replace(text=" ") if number == self.damaged else pair
+
+
+def run(model, processor, pairs, patches, settings, ranks=None):
+    patches = [mock.patch(name, value) for name, value in patches.items()]
+    for patch in patches:
+        patch.start()
+    try:
+        result = measure(model, processor, pairs, progress=False, ranks=ranks, **settings)
+        return result.model_dump(mode="json", exclude={"timings"})
+    except MIRError as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        for patch in patches:
+            patch.stop()
+
+
+def main(rank, size, checkpoint, folder):
+    from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+    torch.set_num_threads(1)
+    # A long timeout: a machine with other work may let one of the processes wait.
+    dist.init_process_group(
+        "gloo", f"file://{folder}/rendezvous", rank=rank, world_size=size, timeout=timedelta(hours=1)
+    )
+    model = LlavaForConditionalGeneration.from_pretrained(checkpoint)
+    processor = AutoProcessor.from_pretrained(checkpoint)
+    rows = builtin_pairs({"MIR_NUM_PAIRS": "11"}).dataset
+    pairs = [Pair(open_image(row["image"]), row["text"][:400], row["pair_id"]) for row in rows]
+    ranks = Ranks.of_torch()
+    seen = {}
+    for name, (count, damaged, patches, settings) in SCENARIOS.items():
+        shared = Pairs(pairs[:count], damaged)
+        dealt = run(model, processor, shared, patches, settings, ranks)
+        alone = None
+        if rank == 0:
+            alone = run(model, processor, Pairs(pairs[:count], damaged), patches, settings)
+        seen[name] = {"dealt": dealt, "alone": alone, "opened": sorted(set(shared.opened))}
+    captions = caption_perplexity(model, processor, pairs[:5], progress=False, ranks=ranks)
+    seen["captions"] = {"dealt": captions.model_dump(mode="json")}
+    if rank == 0:
+        alone = caption_perplexity(model, processor, pairs[:5], progress=False)
+        seen["captions"]["alone"] = alone.model_dump(mode="json")
+    ranks.gather(None)
+    if rank == size - 1:
+        write(folder, rank, seen)
+        os.kill(os.getpid(), signal.SIGKILL)
+    seen["lost"] = run(model, processor, pairs, {}, {}, ranks)
+    write(folder, rank, seen)
+    os._exit(0)  # the group cannot be taken down in order any more
+
+
+def write(folder, rank, seen):
+    Path(folder, f"seen_{rank}.json").write_text(json.dumps(seen))

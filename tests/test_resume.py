@@ -1,0 +1,217 @@
+"""A measurement that was cut short continues to the same number, bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mir_task import MIRDataError, Pair, measure
+from mir_task.memory import Plan
+from tests.distributed import LITTLE_ROOM, NOT_APART, Pairs, layers_at_a_time
+
+
+class Killed(BaseException):
+    """Ends the process as far as the package can tell: nothing can be saved any more."""
+
+
+class Until(Pairs):
+    """Pairs of which the n-th to be opened ends the process."""
+
+    def __init__(self, pairs, n, end):
+        super().__init__(pairs)
+        self.n, self.end = n, end
+
+    def __getitem__(self, number):
+        if len(self.opened) == self.n:
+            self.opened.append(number)
+            self.end()
+        return super().__getitem__(number)
+
+
+def kill():
+    raise Killed
+
+
+@pytest.fixture(scope="module")
+def ten(pairs):
+    again = [Pair(pair.image, pair.text[50:450], f"{pair.id} again") for pair in pairs[:4]]
+    return [*(pair._replace(text=pair.text[:400]) for pair in pairs), *again]
+
+
+@pytest.fixture
+def always_due(monkeypatch):
+    """Save after every pair."""
+    monkeypatch.setattr("mir_task.partial.SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("mir_task.partial.SHARE_OF_TIME", float("inf"))
+
+
+def numbers(result):
+    return result.model_dump(exclude={"timings"})
+
+
+@pytest.mark.parametrize(
+    ("patches", "killed_at"),
+    [
+        ({}, [0, 1, 6, 9]),
+        (LITTLE_ROOM, [12]),  # in the second pass
+        (NOT_APART, [13]),  # in the pass for the standard error
+        (layers_at_a_time(4), [8, 12]),  # among the first layers, and among the second
+        (layers_at_a_time(4) | LITTLE_ROOM, [4, 9, 14]),  # three times, the first pass counted anew each time
+    ],
+)
+def test_killed_and_resumed_changes_no_bit(llava, ten, tmp_path, always_due, monkeypatch, patches, killed_at):
+    for name, value in patches.items():
+        monkeypatch.setattr(name, value)
+    whole = measure(*llava, ten, progress=False)
+    several = len(killed_at) == 3
+    for n in killed_at:
+        folder = tmp_path / ("once" if several else str(n))
+        with pytest.raises(Killed):
+            measure(*llava, Until(ten, n, kill), progress=False, resume=folder)
+        if not several:
+            assert numbers(measure(*llava, ten, progress=False, resume=folder)) == numbers(whole)
+            assert not folder.exists()
+    if several:
+        assert numbers(measure(*llava, ten, progress=False, resume=folder)) == numbers(whole)
+
+
+def test_what_was_seen_is_not_seen_again(llava, ten, tmp_path, always_due):
+    with pytest.raises(Killed):
+        measure(*llava, Until(ten, 6, kill), progress=False, resume=tmp_path / "part")
+    rest = Pairs(ten)
+    measure(*llava, rest, progress=False, resume=tmp_path / "part")
+    assert rest.opened == [0, 6, 7, 8, 9]  # the first to see that it is the same one
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_what_can_be_resumed(llava, ten, tmp_path, number):
+    # Minutes before the next time to save: the pair that is being measured is finished and kept.
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+
+    class Interrupted(Until):
+        def __getitem__(self, index):
+            if len(self.opened) == self.n:
+                os.kill(os.getpid(), number)
+            return Pairs.__getitem__(self, index)
+
+    with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit):
+        measure(*llava, Interrupted(ten, 3, None), progress=False, resume=tmp_path / "part")
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    rest = Pairs(ten)
+    resumed = measure(*llava, rest, progress=False, resume=tmp_path / "part")
+    assert rest.opened == [0, 4, 5, 6, 7, 8, 9]
+    assert numbers(resumed) == numbers(measure(*llava, ten, progress=False))
+
+
+def test_a_second_ctrl_c_does_not_wait(llava, ten, tmp_path):
+    def twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    pairs = Until(ten, 3, twice)
+    with pytest.raises(KeyboardInterrupt):
+        measure(*llava, pairs, progress=False, resume=tmp_path / "part")
+    assert len(pairs.opened) == 4
+    assert not (tmp_path / "part").exists()
+
+
+def test_skipped_pairs_stay_skipped(llava, ten, tmp_path, always_due):
+    damaged = [pair._replace(text=" ") if index == 2 else pair for index, pair in enumerate(ten)]
+    settings = {"progress": False, "on_error": "skip"}
+    with pytest.raises(Killed):
+        measure(*llava, Until(damaged, 6, kill), resume=tmp_path / "part", **settings)
+    resumed = measure(*llava, damaged, resume=tmp_path / "part", **settings)
+    assert numbers(resumed) == numbers(measure(*llava, damaged, **settings))
+    assert [pair.number for pair in resumed.skipped] == [2]
+
+
+CHANGES = {
+    "other weights": (lambda model, pairs: model.lm_head.weight.data.mul_(2), {}, "weights .was"),
+    "fewer pairs": (lambda model, pairs: pairs.pop(), {}, "pairs .was 10, is 9"),
+    "other pairs": (lambda model, pairs: pairs.reverse(), {}, "pair number 1 was .* other pairs"),
+    "another cut": (
+        lambda model, pairs: None,
+        {"max_text_tokens": 5},
+        "protocol .was .*'max_text_tokens': 1024",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_another_measurement_is_not_continued(llava, ten, tmp_path, always_due, change):
+    with pytest.raises(Killed):
+        measure(*llava, Until(ten, 6, kill), progress=False, resume=tmp_path)
+    damage, settings, message = CHANGES[change]
+    damage(llava[0], pairs := list(ten))
+    with pytest.raises(MIRDataError, match=f"resume: .*{message}"):
+        measure(*llava, pairs, progress=False, resume=tmp_path, **settings)
+
+
+def test_what_cannot_be_continued_is_named(llava, ten, tmp_path, always_due):
+    with pytest.raises(Killed):
+        measure(*llava, Until(ten, 6, kill), progress=False, resume=tmp_path)
+    (newest,) = tmp_path.rglob("layer-003.safetensors")
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with pytest.raises(MIRDataError, match=r"resume: cannot read .*rank-0-of-1.*; remove it to start anew"):
+        measure(*llava, ten, progress=False, resume=tmp_path)
+    (tmp_path / "rank-0-of-1").rename(tmp_path / "rank-0-of-2")
+    with pytest.raises(MIRDataError, match=r"begun by another number of processes \(rank-0-of-2\)"):
+        measure(*llava, ten, progress=False, resume=tmp_path)
+
+
+def test_an_unfinished_save_does_not_count(llava, ten, tmp_path, always_due, monkeypatch):
+    whole = measure(*llava, ten, progress=False)
+    with pytest.raises(Killed):
+        measure(*llava, Until(ten, 6, kill), progress=False, resume=tmp_path)
+    (tmp_path / "rank-0-of-1" / "unfinished").mkdir()
+    (tmp_path / "rank-0-of-1" / "unfinished" / "layer-001.safetensors").write_bytes(b"half of it")
+    assert numbers(measure(*llava, ten, progress=False, resume=tmp_path)) == numbers(whole)
+
+
+def test_a_full_disk_costs_what_was_saved_and_not_the_number(llava, ten, tmp_path, always_due):
+    (tmp_path / "file").write_text("in the way")
+    whole = measure(*llava, ten, progress=False)
+    assert numbers(measure(*llava, ten, progress=False, resume=tmp_path / "file" / "part")) == numbers(whole)
+
+
+KILLED = """
+import os, signal, sys, torch
+from tests.conftest import *
+from tests.test_resume import Until
+from transformers import AutoProcessor, LlavaForConditionalGeneration
+import mir_task.partial
+torch.set_num_threads(int(sys.argv[3]))
+mir_task.partial.SAVE_EVERY_SECONDS, mir_task.partial.SHARE_OF_TIME = 0.0, float("inf")
+model = LlavaForConditionalGeneration.from_pretrained(sys.argv[1])
+rows = builtin_pairs({"MIR_NUM_PAIRS": "6"}).dataset
+pairs = [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in rows]
+from mir_task import measure
+pairs = Until(pairs, 4, lambda: os.kill(os.getpid(), signal.SIGKILL))
+measure(model, AutoProcessor.from_pretrained(sys.argv[1]), pairs, progress=False, resume=sys.argv[2])
+"""
+
+
+def test_kill_9_of_a_real_process(llava, pairs, checkpoint, tmp_path):
+    arguments = [str(checkpoint), str(tmp_path / "part"), str(torch.get_num_threads())]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments], cwd=Path(__file__).parent.parent, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    rest = Pairs(pairs)
+    resumed = measure(*llava, rest, progress=False, resume=tmp_path / "part")
+    assert rest.opened == [0, 4, 5]
+    assert numbers(resumed) == numbers(measure(*llava, pairs, progress=False))
+
+
+def test_one_plan_for_all(llava, ten, tmp_path, always_due, monkeypatch):
+    """However much memory there is when it goes on, it goes on as it was begun."""
+    monkeypatch.setattr("mir_task.memory.plan", lambda *_: Plan(4, 10, 2, 0, 0))
+    whole = measure(*llava, ten, progress=False)
+    with pytest.raises(Killed):
+        measure(*llava, Until(ten, 6, kill), progress=False, resume=tmp_path)
+    monkeypatch.setattr("mir_task.memory.plan", lambda *_: Plan(6, 2, 2, 0, 0))
+    assert numbers(measure(*llava, ten, progress=False, resume=tmp_path)) == numbers(whole)
