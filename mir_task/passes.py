@@ -226,6 +226,6 @@ def _too_large(pair: Pair, name: str, max_text_tokens: int, error: BaseException
     width, height = pair.image.size
     return (
         f"pair {name}: out of memory with an image of {width} x {height} pixels and a text of {len(pair.text)} "
-        f"characters (cut to {max_text_tokens} tokens): {str(error).splitlines()[0]}; nothing of it can be halved: "
-        "lower max_text_tokens, scale the image down, or take more devices"
+        f"characters (cut to {max_text_tokens} tokens); lower max_text_tokens, scale the image down, or take more "
+        f"devices: {str(error).splitlines()[0]}"
     )

@@ -74,18 +74,14 @@ def run(model, processor, pairs, patches, settings, ranks=None):
             patch.stop()
 
 
-def main(rank, size, checkpoint, folder):
-    from transformers import AutoProcessor, LlavaForConditionalGeneration
-
+def main(rank, size, model, processor, folder):
     torch.set_num_threads(1)
     # A long timeout: a machine with other work may let one of the processes wait.
     dist.init_process_group(
         "gloo", f"file://{folder}/rendezvous", rank=rank, world_size=size, timeout=timedelta(hours=1)
     )
-    model = LlavaForConditionalGeneration.from_pretrained(checkpoint)
-    processor = AutoProcessor.from_pretrained(checkpoint)
     rows = builtin_pairs({"MIR_NUM_PAIRS": "11"}).dataset
-    pairs = [Pair(open_image(row["image"]), row["text"][:400], row["pair_id"]) for row in rows]
+    pairs = [Pair(open_image(row["image"]), row["text"][:200], row["pair_id"]) for row in rows]
     ranks = Ranks.of_torch()
     seen = {}
     for name, (count, damaged, patches, settings) in SCENARIOS.items():

@@ -36,7 +36,7 @@ def test_as_few_passes_as_memory_allows():
 def test_what_is_taken_fits(gib):
     chosen = planned(gib)
     assert chosen.taken <= gib * GIB
-    assert chosen.parts == 10 or chosen.passes < 32 * 2
+    assert chosen.passes <= 32 * 2
 
 
 def test_devices_are_planned_for_together():
@@ -55,7 +55,7 @@ def test_a_share_of_the_pairs_takes_a_share_of_the_groups():
 def test_a_ceiling_below_one_layer_is_refused():
     few = plan(SEVEN_B, [CPU] * 2, {CPU: GIB // 10})
     with pytest.raises(
-        MIRDataError, match=r"max_memory is too low: .* single layer take 0\.\d+ GiB, 0.10 GiB on cpu"
+        MIRDataError, match=r"max_memory is too low: .* single layer take 1\.\d+ GiB, 0.10 GiB on cpu"
     ):
         check(few, {CPU: GIB // 10}, GIB // 10)
     check(few, {CPU: GIB // 10}, None)  # half of what is free: memory may do

@@ -14,12 +14,13 @@ GIVES_A_NUMBER = [name for name in distributed.SCENARIOS if name != "damaged pai
 
 
 @pytest.fixture(scope="module")
-def seen(checkpoint, tmp_path_factory):
+def seen(shared_llava, tmp_path_factory):
     """By process, what its scenarios came to."""
     folder = tmp_path_factory.mktemp("ranks")
-    context = torch.multiprocessing.get_context("spawn")
+    # Forked, as torch's own data loaders are: importing everything three times would take most of the time.
+    context = torch.multiprocessing.get_context("fork")
     processes = [
-        context.Process(target=distributed.main, args=(rank, SIZE, str(checkpoint), str(folder)))
+        context.Process(target=distributed.main, args=(rank, SIZE, *shared_llava, folder))
         for rank in range(SIZE)
     ]
     for process in processes:
@@ -35,13 +36,14 @@ def test_as_one_process(seen, scenario):
     assert all(each[scenario]["dealt"] == dealt for each in seen), "processes differ"
     for name in ("mir", "mir_reference"):
         assert dealt[name] == pytest.approx(alone[name], rel=1e-9)
-    # The error of groups not kept apart is taken from float32 products.
-    close = 1e-4 if scenario == "groups not apart" else 1e-9
-    assert dealt["standard_error"] == (
-        alone["standard_error"] and pytest.approx(alone["standard_error"], rel=close)
-    )
-    for ours, theirs in zip(dealt["layers"], alone["layers"], strict=True):
-        assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-9)
+    # Errors are differences of distances, those of groups not kept apart also of float32 products.
+    rel = 1e-4 if scenario == "groups not apart" else 1e-6
+    for ours, theirs in zip([dealt, *dealt["layers"]], [alone, *alone["layers"]], strict=True):
+        for name, value in theirs.items():
+            if isinstance(value, float):
+                assert ours[name] == pytest.approx(value, rel=rel, abs=1e-9), name
+            elif value is None or isinstance(value, int):
+                assert ours[name] == value, name
     for name in ("pairs", "groups", "skipped", "protocol", "model"):
         assert dealt[name] == alone[name]
 
@@ -73,7 +75,7 @@ def test_a_lost_process_is_an_error_and_never_a_number(seen):
 
 def test_perplexity_is_that_of_all_captions(seen):
     for each in seen:
-        assert each["captions"]["dealt"] == pytest.approx(seen[0]["captions"]["alone"])
+        assert each["captions"]["dealt"] == seen[0]["captions"]["alone"]
 
 
 def test_things_are_dealt_to_neighbours():
