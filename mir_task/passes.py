@@ -227,5 +227,5 @@ def _too_large(pair: Pair, name: str, max_text_tokens: int, error: BaseException
     return (
         f"pair {name}: out of memory with an image of {width} x {height} pixels and a text of {len(pair.text)} "
         f"characters (cut to {max_text_tokens} tokens); lower max_text_tokens, scale the image down, or take more "
-        f"devices: {str(error).splitlines()[0]}"
+        f"devices: {(str(error) or repr(error)).partition(chr(10))[0]}"
     )

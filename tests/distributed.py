@@ -23,8 +23,8 @@ NOT_APART = {
 }
 
 
-def layers_at_a_time(layers):
-    return {"mir_task.memory.plan": lambda *_: Plan(layers, 10, 6 // layers, 0, 0)}
+def layers_at_a_time(layers, groups):
+    return {"mir_task.memory.plan": lambda *_: Plan(layers, groups, 6 // layers, 0, 0)}
 
 
 SCENARIOS = {
@@ -33,7 +33,7 @@ SCENARIOS = {
     "one process without pairs": (2, None, {}, {}),
     "second pass": (7, None, LITTLE_ROOM, {}),
     "groups not apart": (10, None, NOT_APART, {}),
-    "layer groups": (7, None, layers_at_a_time(4), {}),
+    "layer groups": (7, None, layers_at_a_time(4, 7), {}),
     "damaged pair": (7, 5, {}, {}),
     "damaged pair skipped": (11, 5, {}, {"on_error": "skip"}),
 }

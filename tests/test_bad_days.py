@@ -192,7 +192,7 @@ def test_decompression_bombs_are_not_unpacked(tmp_path, llava, pairs, monkeypatc
 
 
 def test_a_long_text_is_not_tokenised_whole(llava, pairs):
-    model, processor = llava
+    _, processor = llava
     seen = []
 
     class Counting:
