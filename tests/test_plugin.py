@@ -11,6 +11,7 @@ from lmms_eval.tasks import TaskManager, get_task_dict
 
 from mir_task import MIRModelError, measure, plugin
 from mir_task.backend import model_and_processor
+from mir_task.data import open_image
 from mir_task.task import METRICS, aggregate, aggregate_and_save
 
 COLOUR_TASK = Path(__file__).parent / "data" / "colour_task"
@@ -206,6 +207,41 @@ def test_processes_that_torch_knows_nothing_of_are_refused(llava, builtin_task):
         MIRModelError, match="2 processes, of which torch.distributed was told 1; .* torchrun"
     ):
         run(model, builtin_task)
+
+
+def test_damaged_images_are_skipped_where_asked_for(llava, folders, monkeypatch, task_manager):
+    damaged = folders[0] / "3.png"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    for name, value in {"IMAGES": folders[0], "TEXTS": folders[1], "ON_ERROR": "skip"}.items():
+        monkeypatch.setenv(f"MIR_{name}", str(value))
+    (task,) = get_task_dict(["mir_local"], task_manager).values()
+    task.build_all_requests()
+    _, answers = run(Model(llava), task)
+    assert values(task, answers)["mir_pairs"] == 7
+    (skipped,) = task.process_results({}, [answers[0].text])["mir"]["results"][""]["skipped"]
+    assert skipped["reason"].startswith("pair 3+") and "cannot read the image" in skipped["reason"]
+
+
+def test_partial_statistics_of_each_task_are_kept_apart(llava, builtin_task, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIR_RESUME", str(tmp_path))
+    monkeypatch.setattr("mir_task.partial.SAVE_EVERY_SECONDS", 0)
+    monkeypatch.setattr("mir_task.partial.SHARE_OF_TIME", float("inf"))
+    _, expected = run(Model(llava), builtin_task)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        opened = []
+
+        def interrupt(image):
+            opened.append(image)
+            if len(opened) == 3:
+                raise KeyboardInterrupt
+            return open_image(image)
+
+        patch.setattr("mir_task.handler.open_image", interrupt)
+        run(Model(llava), builtin_task)
+    assert [path.name for path in (tmp_path / "mir_builtin").iterdir()] == ["rank-0-of-1"]
+    _, answers = run(Model(llava), builtin_task)
+    assert values(builtin_task, answers) == values(builtin_task, expected)
+    assert not list(tmp_path.iterdir())
 
 
 # Aggregation

@@ -26,7 +26,8 @@ def test_every_task_is_described():
 
 
 def test_every_setting_is_described():
-    code = "".join(file.read_text() for file in (REPOSITORY / "mir_task" / "data").glob("*.py"))
+    package = REPOSITORY / "mir_task"
+    code = "".join(file.read_text() for file in [*package.glob("data/*.py"), package / "settings.py"])
     described = re.findall(r"^\| `(MIR_\w+)` \|", section("Tasks"), re.M)
     assert sorted(described) == sorted(set(re.findall(r"MIR_[A-Z_]+", code)))
 
@@ -34,6 +35,19 @@ def test_every_setting_is_described():
 def test_every_metric_is_described():
     described = re.findall(r"`(\w+)`", "".join(re.findall(r"^\|(.*?)\|", section("What you get"), re.M)))
     assert described == list(METRICS)
+
+
+def test_every_fault_has_the_test_that_it_names():
+    rows = re.findall(r"^\| [^-*].* \|$", (REPOSITORY / "results" / "faults.md").read_text(), re.M)[1:]
+    assert len(rows) >= 15
+    named = 0
+    for row in rows:
+        file = ""
+        for path, name in re.findall(r"`([\w/]*)::(\w+)`", row):
+            file = path or file
+            assert f"def {name}(" in (REPOSITORY / "tests" / f"{file}.py").read_text(), f"{file}::{name}"
+            named += 1
+    assert named >= len(rows) - 1  # one says "the same"
 
 
 def test_every_make_target_exists():
