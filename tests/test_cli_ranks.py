@@ -18,7 +18,7 @@ MODEL = ("--model", "mir_demo", "--tasks", "mir_builtin")
 
 def torchrun(folder, processes, *arguments, **environment):
     """lmms-eval in so many gloo processes of one thread each."""
-    launcher = ("-m", "torch.distributed.run", "--nproc_per_node", processes, "--master_port", 0)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", processes)
     command = [sys.executable, *launcher, "-m", "lmms_eval", *MODEL, *arguments]
     settings = {"ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
     return subprocess.run(
