@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mir_task.errors import MIRDataError
+from mir_task.growing import GrowingVector
+from mir_task.held import RowBuffer
 from mir_task.moments import Moments, RunningMoments, merged
 from mir_task.outliers import OutlierRule
 from mir_task.reservoir import RowReservoir
@@ -100,14 +101,14 @@ class ModalityStatistics:
 
     def __init__(self, groups: int = 1, parts: int | None = None) -> None:
         self._parts = parts or groups
-        self._norms: list[list[Tensor]] = [[] for _ in range(groups)]
+        self._norms = [GrowingVector() for _ in range(groups)]
         self._norm_sums = [0.0] * groups
         self._moments: list[RunningMoments] = []
         self._reservoir = RowReservoir()
         self._random = np.random.default_rng(0)
         self._rule: OutlierRule | None = None
         self._width: int | None = None
-        self._held: list[_Rows] = []
+        self._held: RowBuffer | None = None
         self._known_outliers: list[Tensor] | None = None  # from the second pass on
         self._cursors: list[int] = [0] * groups
         self._passes = 1
@@ -115,15 +116,12 @@ class ModalityStatistics:
     @property
     def tokens(self) -> int:
         """Rows seen so far (in the first pass)."""
-        return sum(len(norms) for group in self._norms for norms in group)
+        return sum(map(len, self._norms))
 
     @property
     def norms(self) -> list[Tensor]:
         """L2 norms [n] of the rows so far, a tensor a group."""
-        for index, batches in enumerate(self._norms):
-            if len(batches) != 1:
-                self._norms[index] = [torch.cat(batches) if batches else torch.empty(0)]
-        return [group[0] for group in self._norms]
+        return [norms.values for norms in self._norms]
 
     def decide(self, rule: OutlierRule) -> None:
         """Take the outlier rule from outside: where other processes have seen more rows of the same modality."""
@@ -157,16 +155,16 @@ class ModalityStatistics:
         start = self._cursors[group]
         self._cursors[group] += len(rows)
         if self._known_outliers is not None:
-            self._update_known(rows, norms, start, group)
+            known = self._known_outliers[group][start : self._cursors[group]]
+            self._check_same(norms, self.norms[group][start : self._cursors[group]])
+            self._hold(rows[~known.to(rows.device)], norms[~known], group)
             return
         self._norms[group].append(norms)
         self._norm_sums[group] += float(exact_norms.sum())
         self._reservoir.update(
             rows, torch.from_numpy(self._random.random(len(rows))) if keys is None else keys
         )
-        self._held.append(_Rows(rows, norms, torch.full(norms.shape, group)))
-        if sum(len(held.norms) for held in self._held) > self._largest + self._smallest + self._buffer_rows:
-            self._absorb_middle()
+        self._hold(rows, norms, group)
 
     @property
     def needs_another_pass(self) -> bool:
@@ -174,13 +172,14 @@ class ModalityStatistics:
         if self._known_outliers is not None or (self._rule is None and self.tokens < 2):
             return False
         flagged = sum(int(mask.sum()) for mask in self._outlier_masks())
-        return flagged > sum(int(self._decided.mask(held.norms).sum()) for held in self._held)
+        held = 0 if self._held is None else int(self._decided.mask(self._held.norms).sum())
+        return flagged > held
 
     def restart(self) -> None:
         """Forget the moments and remember which rows are outliers, for a second pass over the same rows."""
         self._known_outliers = self._outlier_masks()
         self._moments = []
-        self._held = []
+        self._held = None
         self._cursors = [0] * len(self._norms)
         self._passes += 1
 
@@ -193,10 +192,11 @@ class ModalityStatistics:
         if self.needs_another_pass or sum(self._cursors) != self.tokens:
             raise MIRDataError("all rows must be seen once more: restart() and update() with the same rows")
         masks = self._outlier_masks() if self._known_outliers is None else self._known_outliers
-        if self._held:
-            held = _Rows.cat(self._held)
-            self._add(held.where(~self._decided.mask(held.norms)))
-        self._known_outliers, self._held = masks, []
+        if self._held is not None:
+            # From the second pass on only inliers are held.
+            outliers = self._decided.mask(self._held.norms) & (self._known_outliers is None)
+            self._absorb(~outliers)
+        self._known_outliers, self._held = masks, None
         return ModalitySummary(
             self._moments, self._reservoir, self.norms, self._norm_sums, masks, self._passes
         )
@@ -214,42 +214,53 @@ class ModalityStatistics:
     def _smallest(self) -> int:
         return self._buffer_rows // 8
 
-    def _absorb_middle(self) -> None:
-        """Put all rows into the moments but those of the most extreme norms."""
-        held = _Rows.cat(self._held)
-        order = held.norms.argsort()
-        extreme = torch.zeros(len(order), dtype=torch.bool)
-        extreme[order[: self._smallest]] = True
-        extreme[order[-self._largest :]] = True
-        self._add(held.where(~extreme))
-        self._held = [held.where(extreme)]
+    def _hold(self, rows: Tensor, norms: Tensor, group: int) -> None:
+        """Put rows into the buffer; whenever it is full, all but those of extreme norms go into the moments."""
+        if self._held is None:
+            capacity = self._buffer_rows + self._largest + self._smallest
+            self._held = RowBuffer(rows, norms, capacity)
+        while len(rows):
+            if not self._held.free:
+                self._absorb(self._ordinary(self._held.norms))
+            free = self._held.free
+            self._held.append(rows[:free], norms[:free], group)
+            rows, norms = rows[free:], norms[free:]
 
-    def _add(self, batch: _Rows) -> None:
-        """Add rows to the moments of their parts.
+    def _ordinary(self, norms: Tensor) -> Tensor:
+        """Which of the rows held need not be held any longer, [n] bool."""
+        result = torch.ones(len(norms), dtype=torch.bool)
+        if self._known_outliers is None:
+            order = norms.argsort()
+            result[order[: self._smallest]] = False
+            result[order[-self._largest :]] = False
+        return result
+
+    def _absorb(self, mask: Tensor) -> None:
+        """Move the rows of a mask [n] from the buffer into the moments of their parts.
 
         Products of float64 rows, of narrow ones and of the first few are taken in float64 (of less than twice as many
         rows as dimensions, rounding would fill the null space), all others, which take most of the time, in float32.
         """
-        if not self._moments and len(batch.norms):
+        held = self._held
+        assert held is not None
+        if not self._moments and mask.any():
             # Centred on the first rows to come: ordinary ones, as extreme ones are held back.
-            centre = batch.rows.double().mean(0)
+            centre = held.rows[mask.to(held.rows.device)].mean(0, dtype=torch.float64)
             self._moments = [RunningMoments(centre) for _ in range(self._parts)]
-        parts = batch.groups % self._parts
-        for part in sorted(set(parts.tolist())):
-            rows = batch.where(parts == part).rows
+        parts = held.groups % self._parts
+        for part in sorted(set(parts[mask].tolist())):
+            rows = held.rows[(mask & (parts == part)).to(held.rows.device)]
             few = sum(moments.count for moments in self._moments) < 2 * rows.shape[1]
             exact = few or rows.dtype == torch.float64 or rows.shape[1] <= FLOAT64_WIDTH
             self._moments[part].update(rows, torch.float64 if exact else torch.float32)
+        held.keep(~mask)
 
-    def _update_known(self, rows: Tensor, norms: Tensor, start: int, group: int) -> None:
-        assert self._known_outliers is not None
-        expected = self.norms[group][start : start + len(rows)]
-        if len(expected) < len(rows) or not torch.allclose(norms, expected, rtol=1e-3):
+    @staticmethod
+    def _check_same(norms: Tensor, expected: Tensor) -> None:
+        if len(expected) < len(norms) or not torch.allclose(norms, expected, rtol=1e-3):
             raise MIRDataError(
                 "update: in the second pass other rows came than in the first; is the model deterministic?"
             )
-        batch = _Rows(rows, norms, torch.full(norms.shape, group))
-        self._add(batch.where(~self._known_outliers[group][start : start + len(rows)]))
 
     @property
     def _decided(self) -> OutlierRule:
@@ -260,21 +271,3 @@ class ModalityStatistics:
     def _outlier_masks(self) -> list[Tensor]:
         rule = self._decided
         return [rule.mask(norms) for norms in self.norms]
-
-
-class _Rows(NamedTuple):
-    """Rows [n, d] with their norms [n] and the numbers of their groups [n], these two on the CPU."""
-
-    rows: Tensor
-    norms: Tensor
-    groups: Tensor
-
-    @classmethod
-    def cat(cls, parts: list[_Rows]) -> _Rows:
-        return cls(*map(torch.cat, zip(*parts, strict=True)))
-
-    def where(self, mask: Tensor) -> _Rows:
-        """Those of a mask [n] on the CPU; not copied if it is all of them."""
-        if mask.all():
-            return self
-        return _Rows(self.rows[mask.to(self.rows.device)], self.norms[mask], self.groups[mask])
