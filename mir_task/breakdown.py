@@ -41,6 +41,7 @@ def measure_parts(
     levels: Sequence[int] | None,
     protocol: Protocol,
     max_text_tokens: int,
+    batch_size: int = 1,
 ) -> list[Part]:
     """Measure every model of a family on all pairs and, where pairs are graded, on those of each level.
 
@@ -51,6 +52,7 @@ def measure_parts(
         levels: of each pair; None: not graded.
         protocol: of all pairs.
         max_text_tokens: as for :func:`mir_task.measure`.
+        batch_size: as for :func:`mir_task.measure`.
     """
     parts = []
     for variant, processor in processors.items():
@@ -66,7 +68,14 @@ def measure_parts(
                 own = protocol.model_copy(update={"alignment": alignment})
             try:
                 subset = _Subset(pairs, chosen)
-                result = measure(model, processor, subset, max_text_tokens=max_text_tokens, protocol=own)
+                result = measure(
+                    model,
+                    processor,
+                    subset,
+                    max_text_tokens=max_text_tokens,
+                    protocol=own,
+                    batch_size=batch_size,
+                )
             except MIRError as error:
                 if level is None:
                     raise

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from mir_task.adapters.decoder import Decoder, layer_input
@@ -22,11 +21,11 @@ class PrefillDone(BaseException):
 
 
 class LayerRows:
-    """Rows of one sequence at each layer: ``vision[k]`` [r, d] and ``text[k]`` [s, d], k = 1..K.
+    """Rows of one forward pass at each layer: ``vision[k]`` [r, d] and ``text[k]`` [s, d], k = 1..K.
 
     Args:
-        find_positions: gives two [sequence] bool masks, vision and text. Called once, when the first layer has
-            run: some families tell only then which rows are which.
+        find_positions: gives two [sequence] bool masks, vision and text; of a batch, [batch * sequence]. Called once,
+            when the first layer has run: some families tell only then which rows are which.
     """
 
     def __init__(self, find_positions: Callable[[], tuple[Tensor, Tensor]]) -> None:
@@ -37,7 +36,7 @@ class LayerRows:
         self.text: dict[int, Tensor] = {}
 
     def add(self, layer: int, hidden: Tensor) -> None:
-        """Select (and so copy) the rows of layer k from its hidden states [1, sequence, d]."""
+        """Select (and so copy) the rows of layer k from its hidden states [batch, sequence, d]."""
         if layer in self.vision:
             raise MIRModelError(f"decoder layer {layer} ran twice in one forward pass")
         if self._positions is None:
@@ -47,8 +46,8 @@ class LayerRows:
         rows = hidden.detach().reshape(-1, hidden.shape[-1])
         if len(rows) != self._length:
             raise MIRModelError(
-                f"decoder layer {layer} has hidden states of shape {list(hidden.shape)} where one sequence of "
-                f"{self._length} positions was expected"
+                f"decoder layer {layer} has hidden states of shape {list(hidden.shape)} where "
+                f"{self._length} positions were expected"
             )
         # Indexing on the layer's own device: with a device map layers live on several.
         self.vision[layer], self.text[layer] = (rows[index.to(rows.device)] for index in self._positions)
@@ -118,11 +117,3 @@ def capture_layers(
     missing = sorted(set(range(1, total + 1)) - set(rows.vision))
     if missing:
         raise MIRModelError(f"decoder layers {missing} of {total} did not run in the forward pass")
-
-
-def first_non_finite(rows: LayerRows) -> int | None:
-    """The lowest layer with NaN or Inf in its rows, or None."""
-    for layer in sorted(rows.vision):
-        if not (torch.isfinite(rows.vision[layer]).all() and torch.isfinite(rows.text[layer]).all()):
-            return layer
-    return None

@@ -117,7 +117,10 @@ class _Pairs(Sequence[Pair]):
 def _mir(lm: Any, model: Any, processor: Any, pairs: _Pairs) -> Answer:
     # A checkpoint that is a family of models has a processor for each of them.
     processors = getattr(lm, "mir_variants", None) or {"": processor}
-    parts = measure_parts(model, processors, pairs, pairs.levels, **pairs.settings)
+    # What --batch_size was; models for which it may be "auto" have no number here.
+    batch_size = getattr(lm, "batch_size_per_gpu", 1)
+    batch_size = batch_size if isinstance(batch_size, int) else 1
+    parts = measure_parts(model, processors, pairs, pairs.levels, batch_size=batch_size, **pairs.settings)
     return Answer(numbers(parts), {part.suffix: part.result for part in parts})
 
 

@@ -6,7 +6,7 @@ import hashlib
 import platform
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -19,12 +19,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mir_task.adapters import Adapter, adapter_for
-from mir_task.adapters.positions import find_positions
-from mir_task.adapters.provenance import record_provenance
-from mir_task.capture import LayerRows, capture_layers, first_non_finite
 from mir_task.errors import MIRDataError, MIRError, MIRModelError
 from mir_task.memory import parts_that_fit
 from mir_task.metric import LayerMeasurement, measure_layer, summarise, totals
+from mir_task.prefill import PreparedPair, prefill
 from mir_task.result import MIN_PAIRS, MIRResult, ModelInfo, Protocol
 from mir_task.statistics import ModalityStatistics
 from mir_task.uncertainty import GROUPS, MIN_GROUPS
@@ -48,6 +46,7 @@ def measure(
     *,
     max_text_tokens: int = DEFAULT_MAX_TEXT_TOKENS,
     protocol: Protocol | None = None,
+    batch_size: int = 1,
     progress: bool = True,
 ) -> MIRResult:
     """Measure the Modality Integration Rate of a model on image-text pairs.
@@ -64,6 +63,9 @@ def measure(
             more if outliers are too many to hold back.
         max_text_tokens: texts are cut to this many tokens; the image never is.
         protocol: where the pairs come from; what is measured here (template, cut, pair ids) is filled in.
+        batch_size: how many pairs share a forward pass, in families that allow it (LLaVA, Qwen-VL from 2 on,
+            InternVL -HF) and where their images are prepared to the same shape; the others go one at a time. Padding
+            is never counted: numbers differ by the round-off of the model's dtype.
         progress: show progress bars.
 
     Returns:
@@ -72,9 +74,9 @@ def measure(
     Raises:
         MIRModelError: no adapter for the model, vision that enters by cross-attention, NaN or Inf in hidden
             states (naming layer and pair).
-        MIRDataError: fewer than two pairs, an empty text, too few rows for a covariance.
+        MIRDataError: fewer than two pairs, a setting that makes no sense, an empty text, too few rows for a covariance.
     """
-    _check_settings(model, max_text_tokens)
+    _check_settings(model, max_text_tokens, batch_size)
     adapter = adapter_for(model, processor)
     pairs = pairs if isinstance(pairs, Collection) else list(pairs)
     if len(pairs) < MIN_PAIRS:
@@ -85,7 +87,7 @@ def measure(
     statistics = [
         (ModalityStatistics(groups, parts), ModalityStatistics(groups, parts)) for _ in range(total)
     ]
-    collect = partial(_collect, adapter, pairs, max_text_tokens, groups, progress)
+    collect = partial(_collect, adapter, pairs, max_text_tokens, groups, batch_size, progress)
     started = time.perf_counter()
     with evaluation_mode(model), torch.inference_mode():
         pair_ids = collect("MIR: pairs", statistics)
@@ -119,6 +121,7 @@ def measure(
         **totals(layers),
         pairs=len(pair_ids),
         groups=groups,
+        batch_size=batch_size if adapter.batched else 1,
         protocol=(protocol or Protocol()).model_copy(update=settings),
         model=_model_info(adapter),
         versions=_versions(),
@@ -146,38 +149,20 @@ def content_id(pair: Pair) -> str:
     return digest.hexdigest()[:16]
 
 
-def _rows_of(adapter: Adapter, pair: Pair, pair_id: str, max_text_tokens: int, check: bool) -> LayerRows:
-    """The rows of one pair at every layer; errors name the pair."""
+def _prepared(adapter: Adapter, pair: Pair, max_text_tokens: int) -> PreparedPair:
+    """Model inputs of one pair; errors name it."""
+    name = pair.id or content_id(pair)
     if not isinstance(pair.image, Image.Image) or not isinstance(pair.text, str):
         raise MIRDataError(
-            f"pair {pair_id}: expected (PIL image, text), got "
+            f"pair {name}: expected (PIL image, text), got "
             f"({type(pair.image).__name__}, {type(pair.text).__name__})"
         )
     if not pair.text.strip():
-        raise MIRDataError(f"pair {pair_id}: the text is empty")
+        raise MIRDataError(f"pair {name}: the text is empty")
     try:
-        inputs = adapter.prepare(pair.image.convert("RGB"), pair.text, max_text_tokens)
-        by_id = adapter.vision_mask(inputs)
-        # The first pair tells whether the family's placeholder means what we take it to mean.
-        by_provenance = record_provenance(adapter.decoder) if check or by_id is None else nullcontext()
-        with (
-            by_provenance as provenance,
-            capture_layers(
-                adapter.decoder,
-                lambda: find_positions(adapter, inputs, by_id, provenance),
-                stop=adapter.stop_after_prefill,
-            ) as rows,
-        ):
-            adapter.prefill(inputs)
+        return PreparedPair(name, adapter.prepare(pair.image.convert("RGB"), pair.text, max_text_tokens))
     except MIRError as error:
-        raise type(error)(f"pair {pair_id}: {error}") from error
-    layer = first_non_finite(rows)
-    if layer is not None:
-        raise MIRModelError(
-            f"pair {pair_id}: NaN or Inf in the hidden states of layer {layer} of {len(rows.vision)} "
-            f"({adapter.model.dtype}); load the model in bfloat16 or float32"
-        )
-    return rows
+        raise type(error)(f"pair {name}: {error}") from error
 
 
 class RowSink(TypingProtocol):
@@ -192,22 +177,32 @@ def _collect(
     pairs: Collection[tuple[Image.Image, str] | Pair],
     max_text_tokens: int,
     groups: int,
+    batch_size: int,
     progress: bool,
     description: str,
     sinks: Sequence[Sequence[RowSink | None]],
 ) -> list[str]:
     """One pass over the pairs; gives each layer's (vision, text) sinks their rows and returns the pairs' ids."""
     pair_ids: list[str] = []
-    for index, pair in enumerate(tqdm(pairs, desc=description, unit="pair", disable=not progress)):
-        pair = pair if isinstance(pair, Pair) else Pair(*pair)
-        pair_id = pair.id or content_id(pair)
-        rows = _rows_of(adapter, pair, pair_id, max_text_tokens, check=index == 0)
-        for number, layer in enumerate(sinks, start=1):
-            for sink, sink_rows in zip(layer, (rows.vision[number], rows.text[number]), strict=True):
-                if sink is not None:
-                    # Groups of neighbours, so that rows that are added together mostly are of one group.
-                    sink.update(sink_rows, index * groups // len(pairs))
-        pair_ids.append(pair_id)
+    bar = tqdm(total=len(pairs), desc=description, unit="pair", disable=not progress)
+    waiting: list[PreparedPair] = []
+    with bar:
+        for pair in pairs:
+            waiting.append(
+                _prepared(adapter, pair if isinstance(pair, Pair) else Pair(*pair), max_text_tokens)
+            )
+            # The first pair, alone, tells whether the family's placeholder means what we take it to mean.
+            if pair_ids and len(waiting) < batch_size and len(pair_ids) + len(waiting) < len(pairs):
+                continue
+            for prepared, rows in zip(waiting, prefill(adapter, waiting, check=not pair_ids), strict=True):
+                for number, layer in enumerate(sinks, start=1):
+                    for sink, modality in zip(layer, rows, strict=True):
+                        if sink is not None:
+                            # Groups of neighbours, so that rows that are added together mostly are of one group.
+                            sink.update(modality[number], len(pair_ids) * groups // len(pairs))
+                pair_ids.append(prepared.name)
+                bar.update()
+            waiting = []
     return pair_ids
 
 
@@ -224,7 +219,7 @@ def _distances(
     return layers
 
 
-def _check_settings(model: Any, max_text_tokens: int) -> None:
+def _check_settings(model: Any, max_text_tokens: int, batch_size: int) -> None:
     if not isinstance(model, torch.nn.Module):
         raise MIRModelError(
             f"MIR needs a model whose hidden states can be read: expected a torch module with local weights, got "
@@ -232,6 +227,8 @@ def _check_settings(model: Any, max_text_tokens: int) -> None:
         )
     if max_text_tokens < 1:
         raise MIRDataError(f"max_text_tokens must be at least 1, got {max_text_tokens}")
+    if batch_size < 1:
+        raise MIRDataError(f"batch_size must be at least 1, got {batch_size}")
 
 
 def _model_info(adapter: Adapter) -> ModelInfo:

@@ -122,6 +122,7 @@ class MIRResult(_Frozen):
     )
     pairs: int | None = Field(default=None, description="image-text pairs; null for bare features")
     groups: int | None = Field(default=None, description="of pairs, whose statistics were kept apart")
+    batch_size: int | None = Field(default=None, description="pairs that shared a forward pass")
     layers: list[LayerResult]
     protocol: Protocol | None = None
     model: ModelInfo | None = None
