@@ -112,8 +112,7 @@ def prepared(adapter, index=0):
 def test_a_batch_of_pairs_gives_the_rows_of_each(family):
     _, _, adapter = family
     if not adapter.batched:
-        assert measure(adapter.model, adapter.processor, PAIRS, progress=False, batch_size=3).batch_size == 1
-        return
+        pytest.skip("goes one pair at a time")
     # Texts of different lengths, so that some are padded; images of one size, as those of several may not go together.
     texts = [
         "Short.",
@@ -143,7 +142,7 @@ def test_mir_of_batches_is_that_of_single_pairs(family):
     alone, batches = (
         measure(adapter.model, adapter.processor, PAIRS, progress=False, batch_size=size) for size in (1, 3)
     )
-    assert batches.batch_size == 3
+    assert (alone.batch_size, batches.batch_size) == (1, 3)
     assert batches.mir == pytest.approx(alone.mir, rel=1e-5)
     assert batches.protocol == alone.protocol
 
