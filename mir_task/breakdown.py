@@ -42,6 +42,7 @@ def measure_parts(
     levels: Sequence[int] | None,
     protocol: Protocol,
     max_text_tokens: int,
+    batch_size: int = 1,
     run: RunSettings | None = None,
     ranks: Ranks | None = None,
 ) -> list[Part]:
@@ -54,6 +55,7 @@ def measure_parts(
         levels: of each pair; None: not graded.
         protocol: of all pairs.
         max_text_tokens: as for :func:`mir_task.measure`.
+        batch_size: as for :func:`mir_task.measure`.
         run: likewise; partial statistics of each measurement go to a folder of its own.
         ranks: likewise.
     """
@@ -78,6 +80,7 @@ def measure_parts(
                     subset,
                     max_text_tokens=max_text_tokens,
                     protocol=own,
+                    batch_size=batch_size,
                     max_memory=run.max_memory,
                     resume=run.resume and run.resume / f"{own.task}{_suffix(variant, level)}",
                     on_error=run.on_error,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from mir_task.adapters.decoder import Decoder, layer_input
@@ -22,11 +21,11 @@ class PrefillDone(BaseException):
 
 
 class LayerRows:
-    """Rows of one sequence at each layer: ``vision[k]`` [r, d] and ``text[k]`` [s, d], k = 1..K.
+    """Rows of one forward pass at each layer: ``vision[k]`` [r, d] and ``text[k]`` [s, d], k = 1..K.
 
     Args:
-        find_positions: gives two [sequence] bool masks, vision and text. Called once, when the first layer has
-            run: some families tell only then which rows are which.
+        find_positions: gives two [sequence] bool masks, vision and text; of a batch, [batch * sequence]. Called once,
+            when the first layer has run: some families tell only then which rows are which.
         wanted: the layers whose rows are kept; default: all.
     """
 
@@ -43,7 +42,7 @@ class LayerRows:
         self.text: dict[int, Tensor] = {}
 
     def add(self, layer: int, hidden: Tensor) -> None:
-        """Select (and so copy) the rows of layer k from its hidden states [1, sequence, d]."""
+        """Select (and so copy) the rows of layer k from its hidden states [batch, sequence, d]."""
         if layer in self.ran:
             raise MIRModelError(f"decoder layer {layer} ran twice in one forward pass")
         self.ran.add(layer)
@@ -54,8 +53,8 @@ class LayerRows:
         rows = hidden.detach().reshape(-1, hidden.shape[-1])
         if len(rows) != self._length:
             raise MIRModelError(
-                f"decoder layer {layer} has hidden states of shape {list(hidden.shape)} where one sequence of "
-                f"{self._length} positions was expected"
+                f"decoder layer {layer} has hidden states of shape {list(hidden.shape)} where "
+                f"{self._length} positions were expected"
             )
         if self._wanted is not None and layer not in self._wanted:
             return
@@ -131,11 +130,3 @@ def capture_layers(
     missing = sorted(set(range(1, total + 1)) - rows.ran)
     if missing:
         raise MIRModelError(f"decoder layers {missing} of {total} did not run in the forward pass")
-
-
-def first_non_finite(rows: LayerRows) -> int | None:
-    """The lowest layer with NaN or Inf in its rows, or None."""
-    for layer in sorted(rows.vision):
-        if not (torch.isfinite(rows.vision[layer]).all() and torch.isfinite(rows.text[layer]).all()):
-            return layer
-    return None

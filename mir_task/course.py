@@ -56,6 +56,7 @@ class Course:
             groups=passes.groups,
             own_groups=passes.own_groups,
             max_text_tokens=passes.max_text_tokens,
+            batch_size=passes.batch_size,
         )
         self._max_memory = max_memory
         self._bar = partial(tqdm, desc="MIR: layers", unit="layer", disable=not progress or ranks.rank > 0)
@@ -100,6 +101,7 @@ class Course:
                 f"{saved.progress.seen} pairs of the next ones seen"
             )
             self._passes.ids, self._passes.skipped = saved.progress.ids, saved.progress.skipped
+            self._passes.batch_size = saved.progress.batch_size
         return saved
 
     def _check_pair(self, progress: Progress) -> None:
@@ -179,6 +181,7 @@ class Course:
             seen=seen,
             ids=self._passes.ids,
             skipped=self._passes.skipped,
+            batch_size=self._passes.batch_size,
         )
 
     def _agree(self, statistics: LayerStatistics) -> None:

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from mir_task.errors import MIRModelError
+from mir_task.exhausted import out_of_memory
 from mir_task.influence import Influence
 from mir_task.metric import LayerMeasurement, measure_layer, summarise
 from mir_task.outliers import OutlierRule
 from mir_task.partial import LayerStatistics
-from mir_task.passes import Sinks, out_of_memory
+from mir_task.passes import Sinks
 from mir_task.ranks import Ranks
 from mir_task.statistics import ModalityStatistics
 

@@ -143,8 +143,17 @@ class _Pairs(Sequence[Pair]):
 def _mir(lm: Any, model: Any, processor: Any, pairs: _Pairs, task: _Task, ranks: Ranks) -> Answer:
     # A checkpoint that is a family of models has a processor for each of them.
     processors = getattr(lm, "mir_variants", None) or {"": processor}
+    # What --batch_size was; models for which it may be "auto" have no number here.
+    batch_size = getattr(lm, "batch_size_per_gpu", 1)
+    batch_size = batch_size if isinstance(batch_size, int) else 1
     run = RunSettings.from_environment()
-    parts = measure_parts(model, processors, pairs, pairs.levels, run=run, ranks=ranks, **task.settings)
+    parts = measure_parts(
+        *(model, processors, pairs, pairs.levels),
+        batch_size=batch_size,
+        run=run,
+        ranks=ranks,
+        **task.settings,
+    )
     return Answer(numbers(parts), {part.suffix: part.result for part in parts})
 
 

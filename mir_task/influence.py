@@ -13,7 +13,7 @@ from mir_task.frechet import FrechetTerms
 from mir_task.moments import Moments, RunningMoments
 from mir_task.root import congruence
 from mir_task.state import State
-from mir_task.statistics import ModalitySummary
+from mir_task.summary import ModalitySummary
 
 
 class Influence:

@@ -44,12 +44,14 @@ class Footprint:
     own_groups: int
     """Of these, how many this process sees pairs of."""
     max_text_tokens: int
+    batch_size: int = 1
+    """Pairs whose rows are captured together."""
 
     def layer(self, parts: int) -> int:
         """Bytes that one layer's statistics take, at most, with so many scatter matrices a modality."""
         scatter = min(parts, self.own_groups) * self.d**2 * 8
         rows = (held_rows(self.d) + room(self.d, self.itemsize)) * self.d * self.itemsize
-        captured = (self.max_text_tokens + IMAGE_TOKENS) * self.d * self.itemsize
+        captured = self.batch_size * (self.max_text_tokens + IMAGE_TOKENS) * self.d * self.itemsize
         return 2 * (scatter + rows) + captured
 
     def working(self, parts: int) -> int:

@@ -15,7 +15,8 @@ from mir_task.frechet import terms_between
 from mir_task.influence import Influence, Linearised
 from mir_task.reference import reference_distances
 from mir_task.result import LayerResult, MIRResult
-from mir_task.statistics import ModalityStatistics, ModalitySummary
+from mir_task.statistics import ModalityStatistics
+from mir_task.summary import ModalitySummary
 from mir_task.uncertainty import half_distances, jackknife_error, left_out_distances
 
 

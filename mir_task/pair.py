@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple, cast
 
 from PIL import Image
 
-from mir_task.errors import MIRDataError
+from mir_task.errors import MIRDataError, MIRError
 from mir_task.limits import check_size
 
 
@@ -27,16 +28,30 @@ def content_id(pair: Pair) -> str:
     return digest.hexdigest()[:16]
 
 
-def named(given: tuple[Image.Image, str] | Pair, number: int) -> tuple[Pair, str]:
+def by_number(pairs: Iterable[Any]) -> Sequence[Any]:
+    """Pairs that can be asked for one at a time, and again: those that can already are left to open them only then."""
+    indexable = isinstance(pairs, Collection) and hasattr(pairs, "__getitem__")
+    return cast("Sequence[Any]", pairs) if indexable else list(pairs)
+
+
+def opened(pairs: Sequence[Any], number: int) -> tuple[Pair, str]:
     """A pair that can be measured, and its name.
 
     Args:
-        given: as the user gave it.
+        pairs: as the user gave them.
         number: of the pair, from 0.
 
     Raises:
-        MIRDataError: naming the pair: no image, one of too many pixels, no text or an empty one.
+        MIRDataError: naming the pair: it cannot be read, has no image or one of too many pixels, no text or an empty
+            one.
     """
+    try:
+        given = pairs[number]
+    except MIRError as error:
+        text = str(error)
+        raise type(error)(
+            text if text.startswith("pair ") else f"pair number {number + 1}: {text}"
+        ) from error
     try:
         pair = given if isinstance(given, Pair) else Pair(*given)
     except TypeError as error:

@@ -61,6 +61,8 @@ class Progress(BaseModel):
     """Pairs of this process's share, in the pass over them that goes on."""
     ids: dict[int, str] = {}
     skipped: dict[int, str] = {}
+    batch_size: int = 1
+    """That there turned out to be memory for."""
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
@@ -11,16 +10,14 @@ from loguru import logger
 from tqdm import tqdm
 
 from mir_task.adapters import Adapter
-from mir_task.adapters.positions import find_positions
-from mir_task.adapters.provenance import record_provenance
-from mir_task.capture import LayerRows, capture_layers, first_non_finite
 from mir_task.errors import MIRDataError, MIRError, MIRModelError
-from mir_task.pair import Pair, named
+from mir_task.exhausted import out_of_memory, reason
+from mir_task.pair import Pair, opened
+from mir_task.prefill import PairRows, PreparedPair, prefill
 from mir_task.ranks import Ranks
-from mir_task.statistics import random_keys
+from mir_task.reservoir import random_keys
 
 OnError = Literal["raise", "skip"]
-
 
 Sinks = dict[int, Any]
 """By a layer's number, what takes its vision rows and what takes its text rows: each with
@@ -36,12 +33,14 @@ class Passes:
         ranks: the processes.
         groups: into how many groups of neighbours all the pairs are divided.
         max_text_tokens: texts are cut to this many tokens.
+        batch_size: how many pairs are shown together.
         on_error: ``skip`` leaves out a pair that cannot be read or does not fit into memory.
         progress: show a bar, in the first process.
 
     Attributes:
         ids: of the pairs measured so far, by number.
         skipped: why pairs were left out, by number.
+        batch_size: as given, or what there turned out to be memory for.
     """
 
     def __init__(
@@ -51,11 +50,12 @@ class Passes:
         ranks: Ranks,
         groups: int,
         max_text_tokens: int,
+        batch_size: int,
         on_error: OnError,
         progress: bool,
     ) -> None:
         self._adapter, self._pairs, self.groups = adapter, pairs, groups
-        self.max_text_tokens, self._on_error = max_text_tokens, on_error
+        self.max_text_tokens, self.batch_size, self._on_error = max_text_tokens, batch_size, on_error
         self._progress = progress and ranks.rank == 0
         self.share = ranks.share(len(pairs))
         self.ids: dict[int, str] = {}
@@ -81,61 +81,110 @@ class Passes:
             description: for the progress bar.
             sinks: of the layers wanted.
             start: how many pairs of the share have been seen in this pass already.
-            after: called after each pair with the number of those seen.
+            after: called with the number of pairs seen, whenever all of these have been handed on.
             halve: when memory runs out, take layers off the end of ``sinks``, to be measured in another pass.
 
         Raises:
             MIRError: naming the pair.
         """
-        bar = tqdm(
-            range(start, len(self.share)),
-            desc=description,
-            unit="pair",
-            initial=start,
-            total=len(self.share),
-            disable=not self._progress,
-        )
-        self._checked = False
-        for position in bar:
-            number = self.share[position]
-            if number not in self.skipped:
-                self._show(number, sinks, halve)
-            after(position + 1)
+        # The first pair, alone, tells whether the family's placeholder means what we take it to mean. Which pairs are
+        # shown together must not depend on where a pass was cut short.
+        self._checked = any(number not in self.skipped for number in self.share[:start])
+        seen = start
+        with tqdm(
+            desc=description, unit="pair", initial=start, total=len(self.share), disable=not self._progress
+        ) as bar:
+            while seen < len(self.share):
+                numbers = self.share[seen : seen + (self.batch_size if self._checked else 1)]
+                self._show([number for number in numbers if number not in self.skipped], sinks, halve)
+                seen += len(numbers)
+                bar.update(len(numbers))
+                after(seen)
 
     def name(self, number: int) -> str:
         """The name of a pair that was measured before."""
-        return named(self._pairs[number], number)[1]
+        return opened(self._pairs, number)[1]
 
     def _group(self, number: int) -> int:
         # Groups of neighbours, so that rows that are added together mostly are of one group.
         return number * self.groups // len(self._pairs)
 
-    def _show(self, number: int, sinks: Sinks, halve: bool) -> None:
-        """Show a pair and hand its rows on, or skip it."""
-        while True:
-            try:
-                name, rows = self._rows_of(number, sinks)
-                break
-            except _OutOfMemoryError as error:
-                failure: MIRError = error
-            except MIRDataError as error:
-                failure = error
-            # Out of the except block, so that no traceback holds on to tensors.
-            if isinstance(failure, _OutOfMemoryError):
-                torch.cuda.empty_cache()
-                if halve and len(sinks) > 1:
-                    _drop(sinks, (len(sinks) + 1) // 2, failure)
-                    continue
-            if self._on_error != "skip" or number in self.ids:
-                raise MIRModelError(str(failure)) if isinstance(failure, _OutOfMemoryError) else failure
-            logger.warning(f"Skipped: {failure}")
-            self.skipped[number] = str(failure)
+    def _show(self, numbers: Sequence[int], sinks: Sinks, halve: bool) -> None:
+        """Show pairs to the model, together if that goes, and hand their rows on, or skip them."""
+        failure = self._attempt(numbers, sinks, halve)
+        if failure is None:
             return
-        self._checked = True
-        self.ids[number] = name
-        self._hand_on(number, rows, sinks, halve)
+        exhausted = isinstance(failure, MIRModelError)
+        if exhausted:
+            torch.cuda.empty_cache()
+        if len(numbers) > 1:
+            half = (len(numbers) + 1) // 2 if exhausted else 1
+            if exhausted:
+                self.batch_size = min(self.batch_size, half)
+                logger.warning(f"{failure}. From here on at most {self.batch_size} together")
+            for first in range(0, len(numbers), half):
+                self._show(numbers[first : first + half], sinks, halve)
+        elif exhausted and halve and len(sinks) > 1:
+            _drop(sinks, (len(sinks) + 1) // 2, failure)
+            self._show(numbers, sinks, halve)
+        else:
+            self._skip(numbers[0], failure)
 
-    def _hand_on(self, number: int, rows: LayerRows, sinks: Sinks, halve: bool) -> None:
+    def _attempt(self, numbers: Sequence[int], sinks: Sinks, halve: bool) -> MIRError | None:
+        """Show pairs together and hand their rows on.
+
+        Returns:
+            None, or what fewer pairs or fewer layers may be spared: a MIRModelError where memory ran out, a
+            MIRDataError where one of the pairs turned out to be unusable. One that holds on to no tensors.
+        """
+        size = ""
+        ready: dict[int, PreparedPair] = {}
+        try:
+            for number in numbers:
+                try:
+                    pair, name = opened(self._pairs, number)
+                    size = f"pair {name}: out of memory with an image of {pair.image.width} x {pair.image.height} "
+                    size += f"pixels and a text of {len(pair.text)} characters (cut to {self.max_text_tokens} tokens)"
+                    ready[number] = self._prepared(pair, name)
+                except MIRDataError as error:
+                    self._skip(number, error)
+            together = prefill(self._adapter, list(ready.values()), not self._checked, sinks.keys())
+        except MIRDataError as error:
+            if self._on_error != "skip":
+                raise
+            return MIRDataError(str(error))
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            if len(numbers) > 1:
+                return MIRModelError(
+                    f"Out of memory with {len(numbers)} pairs in a forward pass: {reason(error)}"
+                )
+            return MIRModelError(
+                f"{size or f'pair number {numbers[0] + 1}: out of memory'}; lower max_text_tokens, scale the image "
+                f"down, or take more devices: {reason(error)}"
+            )
+        self._checked = self._checked or bool(ready)
+        for (number, prepared), rows in zip(ready.items(), together, strict=True):
+            self.ids[number] = prepared.name
+            self._hand_on(number, rows, sinks, halve)
+        return None
+
+    def _skip(self, number: int, failure: MIRError) -> None:
+        """Leave a pair out if that was asked for, and it was not measured in an earlier pass."""
+        if self._on_error != "skip" or number in self.ids:
+            raise failure
+        logger.warning(f"Skipped: {failure}")
+        self.skipped[number] = str(failure)
+
+    def _prepared(self, pair: Pair, name: str) -> PreparedPair:
+        try:
+            image = pair.image.convert("RGB")
+            return PreparedPair(name, self._adapter.prepare(image, pair.text, self.max_text_tokens))
+        except MIRError as error:
+            raise type(error)(f"pair {name}: {error}") from error
+
+    def _hand_on(self, number: int, rows: PairRows, sinks: Sinks, halve: bool) -> None:
         keys = [
             random_keys(len(next(iter(modality.values()))), number, kind)
             for kind, modality in enumerate((rows.vision, rows.text))
@@ -160,72 +209,9 @@ class Passes:
                 _drop(sinks, min(index, (len(sinks) + 1) // 2), failure)
                 return
 
-    def _rows_of(self, number: int, sinks: Sinks) -> tuple[str, LayerRows]:
-        """The rows of one pair at every layer wanted; errors name the pair."""
-        try:
-            given = self._pairs[number]
-        except MIRError as error:
-            text = str(error)
-            raise type(error)(
-                text if text.startswith("pair ") else f"pair number {number + 1}: {text}"
-            ) from error
-        pair, name = named(given, number)
-        adapter = self._adapter
-        try:
-            inputs = adapter.prepare(pair.image.convert("RGB"), pair.text, self.max_text_tokens)
-            by_id = adapter.vision_mask(inputs)
-            # The first pair tells whether the family's placeholder means what we take it to mean.
-            by_provenance = (
-                record_provenance(adapter.decoder) if by_id is None or not self._checked else nullcontext()
-            )
-            with (
-                by_provenance as provenance,
-                capture_layers(
-                    adapter.decoder,
-                    lambda: find_positions(adapter, inputs, by_id, provenance),
-                    stop=adapter.stop_after_prefill,
-                    wanted=sinks.keys(),
-                ) as rows,
-            ):
-                adapter.prefill(inputs)
-        except MIRError as error:
-            raise type(error)(f"pair {name}: {error}") from error
-        except Exception as error:
-            if not out_of_memory(error):
-                raise
-            raise _OutOfMemoryError(_too_large(pair, name, self.max_text_tokens, error)) from None
-        layer = first_non_finite(rows)
-        if layer is not None:
-            raise MIRModelError(
-                f"pair {name}: NaN or Inf in the hidden states of layer {layer} of {len(adapter.decoder.layers)} "
-                f"({adapter.model.dtype}); load the model in bfloat16 or float32"
-            )
-        return name, rows
-
-
-class _OutOfMemoryError(MIRModelError):
-    """Memory ran out in a pair."""
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device, or the host, has no memory left."""
-    # torch has no class of its own for the host's allocator.
-    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
-    )
-
 
 def _drop(sinks: Sinks, keep: int, failure: MIRError) -> None:
     """Take all layers but the first few out, and with them their statistics."""
     logger.warning(f"{failure}. {len(sinks) - keep} of {len(sinks)} layers are left for another pass")
     for layer in list(sinks)[keep:]:
         del sinks[layer]
-
-
-def _too_large(pair: Pair, name: str, max_text_tokens: int, error: BaseException) -> str:
-    width, height = pair.image.size
-    return (
-        f"pair {name}: out of memory with an image of {width} x {height} pixels and a text of {len(pair.text)} "
-        f"characters (cut to {max_text_tokens} tokens); lower max_text_tokens, scale the image down, or take more "
-        f"devices: {(str(error) or repr(error)).partition(chr(10))[0]}"
-    )

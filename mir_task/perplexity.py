@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from mir_task.adapters import Adapter, adapter_for
 from mir_task.errors import MIRDataError, MIRError, MIRModelError
-from mir_task.pair import Pair, named
+from mir_task.pair import Pair, by_number, opened
 from mir_task.probe import DEFAULT_MAX_TEXT_TOKENS, evaluation_mode
 from mir_task.ranks import Ranks
 from mir_task.result import MIN_PAIRS, Protocol
@@ -91,8 +91,7 @@ def caption_perplexity(
         MIRDataError: fewer than two pairs, or an empty caption.
     """
     adapter = adapter_for(model, processor)
-    indexable = isinstance(pairs, Collection) and hasattr(pairs, "__getitem__")
-    pairs = cast("Sequence[Any]", pairs) if indexable else list(pairs)
+    pairs = by_number(pairs)
     ranks = ranks or Ranks()
     if len(pairs) < MIN_PAIRS:
         raise MIRDataError(f"perplexity needs at least {MIN_PAIRS} pairs, got {len(pairs)}")
@@ -106,7 +105,7 @@ def caption_perplexity(
     )
     with ranks.together(), evaluation_mode(model), torch.inference_mode():
         for number in bar:
-            pair, pair_id = named(pairs[number], number)
+            pair, pair_id = opened(pairs, number)
             image = pair.image.convert("RGB")
             try:
                 frame = frame or _frame(adapter, image)

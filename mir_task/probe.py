@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib import metadata
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from loguru import logger
 from PIL import Image
 
-from mir_task.adapters import Adapter, adapter_for
+from mir_task.adapters import adapter_for
 from mir_task.course import Course
 from mir_task.errors import MIRDataError, MIRModelError
+from mir_task.identity import fingerprint, model_info, versions
 from mir_task.metric import totals
-from mir_task.pair import Pair, content_id
+from mir_task.pair import Pair, by_number, content_id
 from mir_task.partial import PartialStore
 from mir_task.passes import OnError, Passes
 from mir_task.ranks import Ranks
-from mir_task.result import MIN_PAIRS, MIRResult, ModelInfo, Protocol, SkippedPair
+from mir_task.result import MIN_PAIRS, MIRResult, Protocol, SkippedPair
 from mir_task.uncertainty import GROUPS, MIN_GROUPS
 
 __all__ = ["DEFAULT_MAX_TEXT_TOKENS", "Pair", "content_id", "evaluation_mode", "measure"]
 
 DEFAULT_MAX_TEXT_TOKENS = 1024
-RECORDED_PACKAGES = ("mir-task", "torch", "transformers", "accelerate", "lmms-eval", "numpy")
-FINGERPRINT_NUMBERS = 64
 
 
 def measure(
@@ -39,6 +36,7 @@ def measure(
     *,
     max_text_tokens: int = DEFAULT_MAX_TEXT_TOKENS,
     protocol: Protocol | None = None,
+    batch_size: int = 1,
     progress: bool = True,
     max_memory: int | None = None,
     resume: str | Path | None = None,
@@ -59,6 +57,9 @@ def measure(
             where statistics of all layers do not fit into memory, or outliers are too many to hold back.
         max_text_tokens: texts are cut to this many tokens; the image never is.
         protocol: where the pairs come from; what is measured here (template, cut, pair ids) is filled in.
+        batch_size: how many pairs share a forward pass, in families that allow it (LLaVA, Qwen-VL from 2 on,
+            InternVL -HF) and where their images are prepared to the same shape; the others go one at a time. Padding
+            is never counted: numbers differ by the round-off of the model's dtype.
         progress: show progress bars.
         max_memory: bytes that statistics may take on each device; default: half of what is free. Layers that do not
             fit are measured in further passes over the pairs.
@@ -74,33 +75,38 @@ def measure(
     Raises:
         MIRModelError: no adapter for the model, vision that enters by cross-attention, NaN or Inf in hidden
             states (naming layer and pair), no memory for a pair (naming it and its size).
-        MIRDataError: fewer than two pairs, an image or text that cannot be used (naming the pair), too few rows for a
-            covariance, ``max_memory`` below what one layer takes, ``resume`` of another measurement.
+        MIRDataError: fewer than two pairs, a setting that makes no sense, an image or text that cannot be used (naming
+            the pair), too few rows for a covariance, ``max_memory`` below what one layer takes, ``resume`` of another
+            measurement.
         MIRError: an error in another process, or the loss of it.
     """
-    _check_settings(model, max_text_tokens, on_error)
+    _check_settings(model, max_text_tokens, batch_size, on_error)
     adapter = adapter_for(model, processor)
-    # Anything that has its pairs by number is left to open them when their turn comes.
-    indexable = isinstance(pairs, Collection) and hasattr(pairs, "__getitem__")
-    pairs = cast("Sequence[Any]", pairs) if indexable else list(pairs)
+    pairs = by_number(pairs)
     if len(pairs) < MIN_PAIRS:
         raise MIRDataError(f"MIR needs at least {MIN_PAIRS} pairs, got {len(pairs)}")
     ranks = ranks or Ranks()
-    passes = Passes(adapter, pairs, ranks, min(GROUPS, len(pairs)), max_text_tokens, on_error, progress)
+    passes = Passes(
+        *(adapter, pairs, ranks, min(GROUPS, len(pairs)), max_text_tokens),
+        batch_size=batch_size if adapter.batched else 1,
+        on_error=on_error,
+        progress=progress,
+    )
     settings: dict[str, Any] = {
         "max_text_tokens": max_text_tokens,
         "template": adapter.template,
         "template_sha256": adapter.template_sha256,
     }
     protocol = (protocol or Protocol()).model_copy(update=settings)
-    info = _model_info(adapter)
+    info = model_info(adapter)
     store = PartialStore(None if resume is None else Path(resume), ranks)
     identity = {
         "pairs": len(pairs),
+        "batch_size": batch_size,
         "protocol": protocol.model_dump(mode="json"),
         "model": info.model_dump(mode="json"),
         "weights": fingerprint(model) if store.used else None,
-        "version": metadata.version("mir-task"),
+        "version": version("mir-task"),
     }
     with evaluation_mode(model), torch.inference_mode():
         course = Course(adapter, passes, ranks, store, identity, max_memory, progress)
@@ -117,10 +123,11 @@ def measure(
         **totals(layers),
         pairs=len(ids),
         groups=passes.groups,
+        batch_size=min(ranks.gather(passes.batch_size)),
         skipped=[SkippedPair(number=number, reason=skipped[number]) for number in sorted(skipped)],
         protocol=protocol.model_copy(update={"pair_ids": [ids[number] for number in sorted(ids)]}),
         model=info,
-        versions=_versions(),
+        versions=versions(),
         timings=course.timings,
     )
 
@@ -137,19 +144,7 @@ def evaluation_mode(model: Any) -> Iterator[None]:
             module.training = mode
 
 
-def fingerprint(model: torch.nn.Module) -> str:
-    """A hash of a few numbers of every weight that is in memory: whether a model has been trained further."""
-    digest = hashlib.sha256()
-    for name, parameter in model.named_parameters():
-        digest.update(f"{name} {list(parameter.shape)} {parameter.dtype}".encode())
-        if not parameter.is_meta:
-            flat = parameter.detach().reshape(-1)
-            few = flat[:: max(len(flat) // FINGERPRINT_NUMBERS, 1)]
-            digest.update(few.double().cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _check_settings(model: Any, max_text_tokens: int, on_error: str) -> None:
+def _check_settings(model: Any, max_text_tokens: int, batch_size: int, on_error: str) -> None:
     if not isinstance(model, torch.nn.Module):
         raise MIRModelError(
             f"MIR needs a model whose hidden states can be read: expected a torch module with local weights, got "
@@ -157,29 +152,7 @@ def _check_settings(model: Any, max_text_tokens: int, on_error: str) -> None:
         )
     if max_text_tokens < 1:
         raise MIRDataError(f"max_text_tokens must be at least 1, got {max_text_tokens}")
+    if batch_size < 1:
+        raise MIRDataError(f"batch_size must be at least 1, got {batch_size}")
     if on_error not in ("raise", "skip"):
         raise MIRDataError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
-
-
-def _model_info(adapter: Adapter) -> ModelInfo:
-    config = adapter.model.config
-    return ModelInfo(
-        name=config._name_or_path or type(adapter.model).__name__,
-        model_type=config.model_type,
-        adapter=adapter.family,
-        layers=len(adapter.decoder.layers),
-        hidden_size=adapter.hidden_size,
-        dtype=str(adapter.model.dtype).removeprefix("torch."),
-        parameters=sum(parameter.numel() for parameter in adapter.model.parameters()),
-        cross_attention=adapter.cross_attention,
-    )
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in RECORDED_PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # e.g. a notebook without lmms-eval
-            continue
-    return versions

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mir_task.statistics import ModalitySummary
+from mir_task.summary import ModalitySummary
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -86,6 +87,11 @@ class RowReservoir:
     def _sample(self) -> Tensor:
         assert self._rows is not None, "no rows yet"
         return self._rows[: len(self._keys)]
+
+
+def random_keys(count: int, *seed: int) -> Tensor:
+    """Keys [count] of rows, which depend on the seed alone."""
+    return torch.from_numpy(np.random.default_rng(seed).random(count))
 
 
 def room(d: int, itemsize: int) -> int:

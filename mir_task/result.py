@@ -129,6 +129,7 @@ class MIRResult(_Frozen):
     )
     pairs: int | None = Field(default=None, description="image-text pairs; null for bare features")
     groups: int | None = Field(default=None, description="of pairs, whose statistics were kept apart")
+    batch_size: int | None = Field(default=None, description="pairs that shared a forward pass")
     skipped: list[SkippedPair] = Field(
         default_factory=list,
         description="pairs left out because on_error='skip' was asked for; not among 'pairs'",

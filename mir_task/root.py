@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import numpy as np
 import scipy.linalg.lapack
 import torch
 from loguru import logger
@@ -127,10 +126,15 @@ def _factor(cov: Tensor, tolerance: float, allowed: float, name: str) -> Tensor:
     """F [d, rank] with F F^T = cov [d, d], by Cholesky with complete pivoting, which needs no full rank; on the CPU."""
     cov = cov.cpu()
     scale = max(float(cov.diagonal().max()), 0.0)
-    packed, pivots, rank, _ = scipy.linalg.lapack.dpstrf(cov.numpy(), lower=1, tol=tolerance / 10 * scale)
-    factor = torch.empty(len(cov), rank, dtype=torch.float64)
-    factor[torch.from_numpy(pivots).long() - 1] = torch.from_numpy(np.tril(packed)[:, :rank])
-    left_out = float((cov - factor @ factor.T).abs().max())
+    # Transposed, which changes nothing of a symmetric matrix, it lies in memory as LAPACK wants it.
+    packed, pivots, rank, _ = scipy.linalg.lapack.dpstrf(cov.numpy().T, lower=1, tol=tolerance / 10 * scale)
+    transposed = torch.empty(rank, len(cov), dtype=torch.float64)
+    transposed[:, torch.from_numpy(pivots).long() - 1] = torch.from_numpy(packed[:, :rank].T).triu()
+    factor = transposed.T
+    left_out = max(
+        float((cov[rows, : rows.stop] - factor[rows] @ factor[: rows.stop].T).abs().max())
+        for rows in blocks(len(cov))
+    )
     if left_out > allowed:
         raise MIRDataError(
             f"frechet_terms: {name} is not positive semidefinite (a part of size {left_out:.3g}, beside variances up "

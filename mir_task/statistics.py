@@ -2,83 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
-
-import numpy as np
 import torch
 from torch import Tensor
 
 from mir_task.errors import MIRDataError
-from mir_task.moments import Moments, RunningMoments, merged
+from mir_task.growing import GrowingVector
+from mir_task.held import RowBuffer
+from mir_task.moments import RunningMoments
 from mir_task.outliers import OutlierRule
-from mir_task.reservoir import RowReservoir
+from mir_task.reservoir import RowReservoir, random_keys
 from mir_task.state import State, part_of, scalar, under
+from mir_task.summary import ModalitySummary
 
 MIN_BUFFER_ROWS = 4096
 FLOAT64_WIDTH = 1024
-
-
-@dataclass(frozen=True)
-class ModalitySummary:
-    """One modality at one layer, after outlier handling; rows are not scaled by alpha yet."""
-
-    inliers: list[RunningMoments]
-    """The rows that are no outliers (the paper removes the others): all together, in two halves (groups of even and
-    of odd number) or a group each."""
-    sample: RowReservoir
-    """Of all rows."""
-    norms: list[Tensor]
-    """A group: L2 norms [n] of all rows, float64 if the rows are, else float32."""
-    norm_sums: list[float]
-    """A group: the sum of these, in float64 in any case."""
-    outlier_masks: list[Tensor]
-    """A group: which of its rows are outliers, [n] bool."""
-    passes: int
-    """How often the rows had to be seen."""
-
-    @property
-    def tokens(self) -> int:
-        """Rows before outlier handling."""
-        return sum(map(len, self.norms))
-
-    @property
-    def outliers(self) -> int:
-        """Rows that the outlier rule flags."""
-        return sum(int(mask.sum()) for mask in self.outlier_masks)
-
-    @property
-    def mean_norm(self) -> float:
-        """Mean L2 norm over all rows, outliers included."""
-        return math.fsum(self.norm_sums) / self.tokens
-
-    @property
-    def mean_norm_inliers(self) -> float:
-        """Mean L2 norm over the rows that are no outliers."""
-        return float(torch.cat(self.norms)[~torch.cat(self.outlier_masks)].double().mean())
-
-    @cached_property
-    def moments(self) -> Moments:
-        """Moments with the outlier rows removed.
-
-        Raises:
-            MIRDataError: fewer than two rows are left.
-        """
-        left = self.tokens - self.outliers
-        if left < 2:
-            removed = f" after removing {self.outliers} outliers" if self.outliers else ""
-            raise MIRDataError(f"a covariance needs at least 2 rows, got {left}{removed}")
-        return merged(self.inliers).finish()
-
-    @cached_property
-    def replacements(self) -> list[Tensor]:
-        """What the released script puts in the place of an outlier row: the per-dimension median [d] of all rows.
-
-        If it is taken from a sample, two more from halves of the sample, which tell its error.
-        """
-        return [self.sample.median(), *([] if self.sample.exact else self.sample.halves())]
 
 
 class ModalityStatistics:
@@ -101,13 +38,13 @@ class ModalityStatistics:
 
     def __init__(self, groups: int = 1, parts: int | None = None) -> None:
         self._parts = parts or groups
-        self._norms: list[list[Tensor]] = [[] for _ in range(groups)]
+        self._norms = [GrowingVector() for _ in range(groups)]
         self._norm_sums = [0.0] * groups
         self._moments: list[RunningMoments] = []
         self._reservoir = RowReservoir()
         self._rule: OutlierRule | None = None
         self._width: int | None = None
-        self._held: list[_Rows] = []
+        self._held: RowBuffer | None = None
         self._known_outliers: list[Tensor] | None = None  # from the second pass on
         self._cursors: list[int] = [0] * groups
         self._passes = 1
@@ -115,15 +52,12 @@ class ModalityStatistics:
     @property
     def tokens(self) -> int:
         """Rows seen so far (in the first pass)."""
-        return sum(len(norms) for group in self._norms for norms in group)
+        return sum(map(len, self._norms))
 
     @property
     def norms(self) -> list[Tensor]:
         """L2 norms [n] of the rows so far, a tensor a group."""
-        for index, batches in enumerate(self._norms):
-            if len(batches) != 1:
-                self._norms[index] = [torch.cat(batches) if batches else torch.empty(0)]
-        return [group[0] for group in self._norms]
+        return [norms.values for norms in self._norms]
 
     @property
     def passes(self) -> int:
@@ -168,15 +102,15 @@ class ModalityStatistics:
         start = self._cursors[group]
         self._cursors[group] += len(rows)
         if self._known_outliers is not None:
-            self._update_known(rows, norms, start, group)
+            known = self._known_outliers[group][start : self._cursors[group]]
+            self._check_same(norms, self.norms[group][start : self._cursors[group]])
+            self._hold(rows[~known.to(rows.device)], norms[~known], group)
             return
         self._norms[group].append(norms)
         self._norm_sums[group] += float(exact_norms.sum())
         keys = random_keys(len(rows), self.tokens - len(rows)) if keys is None else keys
         self._reservoir.update(rows, keys)
-        self._held.append(_Rows(rows, norms, torch.full(norms.shape, group)))
-        if sum(len(held.norms) for held in self._held) > self._largest + self._smallest + self._buffer_rows:
-            self._absorb_middle()
+        self._hold(rows, norms, group)
 
     @property
     def needs_another_pass(self) -> bool:
@@ -184,13 +118,14 @@ class ModalityStatistics:
         if self._known_outliers is not None or (self._rule is None and self.tokens < 2):
             return False
         flagged = sum(int(mask.sum()) for mask in self._outlier_masks())
-        return flagged > sum(int(self._decided.mask(held.norms).sum()) for held in self._held)
+        held = 0 if self._held is None else int(self._decided.mask(self._held.norms).sum())
+        return flagged > held
 
     def restart(self) -> None:
         """Forget the moments and remember which rows are outliers, for a second pass over the same rows."""
         self._known_outliers = self._outlier_masks()
         self._moments = []
-        self._held = []
+        self._held = None
         self._cursors = [0] * len(self._norms)
         self._passes += 1
 
@@ -202,12 +137,12 @@ class ModalityStatistics:
         """
         if self.needs_another_pass or sum(self._cursors) != self.tokens:
             raise MIRDataError("all rows must be seen once more: restart() and update() with the same rows")
-        if self._known_outliers is None:
-            self._known_outliers = self._outlier_masks()
-        if self._held:
-            held = _Rows.cat(self._held)
-            self._held = []
-            self._add(held.where(~self._decided.mask(held.norms)))
+        masks = self._outlier_masks() if self._known_outliers is None else self._known_outliers
+        if self._held is not None:
+            # From the second pass on only inliers are held.
+            outliers = self._decided.mask(self._held.norms) & (self._known_outliers is None)
+            self._absorb(~outliers)
+        self._known_outliers, self._held = masks, None
 
     def summary(self) -> ModalitySummary:
         """Apply the outlier rule and return the moments; no rows can be added afterwards.
@@ -262,8 +197,8 @@ class ModalityStatistics:
         }
         for part, moments in enumerate(self._moments):
             state |= under(f"moments.{part}", moments.state())
-        if self._held:
-            state |= under("held", _Rows.cat(self._held)._asdict())
+        if self._held is not None:
+            state |= under("held", self._held.state())
         if self._known_outliers is not None:
             state |= under("outliers", {str(group): mask for group, mask in enumerate(self._known_outliers)})
         if self._rule is not None:
@@ -278,7 +213,8 @@ class ModalityStatistics:
         statistics._passes = int(state["passes"])
         statistics._cursors = state["cursors"].tolist()
         statistics._norm_sums = state["norm_sums"].tolist()
-        statistics._norms = [[state[f"norms.{group}"]] for group in range(groups)]
+        for group, norms in enumerate(statistics._norms):
+            norms.append(state[f"norms.{group}"])
         statistics._reservoir = RowReservoir.from_state(part_of(state, "reservoir"), device)
         if "moments.0.count" in state:
             statistics._moments = [
@@ -287,8 +223,8 @@ class ModalityStatistics:
             ]
             statistics._width = statistics._moments[0].width
         if held := part_of(state, "held"):
-            statistics._held = [_Rows(held["rows"].to(device), held["norms"], held["groups"])]
             statistics._width = held["rows"].shape[1]
+            statistics._held = RowBuffer.from_state(held, statistics._capacity, device)
         if "outliers.0" in state:
             statistics._known_outliers = [state[f"outliers.{group}"] for group in range(groups)]
         if "rule" in state:
@@ -308,42 +244,56 @@ class ModalityStatistics:
     def _smallest(self) -> int:
         return self._buffer_rows // 8
 
-    def _absorb_middle(self) -> None:
-        """Put all rows into the moments but those of the most extreme norms."""
-        held = _Rows.cat(self._held)
-        order = held.norms.argsort()
-        extreme = torch.zeros(len(order), dtype=torch.bool)
-        extreme[order[: self._smallest]] = True
-        extreme[order[-self._largest :]] = True
-        self._add(held.where(~extreme))
-        self._held = [held.where(extreme)]
+    @property
+    def _capacity(self) -> int:
+        return self._buffer_rows + self._largest + self._smallest
 
-    def _add(self, batch: _Rows) -> None:
-        """Add rows to the moments of their parts.
+    def _hold(self, rows: Tensor, norms: Tensor, group: int) -> None:
+        """Put rows into the buffer; whenever it is full, all but those of extreme norms go into the moments."""
+        if self._held is None:
+            self._held = RowBuffer(rows, norms, self._capacity)
+        while len(rows):
+            if not self._held.free:
+                self._absorb(self._ordinary(self._held.norms))
+            free = self._held.free
+            self._held.append(rows[:free], norms[:free], group)
+            rows, norms = rows[free:], norms[free:]
+
+    def _ordinary(self, norms: Tensor) -> Tensor:
+        """Which of the rows held need not be held any longer, [n] bool."""
+        result = torch.ones(len(norms), dtype=torch.bool)
+        if self._known_outliers is None:
+            order = norms.argsort()
+            result[order[: self._smallest]] = False
+            result[order[-self._largest :]] = False
+        return result
+
+    def _absorb(self, mask: Tensor) -> None:
+        """Move the rows of a mask [n] from the buffer into the moments of their parts.
 
         Products of float64 rows, of narrow ones and of the first few are taken in float64 (of less than twice as many
         rows as dimensions, rounding would fill the null space), all others, which take most of the time, in float32.
         """
-        if not self._moments and len(batch.norms):
+        held = self._held
+        assert held is not None
+        if not self._moments and mask.any():
             # Centred on the first rows to come: ordinary ones, as extreme ones are held back.
-            centre = batch.rows.double().mean(0)
+            centre = held.rows[mask.to(held.rows.device)].mean(0, dtype=torch.float64)
             self._moments = [RunningMoments(centre) for _ in range(self._parts)]
-        parts = batch.groups % self._parts
-        for part in sorted(set(parts.tolist())):
-            rows = batch.where(parts == part).rows
+        parts = held.groups % self._parts
+        for part in sorted(set(parts[mask].tolist())):
+            rows = held.rows[(mask & (parts == part)).to(held.rows.device)]
             few = sum(moments.count for moments in self._moments) < 2 * rows.shape[1]
             exact = few or rows.dtype == torch.float64 or rows.shape[1] <= FLOAT64_WIDTH
             self._moments[part].update(rows, torch.float64 if exact else torch.float32)
+        held.keep(~mask)
 
-    def _update_known(self, rows: Tensor, norms: Tensor, start: int, group: int) -> None:
-        assert self._known_outliers is not None
-        expected = self.norms[group][start : start + len(rows)]
-        if len(expected) < len(rows) or not torch.allclose(norms, expected, rtol=1e-3):
+    @staticmethod
+    def _check_same(norms: Tensor, expected: Tensor) -> None:
+        if len(expected) < len(norms) or not torch.allclose(norms, expected, rtol=1e-3):
             raise MIRDataError(
                 "update: in the second pass other rows came than in the first; is the model deterministic?"
             )
-        batch = _Rows(rows, norms, torch.full(norms.shape, group))
-        self._add(batch.where(~self._known_outliers[group][start : start + len(rows)]))
 
     @property
     def _decided(self) -> OutlierRule:
@@ -360,26 +310,3 @@ def held_rows(d: int) -> int:
     """The most rows of d dimensions that are held back at a time."""
     rows = max(d, MIN_BUFFER_ROWS)
     return rows // 2 + rows // 8 + rows
-
-
-def random_keys(count: int, *seed: int) -> Tensor:
-    """Keys [count] for :meth:`ModalityStatistics.update` that depend on the seed alone."""
-    return torch.from_numpy(np.random.default_rng(seed).random(count))
-
-
-class _Rows(NamedTuple):
-    """Rows [n, d] with their norms [n] and the numbers of their groups [n], these two on the CPU."""
-
-    rows: Tensor
-    norms: Tensor
-    groups: Tensor
-
-    @classmethod
-    def cat(cls, parts: list[_Rows]) -> _Rows:
-        return cls(*map(torch.cat, zip(*parts, strict=True)))
-
-    def where(self, mask: Tensor) -> _Rows:
-        """Those of a mask [n] on the CPU; not copied if it is all of them."""
-        if mask.all():
-            return self
-        return _Rows(self.rows[mask.to(self.rows.device)], self.norms[mask], self.groups[mask])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mir_task.frechet import FrechetTerms, terms_between
 from mir_task.influence import Linearised, scales_without
 from mir_task.moments import merged
-from mir_task.statistics import ModalitySummary
+from mir_task.summary import ModalitySummary
 
 GROUPS = 10
 MIN_GROUPS = 5

@@ -25,15 +25,15 @@ class Memory:
 
     def __init__(self, monkeypatch, model, layers):
         self.layers, self.captured = layers, 0
-        import mir_task.passes
+        import mir_task.prefill
 
-        original = mir_task.passes.capture_layers
+        original = mir_task.prefill.capture_layers
 
         def capture(*args, wanted, **kwargs):
             self.captured = len(wanted)
             return original(*args, wanted=wanted, **kwargs)
 
-        monkeypatch.setattr("mir_task.passes.capture_layers", capture)
+        monkeypatch.setattr("mir_task.prefill.capture_layers", capture)
         self.handle = model.model.language_model.layers[1].register_forward_pre_hook(self.check)
 
     def check(self, *_):

@@ -13,6 +13,7 @@ from mir_task.adapters import ADAPTERS, FAMILIES, adapter_for
 from mir_task.adapters.positions import find_positions
 from mir_task.adapters.provenance import record_provenance
 from mir_task.capture import capture_layers
+from mir_task.prefill import PreparedPair, prefill
 from tests.tiny import RECIPES, build
 from tests.tiny.parts import OLD
 
@@ -106,6 +107,44 @@ def read(adapter, inputs):
 
 def prepared(adapter, index=0):
     return adapter.prepare(IMAGES[index], TEXTS[index], 1000)
+
+
+def test_a_batch_of_pairs_gives_the_rows_of_each(family):
+    _, _, adapter = family
+    if not adapter.batched:
+        pytest.skip("goes one pair at a time")
+    # Texts of different lengths, so that some are padded; images of one size, as those of several may not go together.
+    texts = [
+        "Short.",
+        "A longer text that many tokens are needed for, so that the others are padded.",
+        TEXTS[0],
+    ]
+    pairs = [PreparedPair(text, adapter.prepare(IMAGES[1], text, 1000)) for text in texts]
+    assert len({pair.inputs["input_ids"].shape[1] for pair in pairs}) == 3
+    passes = []
+    with torch.inference_mode():
+        alone = [prefill(adapter, [pair], check=True)[0] for pair in pairs]
+        handle = adapter.decoder.norm.register_forward_hook(lambda *_: passes.append(1))
+        together = prefill(adapter, pairs, check=False)
+        handle.remove()
+    assert len(passes) == 1
+    for expected, rows in zip(alone, together, strict=True):
+        for modality, expected_modality in zip(rows, expected, strict=True):
+            assert modality.keys() == expected_modality.keys()
+            for layer, hidden in modality.items():
+                torch.testing.assert_close(hidden, expected_modality[layer], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["llava_next", "qwen2_vl", "internvl"], indirect=True)
+def test_mir_of_batches_is_that_of_single_pairs(family):
+    # Images of two sizes: in tiles, in patches, and not to be brought together for InternVL.
+    _, _, adapter = family
+    alone, batches = (
+        measure(adapter.model, adapter.processor, PAIRS, progress=False, batch_size=size) for size in (1, 3)
+    )
+    assert (alone.batch_size, batches.batch_size) == (1, 3)
+    assert batches.mir == pytest.approx(alone.mir, rel=1e-5)
+    assert batches.protocol == alone.protocol
 
 
 def test_every_recipe_is_a_case():

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from mir_task.moments import RunningMoments
 from mir_task.outliers import OutlierRule
-from mir_task.statistics import ModalityStatistics, random_keys
+from mir_task.reservoir import random_keys
+from mir_task.statistics import ModalityStatistics
 from tests.test_statistics import SCENARIOS, accumulate, assert_equals_two_pass, rows, two_pass
 
 GROUPS = 5

@@ -122,6 +122,17 @@ def test_every_lmms_eval_model_answers(llava, builtin_task):
     assert got["vision_tokens_per_pair"] == 64
 
 
+@pytest.mark.parametrize(("batch_size", "shared"), [(3, 3), ("auto", 1)])
+def test_lmms_evals_batch_size_is_taken(llava, builtin_task, batch_size, shared):
+    model = Model(llava)
+    _, alone = run(model, builtin_task)
+    model.batch_size_per_gpu = batch_size
+    _, answers = run(model, builtin_task)
+    result = builtin_task.process_results({}, [answers[0].text])["mir"]["results"][""]
+    assert result["batch_size"] == shared
+    assert values(builtin_task, answers)["mir"] == pytest.approx(values(builtin_task, alone)["mir"], rel=1e-6)
+
+
 def pairs_of(task):
     from mir_task import Pair
     from mir_task.data import open_image

@@ -166,6 +166,8 @@ def test_bad_pairs_are_named(llava, pairs, change, message):
 def test_bad_settings_are_named(llava, pairs):
     with pytest.raises(MIRDataError, match="max_text_tokens must be at least 1, got 0"):
         measure(*llava, pairs, max_text_tokens=0)
+    with pytest.raises(MIRDataError, match="batch_size must be at least 1, got 0"):
+        measure(*llava, pairs, batch_size=0)
     with pytest.raises(MIRModelError, match="expected a torch module with local weights, got str"):
         measure("llava-hf/llava-1.5-7b-hf", llava[1], pairs)
 

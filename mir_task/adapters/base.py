@@ -36,6 +36,8 @@ class Adapter:
     systems: ClassVar[tuple[Systems, ...]] = ()
     stop_after_prefill: ClassVar[bool] = False
     """Whether :meth:`prefill` runs more than one forward pass and must be ended after the first."""
+    batched: ClassVar[bool] = False
+    """Whether pairs can share a forward pass (:func:`mir_task.adapters.batch.collate`)."""
 
     def __init__(self, model: Any, processor: Any) -> None:
         self.model = model

@@ -22,6 +22,7 @@ class InternVLAdapter(Adapter):
     """The class in transformers; tiles and thumbnail are the processor's."""
 
     family = "InternVL"
+    batched = True
     systems = (Systems("InternVL 2.5, 3, 3.5 (-HF)", ("internvl",), "scatter, tiles", BY_ID, "native class"),)
 
 

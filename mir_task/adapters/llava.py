@@ -10,6 +10,7 @@ class LlavaAdapter(Adapter):
     """One placeholder a patch (NeXT, OneVision: also a learned row at each line's end); all in the base class."""
 
     family = "LLaVA"
+    batched = True
     systems: ClassVar[tuple[Systems, ...]] = (
         Systems("LLaVA, LLaVA-1.5, LLaVA-NeXT-Interleave", ("llava",), "scatter", BY_ID, "native class"),
         Systems(

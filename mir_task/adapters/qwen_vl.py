@@ -17,6 +17,7 @@ class QwenVLAdapter(Adapter):
     """Qwen2-VL and later; deepstack's additions to vision rows (Qwen3-VL) leave their positions as they are."""
 
     family = "Qwen-VL"
+    batched = True
     systems = (
         Systems(
             "Qwen2-VL, Qwen2.5-VL, Qwen3.5",

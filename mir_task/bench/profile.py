@@ -11,7 +11,8 @@ from mir_task.bench.whole import OVERHEAD, ours, prepare
 
 PHASES = {
     "whole": ("probe.py", "measure", None),
-    "pairs: preparation and forward pass": ("probe.py", "_rows_of", None),
+    "pairs: image and text preparation": ("passes.py", "_prepared", None),
+    "pairs: forward pass": ("prefill.py", "prefill", None),
     "pairs: rows into statistics": ("statistics.py", "update", None),
     "layers: rows held back into statistics": ("statistics.py", "summary", None),
     "layers: distance of vision and text": ("frechet.py", "terms_between", "measure_layer"),
