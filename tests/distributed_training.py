@@ -12,6 +12,11 @@ from mir_task.adapters import adapter_for
 from mir_task.data import builtin_pairs, open_image
 
 
+class Unreadable(list):
+    def __getitem__(self, number):
+        raise OSError("the disk")
+
+
 def main(checkpoint, output, fail):
     torch.set_num_threads(1)
     model, processor = (
@@ -40,7 +45,7 @@ def main(checkpoint, output, fail):
     )
     callback = MIRCallback(trainer, builtin_pairs({"MIR_NUM_PAIRS": "3"}))
     if fail:
-        callback.pairs = [None, None]  # an error that only the first process meets
+        callback.pairs = Unreadable(callback.pairs)  # an error that only the first process meets
     trainer.add_callback(callback)
     try:
         trainer.train()

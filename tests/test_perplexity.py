@@ -77,7 +77,7 @@ def test_cut_captions_have_fewer_tokens(llava, captions):
 def test_bad_input_is_named(llava, captions):
     with pytest.raises(MIRDataError, match="at least 2 pairs, got 1"):
         perplexity(llava, captions[:1])
-    with pytest.raises(MIRDataError, match="pair odd: the caption is empty"):
+    with pytest.raises(MIRDataError, match="pair odd: the text is empty"):
         perplexity(llava, [captions[0], Pair(captions[0].image, " ", "odd")])
     with torch.no_grad():
         llava[0].get_output_embeddings().weight.fill_(torch.nan)

@@ -14,7 +14,7 @@ PHASES = {
     "pairs: image and text preparation": ("passes.py", "_prepared", None),
     "pairs: forward pass": ("prefill.py", "prefill", None),
     "pairs: rows into statistics": ("statistics.py", "update", None),
-    "layers: rows held back into statistics": ("statistics.py", "summary", None),
+    "layers: rows held back into statistics": ("statistics.py", "settle", None),
     "layers: distance of vision and text": ("frechet.py", "terms_between", "measure_layer"),
     "layers: distances of halves (noise floors, bias)": ("uncertainty.py", "half_distances", None),
     "layers: distances without each group (standard error)": ("uncertainty.py", "left_out_distances", None),

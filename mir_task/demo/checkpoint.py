@@ -50,7 +50,10 @@ def save_checkpoint(folder: str | Path, seed: int = 0) -> Path:
         The folder.
     """
     processor = build_processor()
-    build_model(processor.tokenizer, seed).save_pretrained(folder)
+    model = build_model(processor.tokenizer, seed)
+    # Each process of a run saves one for itself; transformers would let only the first.
+    model.should_save_on_this_rank = lambda _: True
+    model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return Path(folder)
 
