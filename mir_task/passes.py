@@ -110,59 +110,47 @@ class Passes:
         return number * self.groups // len(self._pairs)
 
     def _show(self, numbers: Sequence[int], sinks: Sinks, halve: bool) -> None:
-        """Show pairs to the model, together if that goes, and hand their rows on, or skip them."""
+        """Show pairs to the model together and hand their rows on; with too little memory fewer, or fewer layers."""
         failure = self._attempt(numbers, sinks, halve)
         if failure is None:
             return
-        exhausted = isinstance(failure, MIRModelError)
-        if exhausted:
-            torch.cuda.empty_cache()
+        torch.cuda.empty_cache()
         if len(numbers) > 1:
-            half = (len(numbers) + 1) // 2 if exhausted else 1
-            if exhausted:
-                self.batch_size = min(self.batch_size, half)
-                logger.warning(f"{failure}. From here on at most {self.batch_size} together")
-            for first in range(0, len(numbers), half):
-                self._show(numbers[first : first + half], sinks, halve)
-        elif exhausted and halve and len(sinks) > 1:
+            self.batch_size = (len(numbers) + 1) // 2
+            logger.warning(f"{failure}. From here on at most {self.batch_size} together")
+            while numbers:
+                together, numbers = numbers[: self.batch_size], numbers[self.batch_size :]
+                self._show(together, sinks, halve)
+        elif halve and len(sinks) > 1:
             _drop(sinks, (len(sinks) + 1) // 2, failure)
             self._show(numbers, sinks, halve)
         else:
             self._skip(numbers[0], failure)
 
-    def _attempt(self, numbers: Sequence[int], sinks: Sinks, halve: bool) -> MIRError | None:
-        """Show pairs together and hand their rows on.
+    def _attempt(self, numbers: Sequence[int], sinks: Sinks, halve: bool) -> MIRModelError | None:
+        """Show pairs together and hand their rows on; says so where there is no memory for the former.
 
-        Returns:
-            None, or what fewer pairs or fewer layers may be spared: a MIRModelError where memory ran out, a
-            MIRDataError where one of the pairs turned out to be unusable. One that holds on to no tensors.
+        What is returned holds on to no tensors, as an error that was caught would.
         """
-        size = ""
+        size = f"pair number {numbers[0] + 1}: out of memory" if numbers else ""
         ready: dict[int, PreparedPair] = {}
         try:
             for number in numbers:
                 try:
                     pair, name = opened(self._pairs, number)
-                    size = f"pair {name}: out of memory with an image of {pair.image.width} x {pair.image.height} "
-                    size += f"pixels and a text of {len(pair.text)} characters (cut to {self.max_text_tokens} tokens)"
+                    size = self._size(pair, name)
                     ready[number] = self._prepared(pair, name)
                 except MIRDataError as error:
                     self._skip(number, error)
             together = prefill(self._adapter, list(ready.values()), not self._checked, sinks.keys())
-        except MIRDataError as error:
-            if self._on_error != "skip":
-                raise
-            return MIRDataError(str(error))
         except Exception as error:
             if not out_of_memory(error):
                 raise
             if len(numbers) > 1:
-                return MIRModelError(
-                    f"Out of memory with {len(numbers)} pairs in a forward pass: {reason(error)}"
-                )
+                size = f"Out of memory with {len(numbers)} pairs in a forward pass"
+                return MIRModelError(f"{size}: {reason(error)}")
             return MIRModelError(
-                f"{size or f'pair number {numbers[0] + 1}: out of memory'}; lower max_text_tokens, scale the image "
-                f"down, or take more devices: {reason(error)}"
+                f"{size}; lower max_text_tokens, scale the image down, or take more devices: {reason(error)}"
             )
         self._checked = self._checked or bool(ready)
         for (number, prepared), rows in zip(ready.items(), together, strict=True):
@@ -176,6 +164,13 @@ class Passes:
             raise failure
         logger.warning(f"Skipped: {failure}")
         self.skipped[number] = str(failure)
+
+    def _size(self, pair: Pair, name: str) -> str:
+        width, height = pair.image.size
+        return (
+            f"pair {name}: out of memory with an image of {width} x {height} pixels and a text of {len(pair.text)} "
+            f"characters (cut to {self.max_text_tokens} tokens)"
+        )
 
     def _prepared(self, pair: Pair, name: str) -> PreparedPair:
         try:

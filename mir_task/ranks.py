@@ -14,6 +14,9 @@ from mir_task.errors import MIRDataError, MIRError, MIRModelError
 from mir_task.state import State
 
 T = TypeVar("T")
+Layout = dict[str, tuple[torch.Size, torch.dtype]]
+
+PARCEL_BYTES = 2**20
 
 RAISED_AS = (MIRDataError, MIRModelError, MIRError)
 """What an error of one process is raised as in the others: the first that fits."""
@@ -88,7 +91,7 @@ class Ranks:
         if self.size == 1:
             yield state
             return
-        layouts = self.gather({name: (value.shape, value.dtype) for name, value in state.items()})
+        layouts = self.gather(_layout(state))
         for rank, layout in enumerate(layouts):
             if self.rank == owner:
                 yield state if rank == owner else self._receive(layout, rank)
@@ -100,7 +103,7 @@ class Ranks:
         if self.size == 1:
             assert state is not None
             return state
-        layouts = self.gather({name: (value.shape, value.dtype) for name, value in (state or {}).items()})
+        layouts = self.gather(_layout(state or {}))
         received = {}
         for name, (shape, dtype) in layouts[source].items():
             own = state is not None and self.rank == source
@@ -111,20 +114,22 @@ class Ranks:
         return received
 
     def _send(self, state: State, to: int) -> None:
-        for value in state.values():
-            if value.numel():
-                with _lost():
-                    dist.send(_bytes(value, self._device), to)
+        for names in _parcels(_layout(state)):
+            flat = [_bytes(state[name], self._device) for name in names]
+            with _lost():
+                dist.send(flat[0] if len(flat) == 1 else torch.cat(flat), to)
 
-    def _receive(self, layout: dict[str, tuple[torch.Size, torch.dtype]], source: int) -> State:
-        state = {}
-        for name, (shape, dtype) in layout.items():
-            flat = self._empty(shape, dtype)
-            if flat.numel():
-                with _lost():
-                    dist.recv(flat, source)
-            state[name] = flat.view(dtype).reshape(shape)
-        return state
+    def _receive(self, layout: Layout, source: int) -> State:
+        state = {name: self._empty(shape, dtype).view(dtype) for name, (shape, dtype) in layout.items()}
+        for names in _parcels(layout):
+            flat = [state[name].view(torch.uint8) for name in names]
+            parcel = flat[0] if len(flat) == 1 else torch.cat(flat)
+            with _lost():
+                dist.recv(parcel, source)
+            if len(flat) > 1:
+                for part, received in zip(flat, torch.split(parcel, list(map(len, flat))), strict=True):
+                    part.copy_(received)
+        return {name: state[name].reshape(shape) for name, (shape, _) in layout.items()}
 
     def _empty(self, shape: torch.Size, dtype: torch.dtype) -> Tensor:
         return torch.empty(shape.numel() * dtype.itemsize, dtype=torch.uint8, device=self._device)
@@ -134,6 +139,25 @@ class Ranks:
         """Where the backend takes tensors."""
         on_gpu = "nccl" in str(dist.get_backend())
         return torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
+
+
+def _layout(state: State) -> Layout:
+    return {name: (value.shape, value.dtype) for name, value in state.items()}
+
+
+def _parcels(layout: Layout) -> list[list[str]]:
+    """The names of tensors that travel together: small ones up to a mebibyte, a larger one alone, empty ones never."""
+    parcels: list[list[str]] = []
+    free = 0
+    for name, (shape, dtype) in layout.items():
+        size = shape.numel() * dtype.itemsize
+        if size > free:
+            parcels.append([])
+            free = PARCEL_BYTES
+        if size:
+            parcels[-1].append(name)
+            free -= size
+    return parcels
 
 
 def _bytes(value: Tensor, device: torch.device) -> Tensor:

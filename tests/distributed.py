@@ -34,6 +34,7 @@ SCENARIOS = {
     "second pass": (7, None, LITTLE_ROOM, {}),
     "groups not apart": (10, None, NOT_APART, {}),
     "layer groups": (7, None, layers_at_a_time(4, 7), {}),
+    "batches": (8, None, {}, {"batch_size": 3}),
     "damaged pair": (7, 5, {}, {}),
     "damaged pair skipped": (11, 5, {}, {"on_error": "skip"}),
 }

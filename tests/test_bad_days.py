@@ -45,12 +45,22 @@ def numbers(result):
     return result.model_dump(exclude={"timings"})
 
 
+@pytest.fixture(scope="module")
+def pairs(pairs):
+    return [pair._replace(text=pair.text[:200]) for pair in pairs]
+
+
+@pytest.fixture(scope="module")
+def whole(shared_llava, pairs):
+    """What comes out when nothing goes wrong."""
+    return measure(*shared_llava, pairs, progress=False)
+
+
 # Memory
 
 
 @pytest.mark.parametrize("layers", [1, 2, 5])
-def test_out_of_memory_in_a_pair_halves_the_layers_at_a_time(llava, pairs, monkeypatch, layers):
-    whole = measure(*llava, pairs, progress=False)
+def test_out_of_memory_in_a_pair_halves_the_layers_at_a_time(llava, pairs, whole, monkeypatch, layers):
     memory = Memory(monkeypatch, llava[0], layers)
     shared = Pairs(pairs)
     try:
@@ -58,6 +68,50 @@ def test_out_of_memory_in_a_pair_halves_the_layers_at_a_time(llava, pairs, monke
     finally:
         memory.handle.remove()
     assert len(shared.opened) > 6 * math.ceil(6 / layers)
+
+
+def no_room_for(model, too_many):
+    """A hook that lets memory run out in forward passes of too many pairs, as a function of (pairs, pass) tells."""
+    passes = []
+
+    def check(_module, args, kwargs):
+        passes.append(len(args[0] if args else kwargs["hidden_states"]))
+        if too_many(passes[-1], len(passes)):
+            raise out_of_memory()
+
+    return model.model.language_model.layers[1].register_forward_pre_hook(check, with_kwargs=True), passes
+
+
+@pytest.mark.parametrize(("room", "shown"), [(2, [1, 5, 3, 2, 1, 2]), (1, [1, 5, 3, 2, 1, 1, 1, 1, 1])])
+def test_out_of_memory_with_several_pairs_halves_them(llava, pairs, whole, room, shown):
+    handle, passes = no_room_for(llava[0], lambda together, _: together > room)
+    try:
+        result = measure(*llava, pairs, progress=False, batch_size=5)
+    finally:
+        handle.remove()
+    assert result.mir == pytest.approx(whole.mir, rel=1e-6)
+    assert (passes, result.batch_size) == (shown, room)
+
+
+def test_a_pair_of_several_without_room_is_named_or_skipped(llava, pairs):
+    def measured(**settings):
+        # The first pass is of one pair, the second of three, the third of two; then of the first of these alone, with
+        # six, three, two layers and one. There is room for everything after that.
+        handle, _ = no_room_for(llava[0], lambda _, count: count in range(3, 8))
+        try:
+            return measure(*llava, pairs, progress=False, batch_size=3, **settings)
+        finally:
+            handle.remove()
+
+    with pytest.raises(
+        MIRModelError, match=f"^pair {re.escape(pairs[4].id)}: out of memory with an image of"
+    ):
+        measured()
+    result = measured(on_error="skip")
+    assert [pair.number for pair in result.skipped] == [4]
+    expected = measure(*llava, [*pairs[:4], pairs[5]], progress=False)
+    assert result.mir == pytest.approx(expected.mir, rel=1e-6)
+    assert result.protocol.pair_ids == expected.protocol.pair_ids
 
 
 def test_out_of_memory_with_nothing_to_halve_names_pair_and_size(llava, pairs, monkeypatch):
@@ -76,10 +130,11 @@ def test_out_of_memory_with_nothing_to_halve_names_pair_and_size(llava, pairs, m
 @pytest.mark.parametrize(
     "error", [out_of_memory(), MemoryError(), RuntimeError("DefaultCPUAllocator: can't")]
 )
-def test_out_of_memory_in_the_statistics_leaves_layers_for_another_pass(llava, pairs, monkeypatch, error):
+def test_out_of_memory_in_the_statistics_leaves_layers_for_another_pass(
+    llava, pairs, whole, monkeypatch, error
+):
     from mir_task.statistics import ModalityStatistics
 
-    whole = measure(*llava, pairs, progress=False)
     update, calls = ModalityStatistics.update, []
 
     def update_or_fail(self, *args):
@@ -115,6 +170,9 @@ def test_a_damaged_pair_is_skipped_only_if_asked_for_and_counted(llava, pairs):
     rest = [pair for index, pair in enumerate(pairs) if index not in (1, 4)]
     expected = measure(*llava, rest, progress=False)
     assert result.mir == pytest.approx(expected.mir, rel=1e-12)
+    together = measure(*llava, damaged(pairs), progress=False, on_error="skip", batch_size=3)
+    assert together.mir == pytest.approx(result.mir, rel=1e-6)
+    assert together.skipped == result.skipped
     assert result.pairs == 4
     assert result.protocol.pair_ids == expected.protocol.pair_ids
     assert [(pair.number, pair.reason) for pair in result.skipped] == [
@@ -208,8 +266,8 @@ def test_a_long_text_is_not_tokenised_whole(llava, pairs):
 
     from mir_task.adapters.base import truncate
 
-    text = "".join(pair.text for pair in pairs)
+    text = "".join(pair.text for pair in pairs) * 9
     whole = truncate(text, processor.tokenizer, 300)
-    assert truncate(text * 500, Counting(processor.tokenizer), 300) == whole
+    assert truncate(text * 50, Counting(processor.tokenizer), 300) == whole
     assert max(seen) < 2 * len(text)
     assert truncate(text, Counting(processor.tokenizer), 10**6) == text

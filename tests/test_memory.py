@@ -13,6 +13,10 @@ GIB = 2**30
 SEVEN_B = Footprint(d=4096, itemsize=2, groups=10, own_groups=10, max_text_tokens=1024)
 
 
+def numbers(result):
+    return result.model_dump(exclude={"timings"})
+
+
 def planned(gib, layers=32, footprint=SEVEN_B):
     return plan(footprint, [CPU] * layers, {CPU: int(gib * GIB)})
 
@@ -52,6 +56,11 @@ def test_a_share_of_the_pairs_takes_a_share_of_the_groups():
     assert share.layer(2) == SEVEN_B.layer(2)
 
 
+def test_a_batch_of_pairs_takes_memory_for_each():
+    eight = Footprint(d=4096, itemsize=2, groups=10, own_groups=10, max_text_tokens=1024, batch_size=8)
+    assert eight.layer(10) - SEVEN_B.layer(10) == 7 * 2048 * 4096 * 2
+
+
 def test_a_ceiling_below_one_layer_is_refused():
     few = plan(SEVEN_B, [CPU] * 2, {CPU: GIB // 10})
     with pytest.raises(
@@ -78,22 +87,32 @@ def test_budget_is_half_of_what_is_free(monkeypatch, tmp_path):
     assert budget(CPU, None) == 5 * GIB
 
 
-@pytest.mark.parametrize(("layers", "passes"), [(1, 6), (3, 2), (4, 2), (6, 1)])
-def test_layers_in_groups_give_identical_numbers(llava, pairs, monkeypatch, layers, passes):
-    whole = measure(*llava, pairs, progress=False).model_dump(exclude={"timings"})
+@pytest.fixture(scope="module")
+def whole(shared_llava, pairs):
+    """All layers at once, by how many pairs share a forward pass."""
+    return {size: measure(*shared_llava, pairs, progress=False, batch_size=size) for size in (1, 4)}
+
+
+@pytest.mark.parametrize(
+    ("layers", "passes", "batch_size"), [(1, 6, 1), (3, 2, 1), (4, 2, 1), (6, 1, 1), (4, 2, 4)]
+)
+def test_layers_in_groups_give_identical_numbers(
+    llava, pairs, monkeypatch, whole, layers, passes, batch_size
+):
     monkeypatch.setattr("mir_task.memory.plan", lambda *_: Plan(layers, 6, passes, 0, 0))
     shared = Pairs(pairs)
-    assert measure(*llava, shared, progress=False).model_dump(exclude={"timings"}) == whole
+    grouped = measure(*llava, shared, progress=False, batch_size=batch_size)
+    assert numbers(grouped) == numbers(whole[batch_size])
     assert shared.opened == list(range(6)) * passes
 
 
-def test_a_ceiling_chooses_the_groups(llava, pairs):
+def test_a_ceiling_chooses_the_groups(llava, pairs, whole):
     footprint = Footprint(d=128, itemsize=4, groups=6, own_groups=6, max_text_tokens=1024)
     room = footprint.working(6) + 3 * footprint.layer(6)
     shared = Pairs(pairs)
     limited = measure(*llava, shared, progress=False, max_memory=room)
     assert len(shared.opened) == 12
-    assert limited.mir == measure(*llava, pairs, progress=False).mir
+    assert limited.mir == whole[1].mir
 
 
 def test_the_estimate_bounds_what_statistics_hold(monkeypatch):

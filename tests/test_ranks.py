@@ -34,17 +34,19 @@ def seen(shared_llava, tmp_path_factory):
 def test_as_one_process(seen, scenario):
     dealt, alone = seen[0][scenario]["dealt"], seen[0][scenario]["alone"]
     assert all(each[scenario]["dealt"] == dealt for each in seen), "processes differ"
+    # Which pairs share a forward pass, and so its round-off, depends on how they are dealt.
+    exact = 1e-6 if scenario == "batches" else 1e-9
     for name in ("mir", "mir_reference"):
-        assert dealt[name] == pytest.approx(alone[name], rel=1e-9)
+        assert dealt[name] == pytest.approx(alone[name], rel=exact)
     # Errors are differences of distances, those of groups not kept apart also of float32 products.
-    rel = 1e-4 if scenario == "groups not apart" else 1e-6
+    rel = 1e-4 if scenario in ("groups not apart", "batches") else 1e-6
     for ours, theirs in zip([dealt, *dealt["layers"]], [alone, *alone["layers"]], strict=True):
         for name, value in theirs.items():
             if isinstance(value, float):
                 assert ours[name] == pytest.approx(value, rel=rel, abs=1e-9), name
             elif value is None or isinstance(value, int):
                 assert ours[name] == value, name
-    for name in ("pairs", "groups", "skipped", "protocol", "model"):
+    for name in ("pairs", "groups", "batch_size", "skipped", "protocol", "model"):
         assert dealt[name] == alone[name]
 
 

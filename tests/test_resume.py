@@ -2,12 +2,10 @@
 
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+import torch.multiprocessing
 
 from mir_task import MIRDataError, measure
 from mir_task.memory import Plan
@@ -46,6 +44,21 @@ def always_due(monkeypatch):
     """Save after every pair."""
     monkeypatch.setattr("mir_task.partial.SAVE_EVERY_SECONDS", 0.0)
     monkeypatch.setattr("mir_task.partial.SHARE_OF_TIME", float("inf"))
+
+
+@pytest.fixture
+def one_thread():
+    """Sums are split among threads, and a forked process can have only one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def whole(shared_llava, six):
+    """What comes out when nothing goes wrong."""
+    return measure(*shared_llava, six, progress=False)
 
 
 def numbers(result):
@@ -99,7 +112,7 @@ def test_what_was_seen_is_not_seen_again(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_leaves_what_can_be_resumed(llava, six, tmp_path, number):
+def test_ctrl_c_leaves_what_can_be_resumed(llava, six, whole, tmp_path, number):
     # Minutes before the next time to save: the pair that is being measured is finished and kept.
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
 
@@ -115,7 +128,7 @@ def test_ctrl_c_leaves_what_can_be_resumed(llava, six, tmp_path, number):
     rest = Pairs(six)
     resumed = measure(*llava, rest, progress=False, resume=tmp_path / "part")
     assert rest.opened == [0, 4, 5]
-    assert numbers(resumed) == numbers(measure(*llava, six, progress=False))
+    assert numbers(resumed) == numbers(whole)
 
 
 def test_a_second_ctrl_c_does_not_wait(llava, six, tmp_path):
@@ -128,6 +141,16 @@ def test_a_second_ctrl_c_does_not_wait(llava, six, tmp_path):
         measure(*llava, pairs, progress=False, resume=tmp_path / "part")
     assert len(pairs.opened) == 4
     assert not (tmp_path / "part").exists()
+
+
+def test_the_same_pairs_share_forward_passes(llava, six, tmp_path, always_due):
+    whole = measure(*llava, six, progress=False, batch_size=2)
+    with pytest.raises(Killed):  # the first pair, alone, and two more have been seen
+        measure(*llava, Until(six, 4, kill), progress=False, batch_size=2, resume=tmp_path / "part")
+    rest = Pairs(six)
+    resumed = measure(*llava, rest, progress=False, batch_size=2, resume=tmp_path / "part")
+    assert rest.opened == [0, 3, 4, 5]
+    assert numbers(resumed) == numbers(whole)
 
 
 def test_skipped_pairs_stay_skipped(llava, six, tmp_path, always_due):
@@ -144,6 +167,7 @@ CHANGES = {
     "other weights": (lambda model, pairs: model.lm_head.weight.data.mul_(2), {}, "weights .was"),
     "fewer pairs": (lambda model, pairs: pairs.pop(), {}, "pairs .was 6, is 5"),
     "other pairs": (lambda model, pairs: pairs.reverse(), {}, "pair number 1 was .* other pairs"),
+    "another batch size": (lambda model, pairs: None, {"batch_size": 2}, "batch_size .was 1, is 2"),
     "another cut": (
         lambda model, pairs: None,
         {"max_text_tokens": 5},
@@ -174,8 +198,7 @@ def test_what_cannot_be_continued_is_named(llava, six, tmp_path, always_due):
         measure(*llava, six, progress=False, resume=tmp_path)
 
 
-def test_an_unfinished_save_does_not_count(llava, six, tmp_path, always_due, monkeypatch):
-    whole = measure(*llava, six, progress=False)
+def test_an_unfinished_save_does_not_count(llava, six, whole, tmp_path, always_due):
     with pytest.raises(Killed):
         measure(*llava, Until(six, 4, kill), progress=False, resume=tmp_path)
     (tmp_path / "rank-0-of-1" / "unfinished").mkdir()
@@ -183,39 +206,25 @@ def test_an_unfinished_save_does_not_count(llava, six, tmp_path, always_due, mon
     assert numbers(measure(*llava, six, progress=False, resume=tmp_path)) == numbers(whole)
 
 
-def test_a_full_disk_costs_what_was_saved_and_not_the_number(llava, six, tmp_path, always_due):
+def test_a_full_disk_costs_what_was_saved_and_not_the_number(llava, six, whole, tmp_path, always_due):
     (tmp_path / "file").write_text("in the way")
-    whole = measure(*llava, six, progress=False)
     assert numbers(measure(*llava, six, progress=False, resume=tmp_path / "file" / "part")) == numbers(whole)
 
 
-KILLED = """
-import os, signal, sys, torch
-from tests.conftest import *
-from tests.test_resume import Until
-from transformers import AutoProcessor, LlavaForConditionalGeneration
-import mir_task.partial
-torch.set_num_threads(int(sys.argv[3]))
-mir_task.partial.SAVE_EVERY_SECONDS, mir_task.partial.SHARE_OF_TIME = 0.0, float("inf")
-model = LlavaForConditionalGeneration.from_pretrained(sys.argv[1])
-rows = builtin_pairs({"MIR_NUM_PAIRS": "6"}).dataset
-pairs = [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in rows]
-from mir_task import measure
-pairs = Until(pairs, 4, lambda: os.kill(os.getpid(), signal.SIGKILL))
-measure(model, AutoProcessor.from_pretrained(sys.argv[1]), pairs, progress=False, resume=sys.argv[2])
-"""
-
-
-def test_kill_9_of_a_real_process(llava, pairs, checkpoint, tmp_path):
-    arguments = [str(checkpoint), str(tmp_path / "part"), str(torch.get_num_threads())]
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, *arguments], cwd=Path(__file__).parent.parent, check=False
+def test_kill_9_of_a_real_process(llava, six, tmp_path, always_due, one_thread):
+    part = tmp_path / "part"
+    pairs = Until(six, 4, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    # Forked: importing everything anew would take most of the time.
+    process = torch.multiprocessing.get_context("fork").Process(
+        target=measure, args=(*llava, pairs), kwargs={"progress": False, "resume": part}
     )
-    assert killed.returncode == -signal.SIGKILL
-    rest = Pairs(pairs)
-    resumed = measure(*llava, rest, progress=False, resume=tmp_path / "part")
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    rest = Pairs(six)
+    resumed = measure(*llava, rest, progress=False, resume=part)
     assert rest.opened == [0, 4, 5]
-    assert numbers(resumed) == numbers(measure(*llava, pairs, progress=False))
+    assert numbers(resumed) == numbers(measure(*llava, six, progress=False))
 
 
 def test_one_plan_for_all(llava, six, tmp_path, always_due, monkeypatch):
