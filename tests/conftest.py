@@ -14,6 +14,7 @@ from PIL import Image
 from mir_task import Pair
 from mir_task.data import builtin_pairs, open_image
 
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node")
 REPOSITORY = Path(__file__).parent.parent
 
 # No deadline: how long an example takes says nothing on a machine that does other things too.
@@ -75,16 +76,19 @@ class CLI:
     def __init__(self, folder):
         self.folder = folder
 
-    def __call__(self, *arguments, environment=None, path=()):
+    def __call__(self, *arguments, environment=None, path=(), processes=None):
         command = [sys.executable, "-m", "lmms_eval", *map(str, arguments)]
         pythonpath = os.pathsep.join(map(str, path))
+        if processes:  # by torchrun, with gloo, a thread each
+            command[1:1] = [*TORCHRUN, str(processes)]
+            environment = {"ACCELERATE_USE_CPU": "1", "OMP_NUM_THREADS": "1", **(environment or {})}
         return subprocess.run(
             command,
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": pythonpath, **(environment or {})},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
         )
 
     @staticmethod
@@ -92,6 +96,17 @@ class CLI:
         """lmms-eval's results file below an output folder; there must be exactly one."""
         (file,) = Path(output).rglob("*_results.json")
         return json.loads(file.read_text())["results"]
+
+
+@pytest.fixture
+def one_thread():
+    """Sums are split among threads: as in processes of one thread, and as a forked process must."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

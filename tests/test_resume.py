@@ -46,15 +46,6 @@ def always_due(monkeypatch):
     monkeypatch.setattr("mir_task.partial.SHARE_OF_TIME", float("inf"))
 
 
-@pytest.fixture
-def one_thread():
-    """Sums are split among threads, and a forked process can have only one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def whole(shared_llava, six):
     """What comes out when nothing goes wrong."""
