@@ -16,6 +16,7 @@ from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, Traini
 from mir_task import MIRCallback, MIRDataError, MIRModelError, MIRResult, measure, measure_in_training
 from mir_task.adapters import adapter_for
 from mir_task.data import builtin_pairs, open_image
+from tests.conftest import TORCHRUN
 from tests.test_probe import hooks
 
 STEPS = 6
@@ -343,29 +344,19 @@ def test_sharded_weights_are_refused(llava, pairs):
 
 
 @pytest.mark.cli
-@pytest.mark.parametrize("case", ["good", "fail"])
-def test_one_process_measures_and_both_know(checkpoint, tmp_path, case):
+def test_one_process_measures_and_both_know(checkpoint, tmp_path):
     script = Path(__file__).with_name("distributed_training.py")
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc_per_node",
-        "2",
-        "--master_port",
-        "29611",
-    ]
     done = subprocess.run(
-        [*command, str(script), str(checkpoint), str(tmp_path / "out"), case],
+        [sys.executable, *TORCHRUN, "2", str(script), str(checkpoint), str(tmp_path / "out")],
         env={**os.environ, "ACCELERATE_USE_CPU": "1", "PYTHONPATH": str(script.parent.parent)},
         capture_output=True,
         text=True,
         timeout=300,
     )
-    seen = [json.loads(file.read_text()) for file in sorted((tmp_path / "out").glob("seen_*.json"))]
-    assert [entry[0] for entry in seen] == [0, 1], done.stderr
-    if case == "good":
-        assert len(seen[0][1]) == 2 and seen[0][1] == seen[1][1]
-        assert [entry[2] for entry in seen] == [2, 0]
-    else:  # an error ends all processes, none of them waits for ever
-        assert seen[0][1] == "OSError" and seen[1][1] == "RuntimeError"
+    first, second = (tmp_path / "out" / f"seen_{process}.json" for process in (0, 1))
+    assert first.exists() and second.exists(), done.stderr
+    first, second = json.loads(first.read_text()), json.loads(second.read_text())
+    assert len(first["mir"]) == 2 and first["mir"] == second["mir"]
+    assert (first["results"], second["results"]) == (2, 0)
+    # Then an error in one of them ends both, neither waits for ever.
+    assert (first["error"], second["error"]) == ("OSError", "RuntimeError")
