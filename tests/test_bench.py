@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from mir_task.bench import coverage, distance, profile, whole
+from mir_task.bench import ceiling, coverage, distance, profile, whole
 from mir_task.bench.__main__ import main
+from mir_task.bench.isolated import Measurement
 from mir_task.bench.machine import describe
 from mir_task.bench.peers import PEERS, ours, script_fast
 
@@ -43,6 +44,18 @@ def test_simulated_truth_is_where_many_pairs_lead(monkeypatch):
 def test_a_measurement_in_a_process_of_its_own(monkeypatch):
     record = whole._record("mir-task", whole.ours, pairs=2, layers=1, d=64)
     assert record["seconds"] > 0 and record["extra_mib"] >= 0 and record["accelerator_extra_mib"] >= 0
+
+
+def test_memory_falls_with_the_ceiling_as_estimated(monkeypatch):
+    def here(prepare, run, *arguments):
+        return Measurement(0.0, 0, 0, run(prepare(*arguments)))
+
+    monkeypatch.setattr(ceiling, "measure", here)
+    records = list(ceiling.run((2, 1), pairs=2, layers=2, d=64))
+    assert [record["layers_at_a_time"] for record in records] == [2, 1]
+    assert [record["passes"] for record in records] == [1, 2]
+    assert records[0]["estimated_mib"] > 1.5 * records[1]["estimated_mib"]
+    assert records[0]["mir"] == records[1]["mir"]
 
 
 def test_profile_names_functions_that_exist(monkeypatch):

@@ -9,7 +9,7 @@ import torch
 
 from mir_task import measure as measure_mir
 from mir_task.bench.isolated import measure
-from mir_task.bench.whole import MAX_TEXT_TOKENS, Inputs, prepare
+from mir_task.bench.whole import MAX_TEXT_TOKENS, Inputs, bare, prepare
 from mir_task.memory import Footprint, plan
 from mir_task.uncertainty import GROUPS
 
@@ -20,23 +20,28 @@ Ceiled = tuple[Inputs, int]
 
 
 def run(
-    at_a_time: Sequence[int] = (8, 4, 2, 1), layers: int = LAYERS, d: int = D
+    at_a_time: Sequence[int] = (8, 4, 2, 1), pairs: int = PAIRS, layers: int = LAYERS, d: int = D
 ) -> Iterator[dict[str, Any]]:
-    """One record a ceiling, from room for all layers to room for one; the first has no standard error left out."""
+    """One record a ceiling, from room for all layers to room for one.
+
+    ``estimated_mib`` is of the statistics alone; what a forward pass takes beside them is ``forward_mib``.
+    """
+    forward = measure(prepare, bare, 2, layers, d).extra_bytes
     footprint = Footprint(d=d, itemsize=4, groups=GROUPS, own_groups=GROUPS, max_text_tokens=MAX_TEXT_TOKENS)
     cpu = torch.device("cpu")
     for wanted in at_a_time:
         ceiling = footprint.working(GROUPS) + wanted * footprint.layer(GROUPS)
         chosen = plan(footprint, [cpu] * layers, {cpu: ceiling})
-        measured = measure(_prepare, _measure, PAIRS, layers, d, ceiling)
+        measured = measure(_prepare, _measure, pairs, layers, d, ceiling)
         yield {
-            "pairs": PAIRS,
+            "pairs": pairs,
             "layers": layers,
             "d": d,
             "layers_at_a_time": chosen.layers,
             "parts": chosen.parts,
             "passes": chosen.passes,
             "estimated_mib": chosen.taken / MIB,
+            "forward_mib": forward / MIB,
             "measured_mib": measured.extra_bytes / MIB,
             "seconds": measured.seconds,
             "mir": measured.value,
