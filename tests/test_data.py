@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import warnings
 from pathlib import Path
 
@@ -104,6 +105,11 @@ def damage(path, content):
         ),
         (lambda i, t: damage(t / "5.txt", b" \n"), {}, "the text is empty: .*5.txt"),
         (lambda i, t: damage(t / "5.txt", b"\xff\xfe\xff"), {}, "cannot read .*5.txt as a text in UTF-8"),
+        (
+            lambda i, t: os.truncate(t / "5.txt", 2**26 + 1),
+            {},
+            "5.txt has more than 64 MiB, too much for the",
+        ),
         (lambda i, t: Image.open(i / "0.png").save(i / "0.jpg"), {}, "0.jpg and .*0.png have the same name"),
     ],
 )

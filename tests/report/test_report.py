@@ -149,6 +149,17 @@ def test_names_are_escaped(workshop):
     assert "<script>" not in (workshop.output / "report.md").read_text()
 
 
+def test_whatever_a_table_holds_is_escaped(workshop):
+    rows = [
+        {"model": f"m{i}", "group": "<img src=x>", "mir": 3 - i / 10, "<i>gqa</i>": 50 + i} for i in range(4)
+    ]
+    assert workshop.run(workshop.table(rows))[0] == 0
+    assert "&lt;img src=x&gt;" in workshop.page and "&lt;i&gt;gqa&lt;/i&gt;" in workshop.page
+    markdown = (workshop.output / "report.md").read_text()
+    for written in (workshop.page, markdown):
+        assert "<img src=x" not in written and "<i>gqa" not in written
+
+
 def test_own_outputs_are_not_read_again(workshop):
     table = workshop.table([{"model": f"m{i}", "mir": 3 - i / 10, "gqa": 50 + i} for i in range(4)])
     for _ in range(2):
