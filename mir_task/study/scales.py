@@ -1,0 +1,119 @@
+"""How large a study is: sizes of models and data, numbers of steps and seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mir_task.study.training import Recipe
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Everything that differs between a smoke test and the study in earnest."""
+
+    name: str
+    estimate: str
+    """Wall time of the whole, in words, and what it was measured on."""
+    vocabulary: int
+    hidden_size: int
+    layers: int
+    vision_size: int
+    vision_layers: int
+    patch_size: int
+    text_length: int
+    """Tokens of a training sequence of the language model."""
+    text_documents: int
+    text_steps: int
+    vision_steps: int
+    batch_size: int
+    pairs: int
+    """Image-caption pairs of stage 1 in the base run; experiments take multiples."""
+    sft_steps: int
+    turns: int
+    """Questions about an image in SFT."""
+    probe_pairs: int
+    """Image-text pairs that MIR is measured on."""
+    baseline_examples: int
+    questions: int | None
+    """Held-out questions of a skill; None: all of the task."""
+    main_seeds: int
+    side_seeds: int
+    experiments: tuple[str, ...] | None = None
+    """Those that are run; None: all."""
+    text_recipe: Recipe = Recipe(2e-3, weight_decay=0.01)
+    vision_recipe: Recipe = Recipe(1e-3, weight_decay=0.01)
+    sft_recipe: Recipe = Recipe(1e-3)
+
+
+SMOKE = Scale(
+    name="smoke",
+    estimate="not measured yet",
+    vocabulary=768,
+    hidden_size=64,
+    layers=3,
+    vision_size=48,
+    vision_layers=3,
+    patch_size=16,
+    text_length=128,
+    text_documents=400,
+    text_steps=60,
+    vision_steps=30,
+    batch_size=16,
+    pairs=160,
+    sft_steps=20,
+    turns=4,
+    probe_pairs=12,
+    baseline_examples=8,
+    questions=4,
+    main_seeds=1,
+    side_seeds=1,
+    experiments=("data scale", "connector"),
+)
+SMALL = Scale(
+    name="small",
+    estimate="not measured yet",
+    vocabulary=1024,
+    hidden_size=128,
+    layers=6,
+    vision_size=96,
+    vision_layers=5,
+    patch_size=8,
+    text_length=256,
+    text_documents=20000,
+    text_steps=2000,
+    vision_steps=2000,
+    batch_size=32,
+    pairs=6400,
+    sft_steps=600,
+    turns=6,
+    probe_pairs=100,
+    baseline_examples=100,
+    questions=100,
+    main_seeds=2,
+    side_seeds=1,
+    experiments=("data scale", "learning rate"),
+)
+FULL = Scale(
+    name="full",
+    estimate="not measured yet",
+    vocabulary=1024,
+    hidden_size=128,
+    layers=6,
+    vision_size=96,
+    vision_layers=5,
+    patch_size=8,
+    text_length=256,
+    text_documents=60000,
+    text_steps=5000,
+    vision_steps=5000,
+    batch_size=32,
+    pairs=12800,
+    sft_steps=1500,
+    turns=6,
+    probe_pairs=100,
+    baseline_examples=500,
+    questions=None,
+    main_seeds=3,
+    side_seeds=2,
+)
+SCALES = {scale.name: scale for scale in (SMOKE, SMALL, FULL)}

@@ -1,0 +1,77 @@
+"""Stage 0, vision: a small CLIP trained contrastively on pictures and captions; its vision tower is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import CLIPConfig, CLIPModel
+
+from mir_task.study.captions import caption
+from mir_task.study.picture import IMAGE_SIZE
+from mir_task.study.scales import Scale
+from mir_task.study.training import train
+from mir_task.study.world import Stream, example
+
+CONTRAST = 4
+"""A contrastive batch is this many times larger than the others."""
+MAX_TEXT = 128
+
+
+def train_vision_encoder(scale: Scale, processor: Any, folder: Path, device: str) -> None:
+    """Save the vision tower into the folder, and the curve beside it."""
+    torch.manual_seed(0)
+    model = CLIPModel(clip_config(scale, processor.tokenizer)).to(device)
+    size = CONTRAST * scale.batch_size
+
+    def loss_of(step: int) -> Tensor:
+        examples = [example("train", Stream.VISION, index) for index in range(step * size, (step + 1) * size)]
+        inputs = processor.tokenizer(
+            [caption(scene, "long", random) + processor.tokenizer.eos_token for scene, _, random in examples],
+            return_tensors="pt",
+            padding=True,
+            truncation=True,
+            max_length=MAX_TEXT,
+        )
+        pixels = processor.image_processor(images=[image for _, image, _ in examples], return_tensors="pt")
+        return model(
+            input_ids=inputs["input_ids"].to(device),
+            attention_mask=inputs["attention_mask"].to(device),
+            pixel_values=pixels["pixel_values"].to(device),
+            return_loss=True,
+        ).loss
+
+    curve = train(loss_of, model.parameters(), scale.vision_recipe, scale.vision_steps, "stage 0: vision")
+    model.vision_model.save_pretrained(folder)
+    curve.to_csv(folder / "curve.csv", index=False)
+
+
+def clip_config(scale: Scale, tokenizer: Any) -> CLIPConfig:
+    """A CLIP of this scale, whose text side reads the study's own tokenizer."""
+    width = scale.vision_size
+    tower = {
+        "hidden_size": width,
+        "intermediate_size": 4 * width,
+        "num_attention_heads": 4,
+        "projection_dim": width,
+    }
+    return CLIPConfig(
+        text_config={
+            **tower,
+            "num_hidden_layers": 2,
+            "vocab_size": len(tokenizer),
+            "max_position_embeddings": MAX_TEXT,
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+        },
+        vision_config={
+            **tower,
+            "num_hidden_layers": scale.vision_layers,
+            "image_size": IMAGE_SIZE,
+            "patch_size": scale.patch_size,
+        },
+        projection_dim=width,
+    )
