@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import CLIPConfig, CLIPModel
+from transformers import CLIPConfig, CLIPModel, CLIPVisionModel
 
 from mir_task.study.captions import caption
 from mir_task.study.picture import IMAGE_SIZE
@@ -29,7 +29,7 @@ def train_vision_encoder(scale: Scale, processor: Any, folder: Path, device: str
     def loss_of(step: int) -> Tensor:
         examples = [example("train", Stream.VISION, index) for index in range(step * size, (step + 1) * size)]
         inputs = processor.tokenizer(
-            [caption(scene, "long", random) + processor.tokenizer.eos_token for scene, _, random in examples],
+            [caption(scene, "long", random) + processor.tokenizer.pad_token for scene, _, random in examples],
             return_tensors="pt",
             padding=True,
             truncation=True,
@@ -44,7 +44,10 @@ def train_vision_encoder(scale: Scale, processor: Any, folder: Path, device: str
         ).loss
 
     curve = train(loss_of, model.parameters(), scale.vision_recipe, scale.vision_steps, "stage 0: vision")
-    model.vision_model.save_pretrained(folder)
+    tower = CLIPVisionModel(model.config.vision_config)
+    # transformers 4.57 has one more level between the tower and its layers.
+    getattr(tower, "vision_model", tower).load_state_dict(model.vision_model.state_dict())
+    tower.save_pretrained(folder)
     curve.to_csv(folder / "curve.csv", index=False)
 
 
@@ -64,7 +67,9 @@ def clip_config(scale: Scale, tokenizer: Any) -> CLIPConfig:
             "vocab_size": len(tokenizer),
             "max_position_embeddings": MAX_TEXT,
             "bos_token_id": tokenizer.bos_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
+            # Where a text ends and its embedding is read off: the first padding token, one of which every text has.
+            # (The true one has id 2, for which CLIP would take the highest id of the text instead.)
+            "eos_token_id": tokenizer.pad_token_id,
             "pad_token_id": tokenizer.pad_token_id,
         },
         vision_config={
