@@ -32,9 +32,12 @@ def register() -> list[ModelManifest]:
     try:
         from lmms_eval.models.registry_v2 import ModelManifest
 
-        return [ModelManifest(model_id="mir_demo", simple_class_path="mir_task.demo.model.MirDemo")]
+        return [
+            ModelManifest(model_id="mir_demo", simple_class_path="mir_task.demo.model.MirDemo"),
+            ModelManifest(model_id="mir_study", simple_class_path="mir_task.study.lmms_model.MirStudy"),
+        ]
     except Exception as error:
-        logger.warning(f"mir-task could not register the model mir_demo: {error!r}")
+        logger.warning(f"mir-task could not register its models: {error!r}")
         return []
 
 

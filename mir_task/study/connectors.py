@@ -21,7 +21,7 @@ class ConnectorLlava(LlavaForConditionalGeneration):  # type: ignore[misc]
 
     def __init__(self, config: LlavaConfig) -> None:
         super().__init__(config)
-        if config.connector != NATIVE:
+        if getattr(config, "connector", NATIVE) != NATIVE:
             self.model.multi_modal_projector = build_connector(config)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,7 @@ def assemble(language: Path, vision: Path, connector: Connector, seed: int) -> t
 def load(folder: Path) -> tuple[Any, LlavaProcessor]:
     """A checkpoint that :func:`save` wrote."""
     model = llava_class(AutoConfig.from_pretrained(folder)).from_pretrained(folder)
-    if (folder / MOCA_FILE).exists():
-        attach_moca(model).load(folder / MOCA_FILE)
+    restore_moca(model, folder)
     return model, LlavaProcessor.from_pretrained(folder)
 
 
@@ -61,6 +61,17 @@ def save(model: Any, processor: Any, folder: Path) -> None:
     state = {name: value for name, value in model.state_dict().items() if not name.startswith("moca.")}
     model.save_pretrained(folder, state_dict=state)
     processor.save_pretrained(folder)
+
+
+def restore_moca(model: Any, folder: Path) -> None:
+    """Attach the MoCa that was saved beside a checkpoint, if there is one."""
+    if (folder / MOCA_FILE).exists():
+        attach_moca(model).load(folder / MOCA_FILE)
+
+
+def has_moca() -> bool:
+    """Whether this version of the package has MoCa."""
+    return find_spec("mir_task.moca") is not None
 
 
 def attach_moca(model: Any) -> Any:

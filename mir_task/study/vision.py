@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import CLIPConfig, CLIPModel, CLIPVisionModel
+from transformers import CLIPConfig, CLIPModel, CLIPVisionModel, LlavaProcessor
 
 from mir_task.study.captions import caption
 from mir_task.study.picture import IMAGE_SIZE
@@ -20,8 +20,9 @@ CONTRAST = 4
 MAX_TEXT = 128
 
 
-def train_vision_encoder(scale: Scale, processor: Any, folder: Path, device: str) -> None:
-    """Save the vision tower into the folder, and the curve beside it."""
+def train_vision_encoder(scale: Scale, language: Path, folder: Path, device: str) -> None:
+    """Save the vision tower into the folder, and the curve beside it; the processor is the language model's."""
+    processor = LlavaProcessor.from_pretrained(language)
     torch.manual_seed(0)
     model = CLIPModel(clip_config(scale, processor.tokenizer)).to(device)
     size = CONTRAST * scale.batch_size

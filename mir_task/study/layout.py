@@ -1,0 +1,73 @@
+"""Where a study keeps what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Folders of a study; below ``results`` is what a report reads, the rest are checkpoints."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """The scale, as JSON."""
+        return self.root / "scale.json"
+
+    @property
+    def language(self) -> Path:
+        """Processor and language model of stage 0."""
+        return self.root / "stage0" / "language"
+
+    @property
+    def vision(self) -> Path:
+        """Vision tower of stage 0."""
+        return self.root / "stage0" / "vision"
+
+    @property
+    def probe(self) -> Path:
+        """Held-out images and unrelated texts that MIR is measured on."""
+        return self.root / "probe"
+
+    @property
+    def stage_one(self) -> Path:
+        """Checkpoints after stage 1, by run."""
+        return self.root / "stage1"
+
+    @property
+    def stage_two(self) -> Path:
+        """Checkpoints after stage 2, by run."""
+        return self.root / "stage2"
+
+    @property
+    def results(self) -> Path:
+        """All results."""
+        return self.root / "results"
+
+    @property
+    def mir(self) -> Path:
+        """lmms-eval's and the per-layer files of the checkpoints after stage 1, by run."""
+        return self.results / "mir"
+
+    @property
+    def scores(self) -> Path:
+        """lmms-eval's files of the checkpoints after stage 2, by run."""
+        return self.results / "sft"
+
+    @property
+    def baselines(self) -> Path:
+        """Caption perplexity and in-context score, by run."""
+        return self.results / "baselines"
+
+    @property
+    def curves(self) -> Path:
+        """Training curves of all stages."""
+        return self.results / "curves"
+
+    @property
+    def table(self) -> Path:
+        """Scores and baselines of every model in every experiment."""
+        return self.results / "scores.csv"
