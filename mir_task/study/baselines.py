@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from mir_task.study.captions import caption
@@ -35,12 +36,14 @@ def caption_perplexity(model: Any, processor: Any, scale: Scale) -> float:
     for indices in _batches(scale, "baselines: perplexity"):
         examples = [example("heldout", Stream.BASELINES, index) for index in indices]
         texts = [
-            chat_text(processor, [("", caption(scene, "long", random))], images=1) for scene, _, random in examples
+            chat_text(processor, [("", caption(scene, "long", random))], images=1)
+            for scene, _, random in examples
         ]
-        batch = batch_of(processor, texts, [image for _, image, _ in examples if image])
+        batch = batch_of(processor, texts, [image for _, image, _ in examples])
         targets, logits = _answers(model, batch)
-        total += float(torch.nn.functional.cross_entropy(logits[targets != IGNORED], targets[targets != IGNORED], reduction="sum"))
-        tokens += int((targets != IGNORED).sum())
+        known = targets != IGNORED
+        total += float(cross_entropy(logits[known], targets[known], reduction="sum"))
+        tokens += int(known.sum())
     return math.exp(total / tokens)
 
 
@@ -66,13 +69,14 @@ def in_context_score(model: Any, processor: Any, scale: Scale) -> float:
 def _prompt(number: int) -> tuple[list[tuple[str, str]], list[Any]]:
     """Two solved questions and the one to answer, and their images."""
     skill = list(SKILLS)[number % len(SKILLS)]
-    turns, images = [], []
+    turns: list[tuple[str, str]] = []
+    images = []
     index = SHOT_OFFSET + SEARCH * number
     while len(turns) <= SHOTS:
         scene, image, random = example("heldout", Stream.BASELINES, index)
         question = ask(scene, skill, random)
         if question:
-            turns.append(tuple(question))
+            turns.append(question)
             images.append(image)
         index += 1
     return turns, images

@@ -93,7 +93,10 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "second epoch": Experiment(
         "figure 5",
-        {f"{2 * stop:g} epochs": {"data": 0.125, "epochs": 2, "stop": stop} for stop in (0.25, 0.5, 0.75, 1.0)},
+        {
+            f"{2 * stop:g} epochs": {"data": 0.125, "epochs": 2, "stop": stop}
+            for stop in (0.25, 0.5, 0.75, 1.0)
+        },
     ),
 }
 

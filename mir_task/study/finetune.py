@@ -36,8 +36,11 @@ def train_stage_two(model: Any, processor: Any, scale: Scale, seed: int, descrip
             example("train", Stream.QUESTIONS, index, seed=seed)
             for index in range(first, first + scale.batch_size)
         ]
-        texts = [chat_text(processor, ask_any(scene, scale.turns, random), images=1) for scene, _, random in examples]
-        batch = batch_of(processor, texts, [image for _, image, _ in examples if image])
+        texts = [
+            chat_text(processor, ask_any(scene, scale.turns, random), images=1)
+            for scene, _, random in examples
+        ]
+        batch = batch_of(processor, texts, [image for _, image, _ in examples])
         loss: Tensor = model(**{name: value.to(model.device) for name, value in batch.items()}).loss
         return loss
 

@@ -22,7 +22,7 @@ from mir_task.study.picture import IMAGE_SIZE
 from mir_task.study.questions import ask_any
 from mir_task.study.scales import Scale
 from mir_task.study.training import train
-from mir_task.study.world import Stream, example
+from mir_task.study.world import Stream, text_example
 
 TOKENIZER_TEXTS = 500
 PASSAGE_SHARE = 0.1
@@ -39,7 +39,8 @@ def train_language_model(scale: Scale, folder: Path, device: str) -> None:
 
     def loss_of(_: int) -> Tensor:
         batch = sequences[order.integers(len(sequences), size=scale.batch_size)]
-        return model(input_ids=batch, labels=batch).loss
+        loss: Tensor = model(input_ids=batch, labels=batch).loss
+        return loss
 
     curve = train(loss_of, model.parameters(), scale.text_recipe, scale.text_steps, "stage 0: language")
     model.save_pretrained(folder)
@@ -67,7 +68,9 @@ def build_processor(scale: Scale) -> LlavaProcessor:
     """CLIP preprocessing and a tokenizer trained on the study's texts."""
     bare = train_tokenizer(["USER: ASSISTANT:"], 300)
     processor = _processor(bare, scale)
-    tokenizer = train_tokenizer(chain(builtin_texts(), documents(processor, TOKENIZER_TEXTS)), scale.vocabulary)
+    tokenizer = train_tokenizer(
+        chain(builtin_texts(), documents(processor, TOKENIZER_TEXTS)), scale.vocabulary
+    )
     return _processor(tokenizer, scale)
 
 
@@ -80,7 +83,7 @@ def documents(processor: Any, count: int, progress: bool = False) -> Iterator[st
     passages = builtin_texts()
     bos, eos = processor.tokenizer.bos_token, processor.tokenizer.eos_token
     for index in tqdm(range(count), desc="stage 0: texts", unit="text", disable=not progress):
-        scene, _, random = example("train", Stream.TEXT, index, image=False)
+        scene, random = text_example("train", Stream.TEXT, index)
         kind = random.random()
         description = caption(scene, pick(random, ("long", "detailed")), random)
         if kind < PASSAGE_SHARE:
@@ -88,11 +91,13 @@ def documents(processor: Any, count: int, progress: bool = False) -> Iterator[st
         elif kind < 0.2:
             yield f"{bos}{description}{eos}"
         elif kind < 0.4:
-            yield bos + chat_text(processor, [(description, caption(scene, pick(random, LENGTHS[:3]), random))])
+            yield bos + chat_text(
+                processor, [(description, caption(scene, pick(random, LENGTHS[:3]), random))]
+            )
         else:
             asked = ask_any(scene, 6, random)
             first = (f"{description}\n{asked[0].question}", asked[0].answer)
-            yield bos + chat_text(processor, [first, *map(tuple, asked[1:])])
+            yield bos + chat_text(processor, [first, *asked[1:]])
 
 
 def packed(processor: Any, scale: Scale) -> Tensor:

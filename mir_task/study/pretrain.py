@@ -21,7 +21,9 @@ from mir_task.study.scales import Scale
 from mir_task.study.training import Recipe, train
 from mir_task.study.world import Stream, example
 
-LORA = LoraConfig(r=16, lora_alpha=32, lora_dropout=0.0, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"])
+LORA = LoraConfig(
+    r=16, lora_alpha=32, lora_dropout=0.0, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"]
+)
 
 
 def pretrain(scale: Scale, run: Run, language: Path, vision: Path, folder: Path, device: str) -> None:
@@ -60,8 +62,11 @@ def train_stage_one(
 def caption_loss(model: Any, processor: Any, indices: list[int], length: Length) -> Tensor:
     """Mean loss of the captions of training pairs, a token."""
     examples = [example("train", Stream.CAPTIONS, index) for index in indices]
-    texts = [chat_text(processor, [("", caption(scene, length, random))], images=1) for scene, _, random in examples]
-    batch = batch_of(processor, texts, [image for _, image, _ in examples if image])
+    texts = [
+        chat_text(processor, [("", caption(scene, length, random))], images=1)
+        for scene, _, random in examples
+    ]
+    batch = batch_of(processor, texts, [image for _, image, _ in examples])
     loss: Tensor = model(**{name: value.to(model.device) for name, value in batch.items()}).loss
     return loss
 

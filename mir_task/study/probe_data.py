@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mir_task.study.captions import caption
 from mir_task.study.scales import Scale
-from mir_task.study.world import Stream, example
+from mir_task.study.world import Stream, example, text_example
 
 
 def write_probe_data(scale: Scale, folder: Path) -> None:
@@ -15,8 +15,6 @@ def write_probe_data(scale: Scale, folder: Path) -> None:
     images.mkdir()
     texts.mkdir()
     for index in range(scale.probe_pairs):
-        picture = example("heldout", Stream.PROBE_IMAGES, index).image
-        assert picture is not None
-        picture.save(images / f"scene_{index:04d}.png")
-        scene, _, random = example("heldout", Stream.PROBE_TEXTS, index, image=False)
+        example("heldout", Stream.PROBE_IMAGES, index).image.save(images / f"scene_{index:04d}.png")
+        scene, random = text_example("heldout", Stream.PROBE_TEXTS, index)
         (texts / f"text_{index:04d}.txt").write_text(caption(scene, "detailed", random) + "\n")

@@ -40,10 +40,10 @@ def attribute(scene: Scene, random: Random) -> Question | None:
     kind = pick(random, ("colour", "shape", "size", "material"))
     if kind == "colour":
         thing = _only(scene, "shape", random)
-        return thing and Question(f"What colour is the {thing.shape}?", thing.colour)
+        return Question(f"What colour is the {thing.shape}?", thing.colour) if thing else None
     if kind == "shape":
         thing = _only(scene, "colour", random)
-        return thing and Question(f"What shape is the {thing.colour} thing?", thing.shape)
+        return Question(f"What shape is the {thing.colour} thing?", thing.shape) if thing else None
     thing = pick(random, scene.things)
     if kind == "size":
         return Question(f"Is the {thing.name} small or large?", thing.size)
@@ -58,7 +58,9 @@ def count(scene: Scene, random: Random) -> Question | None:
         return Question("How many things are there?", NUMBERS[len(scene.things)])
     value = getattr(thing, kind)
     number = sum(getattr(other, kind) == value for other in scene.things)
-    return Question(f"How many {_plural(value) if kind == 'shape' else f'{value} things'} are there?", NUMBERS[number])
+    return Question(
+        f"How many {_plural(value) if kind == 'shape' else f'{value} things'} are there?", NUMBERS[number]
+    )
 
 
 def position(scene: Scene, random: Random) -> Question | None:
@@ -87,8 +89,12 @@ def yesno(scene: Scene, random: Random) -> Question | None:
     if random.random() < 0.5:
         return Question(f"Is there {article(thing.name)}?", "yes")
     names = {other.name for other in scene.things}
-    absent = [f"{colour} {thing.shape}" for colour in COLOURS] + [f"{thing.colour} {shape}" for shape in SHAPES]
-    return Question(f"Is there {article(pick(random, [name for name in absent if name not in names]))}?", "no")
+    absent = [f"{colour} {thing.shape}" for colour in COLOURS] + [
+        f"{thing.colour} {shape}" for shape in SHAPES
+    ]
+    return Question(
+        f"Is there {article(pick(random, [name for name in absent if name not in names]))}?", "no"
+    )
 
 
 SKILLS: dict[str, Callable[[Scene, Random], Question | None]] = {

@@ -122,5 +122,3 @@ def _check_settings(scale: Scale, layout: Layout) -> None:
             )
     layout.root.mkdir(parents=True, exist_ok=True)
     layout.settings.write_text(json.dumps(settings, indent=1) + "\n")
-
-

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from mir_task.study.training import Recipe
 
+TEXT_RECIPE = Recipe(2e-3, weight_decay=0.01)
+VISION_RECIPE = Recipe(1e-3, weight_decay=0.01)
+SFT_RECIPE = Recipe(1e-3)
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -40,9 +44,9 @@ class Scale:
     side_seeds: int
     experiments: tuple[str, ...] | None = None
     """Those that are run; None: all."""
-    text_recipe: Recipe = Recipe(2e-3, weight_decay=0.01)
-    vision_recipe: Recipe = Recipe(1e-3, weight_decay=0.01)
-    sft_recipe: Recipe = Recipe(1e-3)
+    text_recipe: Recipe = TEXT_RECIPE
+    vision_recipe: Recipe = VISION_RECIPE
+    sft_recipe: Recipe = SFT_RECIPE
 
 
 SMOKE = Scale(
@@ -59,7 +63,7 @@ SMOKE = Scale(
     text_steps=60,
     vision_steps=30,
     batch_size=16,
-    pairs=160,
+    pairs=512,
     sft_steps=20,
     turns=4,
     probe_pairs=12,

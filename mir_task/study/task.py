@@ -9,7 +9,7 @@ from lmms_eval.api.task import ConfigurableTask
 from PIL import Image
 
 from mir_task.study.questions import SKILLS, ask
-from mir_task.study.world import Stream, example
+from mir_task.study.world import Stream, example, text_example
 
 QUESTIONS = 250
 """Of each skill."""
@@ -36,7 +36,7 @@ def heldout_questions(skill: str, count: int = QUESTIONS) -> list[dict[str, Any]
     rows: list[dict[str, Any]] = []
     index = 0
     while len(rows) < count:
-        scene, _, random = _scene(skill, index, image=False)
+        scene, random = text_example("heldout", Stream.TASKS, _number(skill, index))
         question = ask(scene, skill, random)
         if question:
             rows.append({"skill": skill, "index": index, **question._asdict()})
@@ -44,9 +44,9 @@ def heldout_questions(skill: str, count: int = QUESTIONS) -> list[dict[str, Any]
     return rows
 
 
-def doc_to_visual(doc: dict[str, Any]) -> list[Image.Image | None]:
+def doc_to_visual(doc: dict[str, Any]) -> list[Image.Image]:
     """The picture of a document's scene."""
-    return [_scene(doc["skill"], doc["index"], image=True).image]
+    return [example("heldout", Stream.TASKS, _number(doc["skill"], doc["index"])).image]
 
 
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
@@ -54,7 +54,6 @@ def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]
     return {"exact_match": float(results[0].strip().lower() == doc["answer"].lower())}
 
 
-def _scene(skill: str, index: int, image: bool) -> Any:
-    # Every skill asks about scenes of its own.
-    offset = 10**6 * list(SKILLS).index(skill)
-    return example("heldout", Stream.TASKS, offset + index, image=image)
+def _number(skill: str, index: int) -> int:
+    """Every skill asks about scenes of its own."""
+    return 10**6 * list(SKILLS).index(skill) + index

@@ -37,12 +37,13 @@ def train_vision_encoder(scale: Scale, language: Path, folder: Path, device: str
             max_length=MAX_TEXT,
         )
         pixels = processor.image_processor(images=[image for _, image, _ in examples], return_tensors="pt")
-        return model(
+        loss: Tensor = model(
             input_ids=inputs["input_ids"].to(device),
             attention_mask=inputs["attention_mask"].to(device),
             pixel_values=pixels["pixel_values"].to(device),
             return_loss=True,
         ).loss
+        return loss
 
     curve = train(loss_of, model.parameters(), scale.vision_recipe, scale.vision_steps, "stage 0: vision")
     tower = CLIPVisionModel(model.config.vision_config)

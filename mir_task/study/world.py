@@ -27,14 +27,14 @@ class Stream(IntEnum):
 
 
 class Example(NamedTuple):
-    """A scene and a generator for the wording of what is said about it."""
+    """A scene, its picture, and a generator for the wording of what is said about it."""
 
     scene: Scene
-    image: Image.Image | None
+    image: Image.Image
     random: Random
 
 
-def example(split: Split, stream: Stream, index: int, *, seed: int = 0, image: bool = True) -> Example:
+def example(split: Split, stream: Stream, index: int, *, seed: int = 0) -> Example:
     """Example number ``index``.
 
     Args:
@@ -42,8 +42,11 @@ def example(split: Split, stream: Stream, index: int, *, seed: int = 0, image: b
         stream: what for.
         index: from 0; the scene and its picture depend on split, stream and index only.
         seed: of the wording: another seed says other things about the same scene.
-        image: draw the picture.
     """
-    scene = scene_of(split, int(stream), index)
-    picture = render(scene, np.random.default_rng((int(stream), index, 1))) if image else None
-    return Example(scene, picture, np.random.default_rng((seed, int(stream), index, 2)))
+    scene, random = text_example(split, stream, index, seed=seed)
+    return Example(scene, render(scene, np.random.default_rng((int(stream), index, 1))), random)
+
+
+def text_example(split: Split, stream: Stream, index: int, *, seed: int = 0) -> tuple[Scene, Random]:
+    """Like :func:`example`, without the picture."""
+    return scene_of(split, int(stream), index), np.random.default_rng((seed, int(stream), index, 2))
