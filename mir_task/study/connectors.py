@@ -60,6 +60,8 @@ class QFormerConnector(nn.Module):
             num_hidden_layers=2,
             num_attention_heads=4,
             cross_attention_frequency=1,
+            hidden_dropout_prob=0.0,  # as in the rest of the model
+            attention_probs_dropout_prob=0.0,
         )
         self.queries = nn.Parameter(torch.randn(1, queries, vision_size) * config.initializer_range)
         self.qformer = Blip2QFormerModel(config)

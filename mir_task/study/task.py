@@ -16,7 +16,11 @@ QUESTIONS = 250
 
 
 class StudyTask(ConfigurableTask):  # type: ignore[misc]
-    """A task whose documents need no file: the YAML's ``dataset_kwargs`` name the skill."""
+    """A task whose documents need no file: the YAML's ``dataset_kwargs`` name the skill.
+
+    lmms-eval gives tasks with a class of their own no messages, so models that it has in a "chat" variant need
+    ``--force_simple`` (``llava_hf`` is one; ``mir_study`` is not).
+    """
 
     def __init__(self, config: dict[str, Any] | None = None, **kwargs: Any) -> None:
         # The YAML's own key for this class, which lmms-eval leaves in.
