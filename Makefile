@@ -14,6 +14,7 @@ demo: $(INSTALLED)
 	$(BIN)/lmms-eval --model mir_demo --tasks mir_builtin --output_path $(DEMO)
 	@# lmms-eval exits with 0 even after an error, so look for what it should have written.
 	@echo "Per-layer results: $$(ls $(DEMO)/*_mir_mir_builtin.json)" && ls $(DEMO)/*_mir_mir_builtin.json > /dev/null
+	$(BIN)/mir-report $(DEMO) --output $(DEMO)/report
 
 test: $(INSTALLED)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mir_task.adapters.decoder import Decoder
-from mir_task.errors import MIRModelError
+from mir_task.adapters.decoder import Decoder, layer_input
+from mir_task.errors import MIRError, MIRModelError
+
+
+class PrefillDone(BaseException):
+    """Ends a forward pass at the decoder's final norm.
+
+    No ``Exception``, since the code that it has to get through (a model's own ``chat``, an lmms-eval class)
+    may catch and log those.
+    """
 
 
 class LayerRows:
-    """Rows of one sequence at each layer: ``vision[k]`` [r, d] and ``text[k]`` [s, d], k = 1..K."""
+    """Rows of one sequence at each layer: ``vision[k]`` [r, d] and ``text[k]`` [s, d], k = 1..K.
 
-    def __init__(self, vision: Tensor, text: Tensor) -> None:
-        self._vision_positions = vision.nonzero().squeeze(1)
-        self._text_positions = text.nonzero().squeeze(1)
+    Args:
+        find_positions: gives two [sequence] bool masks, vision and text. Called once, when the first layer has
+            run: some families tell only then which rows are which.
+    """
+
+    def __init__(self, find_positions: Callable[[], tuple[Tensor, Tensor]]) -> None:
+        self._find_positions = find_positions
+        self._positions: tuple[Tensor, Tensor] | None = None
+        self._length = 0
         self.vision: dict[int, Tensor] = {}
         self.text: dict[int, Tensor] = {}
 
@@ -26,14 +40,24 @@ class LayerRows:
         """Select (and so copy) the rows of layer k from its hidden states [1, sequence, d]."""
         if layer in self.vision:
             raise MIRModelError(f"decoder layer {layer} ran twice in one forward pass")
+        if self._positions is None:
+            vision, text = self._find_positions()
+            self._length = len(vision)
+            self._positions = vision.nonzero().squeeze(1), text.nonzero().squeeze(1)
+        rows = hidden.detach().reshape(-1, hidden.shape[-1])
+        if len(rows) != self._length:
+            raise MIRModelError(
+                f"decoder layer {layer} has hidden states of shape {list(hidden.shape)} where one sequence of "
+                f"{self._length} positions was expected"
+            )
         # Indexing on the layer's own device: with a device map layers live on several.
-        rows = hidden.detach()[0]
-        self.vision[layer] = rows[self._vision_positions.to(rows.device)]
-        self.text[layer] = rows[self._text_positions.to(rows.device)]
+        self.vision[layer], self.text[layer] = (rows[index.to(rows.device)] for index in self._positions)
 
 
 @contextmanager
-def capture_layers(decoder: Decoder, vision: Tensor, text: Tensor) -> Iterator[LayerRows]:
+def capture_layers(
+    decoder: Decoder, find_positions: Callable[[], tuple[Tensor, Tensor]], stop: bool = False
+) -> Iterator[LayerRows]:
     """Collect the rows of a forward pass inside the ``with`` block; hooks are removed even if it raises.
 
     Layer k's output is taken as layer k + 1's input and the last layer's after the final norm, which unlike
@@ -41,23 +65,37 @@ def capture_layers(decoder: Decoder, vision: Tensor, text: Tensor) -> Iterator[L
 
     Args:
         decoder: the parts of the model.
-        vision: [sequence] bool mask of the vision positions.
-        text: [sequence] bool mask of the text positions.
+        find_positions: see :class:`LayerRows`.
+        stop: end the pass (and so the block) when the final norm has run, for passes that are part of
+            something longer.
 
     Raises:
         MIRModelError: at the end of the block, if not every layer was seen once.
     """
-    rows = LayerRows(vision, text)
+    rows = LayerRows(find_positions)
     total = len(decoder.layers)
+    problems: list[MIRError] = []
+
+    def add(layer: int, hidden: Tensor) -> None:
+        if stop and (problems or total in rows.vision):
+            return  # the pass of interest is over
+        try:
+            rows.add(layer, hidden)
+        except MIRError as error:
+            # Kept, should whoever called the model catch it.
+            problems.append(error)
+            raise PrefillDone from error
 
     def input_of(layer: int) -> Any:
         def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            rows.add(layer - 1, args[0] if args else kwargs["hidden_states"])
+            add(layer - 1, layer_input(args, kwargs))
 
         return hook
 
     def final(_module: nn.Module, _args: Any, output: Tensor) -> None:
-        rows.add(total, output)
+        add(total, output)
+        if stop:
+            raise PrefillDone
 
     handles = [
         module.register_forward_pre_hook(input_of(number), with_kwargs=True)
@@ -67,9 +105,16 @@ def capture_layers(decoder: Decoder, vision: Tensor, text: Tensor) -> Iterator[L
     handles.append(decoder.norm.register_forward_hook(final))
     try:
         yield rows
+    except PrefillDone:
+        pass
+    except Exception:
+        if not problems and not (stop and total in rows.vision):
+            raise
     finally:
         for handle in handles:
             handle.remove()
+    if problems:
+        raise problems[0]
     missing = sorted(set(range(1, total + 1)) - set(rows.vision))
     if missing:
         raise MIRModelError(f"decoder layers {missing} of {total} did not run in the forward pass")

@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lmms_eval.api.instance import GenerationResult
 from loguru import logger
 
 from mir_task.backend import model_and_processor
-from mir_task.data import open_image
+from mir_task.breakdown import Numbers, measure_parts, numbers
+from mir_task.data import LEVEL_COLUMN, open_image
 from mir_task.errors import MIRModelError
-from mir_task.probe import Pair, measure
+from mir_task.perplexity import CaptionPerplexity, caption_perplexity
+from mir_task.probe import Pair
 from mir_task.result import MIRResult, Protocol
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A task's numbers, as lmms-eval's table shows them, and its whole results by the suffix of their files."""
+
+    numbers: Numbers
+    results: Mapping[str, MIRResult | CaptionPerplexity]
+
+    def encode(self, whole: bool) -> str:
+        """JSON for one document: the numbers, and on one document of a task also the whole results."""
+        answer: dict[str, Any] = {"metrics": self.numbers}
+        if whole:
+            answer["results"] = {
+                suffix: result.model_dump(mode="json") for suffix, result in self.results.items()
+            }
+        return json.dumps(answer)
 
 
 def answer_requests(lm: Any, requests: list[Any]) -> list[GenerationResult]:
@@ -42,44 +62,19 @@ def answer_requests(lm: Any, requests: list[Any]) -> list[GenerationResult]:
         if not request.metadata.get("__padding_only__"):
             by_task.setdefault(request.task_name, {})[request.doc_id] = request
     model, processor = model_and_processor(lm)
-    results = {}
+    answers: dict[str, Answer] = {}
     for task_name, documents in by_task.items():
-        logger.info(f"Measuring MIR of {task_name} on {len(documents)} pairs")
-        first = next(iter(documents.values())).metadata
-        results[task_name] = measure(
-            model,
-            processor,
-            _Pairs(lm, [documents[doc_id] for doc_id in sorted(documents)]),
-            max_text_tokens=first["max_text_tokens"],
-            protocol=Protocol.model_validate(first["protocol"]),
-        )
-        logger.info(f"MIR of {task_name}: {results[task_name].mir}")
+        pairs = _Pairs(lm, [documents[doc_id] for doc_id in sorted(documents)])
+        measurement = next(iter(documents.values())).metadata["measurement"]
+        logger.info(f"Measuring {measurement} of {task_name} on {len(pairs)} pairs")
+        answers[task_name] = MEASUREMENTS[measurement](lm, model, processor, pairs)
+        logger.info(f"{measurement} of {task_name}: {answers[task_name].numbers[measurement]}")
     return [
         GenerationResult(
-            text=encode(results[request.task_name], whole=request.doc_id == min(by_task[request.task_name]))
+            text=answers[request.task_name].encode(whole=request.doc_id == min(by_task[request.task_name]))
         )
         for request in requests
     ]
-
-
-def encode(result: MIRResult, whole: bool) -> str:
-    """A task's answer for one document: its numbers, and on one document also the whole result."""
-    answer: dict[str, Any] = {"metrics": metrics_of(result)}
-    if whole:
-        answer["result"] = result.model_dump(mode="json")
-    return json.dumps(answer)
-
-
-def metrics_of(result: MIRResult) -> dict[str, float | int | None]:
-    """What lmms-eval's table shows of a result."""
-    return {
-        "mir": result.mir,
-        "mir_se": result.standard_error,
-        "mir_reference": result.mir_reference,
-        "mir_pairs": result.pairs,
-        "vision_tokens_per_pair": result.vision_tokens_per_pair,
-        "text_tokens_per_pair": result.text_tokens_per_pair,
-    }
 
 
 class _Pairs(Sequence[Pair]):
@@ -92,8 +87,46 @@ class _Pairs(Sequence[Pair]):
     def __len__(self) -> int:
         return len(self._requests)
 
+    @property
+    def levels(self) -> list[int] | None:
+        """Level of image-text similarity of each pair, None where the task does not grade."""
+        docs = [
+            self._lm.task_dict[task][split]
+            for *_, task, split in (request.args for request in self._requests)
+        ]
+        if LEVEL_COLUMN not in docs[0].column_names:
+            return None
+        return [int(doc[LEVEL_COLUMN][r.args[3]]) for doc, r in zip(docs, self._requests, strict=True)]
+
     def __getitem__(self, index: Any) -> Any:
         text, _, doc_to_visual, doc_id, task, split = self._requests[index].args
         doc = self._lm.task_dict[task][split][doc_id]
         (image,) = doc_to_visual(doc)
         return Pair(open_image(image), text, doc["pair_id"])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The task's protocol and cut of texts."""
+        metadata = self._requests[0].metadata
+        return {
+            "protocol": Protocol.model_validate(metadata["protocol"]),
+            "max_text_tokens": metadata["max_text_tokens"],
+        }
+
+
+def _mir(lm: Any, model: Any, processor: Any, pairs: _Pairs) -> Answer:
+    # A checkpoint that is a family of models has a processor for each of them.
+    processors = getattr(lm, "mir_variants", None) or {"": processor}
+    parts = measure_parts(model, processors, pairs, pairs.levels, **pairs.settings)
+    return Answer(numbers(parts), {part.suffix: part.result for part in parts})
+
+
+def _caption_perplexity(_lm: Any, model: Any, processor: Any, pairs: _Pairs) -> Answer:
+    result = caption_perplexity(model, processor, pairs, **pairs.settings)
+    return Answer(result.numbers, {"": result})
+
+
+MEASUREMENTS: dict[str, Callable[[Any, Any, Any, _Pairs], Answer]] = {
+    "mir": _mir,
+    "caption_ppl": _caption_perplexity,
+}

@@ -60,9 +60,11 @@ def mir_from_features(vision: Sequence[Tensor], text: Sequence[Tensor]) -> MIRRe
 
 
 def summarise(statistics: ModalityStatistics, layer: int, modality: str) -> ModalitySummary:
-    """``statistics.summary()``, whose errors then name the layer and modality."""
+    """``statistics.summary()`` with its moments; errors name the layer and modality."""
     try:
-        return statistics.summary()
+        summary = statistics.summary()
+        _ = summary.moments
+        return summary
     except MIRDataError as error:
         raise MIRDataError(
             f"layer {layer}, {modality} tokens: {error}; measure more pairs or longer texts"

@@ -52,7 +52,8 @@ class RunningMoments:
         if not len(rows):
             return
         self._epsilon = max(self._epsilon, torch.finfo(dtype).eps)
-        shifted = rows.to(dtype) - self.centre.to(dtype)
+        shifted = rows.to(dtype, copy=True)
+        shifted -= self.centre.to(dtype)
         self.total += shifted.sum(0, dtype=torch.float64)
         # Blocks of rows up to the diagonal: little more than half the products, and of the sums' memory traffic.
         for block in blocks(self.width):

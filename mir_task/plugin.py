@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 REQUEST_TYPE = "mir"
 
+MODELS = {
+    "llava_pretrain": "mir_task.checkpoints.model.LlavaPretrain",
+    "mir_demo": "mir_task.demo.model.MirDemo",
+    "mir_study": "mir_task.study.lmms_model.MirStudy",
+}
+
 
 def register() -> list[ModelManifest]:
     """Entry point: install both seams and return the models that this package adds."""
@@ -32,12 +38,9 @@ def register() -> list[ModelManifest]:
     try:
         from lmms_eval.models.registry_v2 import ModelManifest
 
-        return [
-            ModelManifest(model_id="mir_demo", simple_class_path="mir_task.demo.model.MirDemo"),
-            ModelManifest(model_id="mir_study", simple_class_path="mir_task.study.lmms_model.MirStudy"),
-        ]
+        return [ModelManifest(model_id=name, simple_class_path=path) for name, path in MODELS.items()]
     except Exception as error:
-        logger.warning(f"mir-task could not register its models: {error!r}")
+        logger.warning(f"mir-task could not register its models {', '.join(MODELS)}: {error!r}")
         return []
 
 

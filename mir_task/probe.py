@@ -19,7 +19,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mir_task.adapters import Adapter, adapter_for
-from mir_task.adapters.provenance import check_agreement, record_provenance
+from mir_task.adapters.positions import find_positions
+from mir_task.adapters.provenance import record_provenance
 from mir_task.capture import LayerRows, capture_layers, first_non_finite
 from mir_task.errors import MIRDataError, MIRError, MIRModelError
 from mir_task.memory import parts_that_fit
@@ -57,7 +58,8 @@ def measure(
 
     Args:
         model: a transformers vision-language model with local weights, on any device, in any dtype.
-        processor: its processor (``AutoProcessor``).
+        processor: its processor (``AutoProcessor``); for models of remote code their tokenizer, or the model's own
+            input code as a :class:`mir_task.adapters.Pipeline`.
         pairs: (PIL image, text) tuples, or :class:`Pair` to name them; at least two. Read one at a time, and once
             more if outliers are too many to hold back.
         max_text_tokens: texts are cut to this many tokens; the image never is.
@@ -77,7 +79,7 @@ def measure(
     pairs = pairs if isinstance(pairs, Collection) else list(pairs)
     if len(pairs) < MIN_PAIRS:
         raise MIRDataError(f"MIR needs at least {MIN_PAIRS} pairs, got {len(pairs)}")
-    total, d = len(adapter.decoder.layers), adapter.model.config.get_text_config().hidden_size
+    total, d = len(adapter.decoder.layers), adapter.hidden_size
     groups = min(GROUPS, len(pairs))
     parts = parts_that_fit(groups, total, d, adapter.device)
     statistics = [
@@ -155,15 +157,18 @@ def _rows_of(adapter: Adapter, pair: Pair, pair_id: str, max_text_tokens: int, c
         raise MIRDataError(f"pair {pair_id}: the text is empty")
     try:
         inputs = adapter.prepare(pair.image.convert("RGB"), pair.text, max_text_tokens)
-        vision = adapter.vision_mask(inputs)
+        by_id = adapter.vision_mask(inputs)
         # The first pair tells whether the family's placeholder means what we take it to mean.
+        by_provenance = record_provenance(adapter.decoder) if check or by_id is None else nullcontext()
         with (
-            record_provenance(adapter.decoder) if check else nullcontext() as provenance,
-            capture_layers(adapter.decoder, vision, adapter.text_mask(inputs)) as rows,
+            by_provenance as provenance,
+            capture_layers(
+                adapter.decoder,
+                lambda: find_positions(adapter, inputs, by_id, provenance),
+                stop=adapter.stop_after_prefill,
+            ) as rows,
         ):
             adapter.prefill(inputs)
-        if provenance is not None:
-            check_agreement(vision, provenance.vision_mask(), type(adapter.model).__name__)
     except MIRError as error:
         raise type(error)(f"pair {pair_id}: {error}") from error
     layer = first_non_finite(rows)
@@ -236,9 +241,10 @@ def _model_info(adapter: Adapter) -> ModelInfo:
         model_type=config.model_type,
         adapter=adapter.family,
         layers=len(adapter.decoder.layers),
-        hidden_size=config.get_text_config().hidden_size,
+        hidden_size=adapter.hidden_size,
         dtype=str(adapter.model.dtype).removeprefix("torch."),
         parameters=sum(parameter.numel() for parameter in adapter.model.parameters()),
+        cross_attention=adapter.cross_attention,
     )
 
 

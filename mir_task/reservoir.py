@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,12 +12,11 @@ MIN_ROWS = 1024
 class RowReservoir:
     """Keeps all rows while they fit a budget of 4 MiB (at least 1024 rows), then a uniform random sample of them.
 
-    Each row draws a number from a generator of a fixed seed, and those with the smallest numbers stay, so the sample
-    depends on the rows' order but not on how they were batched.
+    Each row has a key, a random number, and those with the smallest keys stay: which they are depends neither on the
+    rows' order nor on how they were batched or dealt to several reservoirs that are merged later.
     """
 
-    def __init__(self, seed: int = 0) -> None:
-        self._random = np.random.default_rng(seed)
+    def __init__(self) -> None:
         self._rows: Tensor | None = None  # [capacity, d], filled from the top
         self._keys = torch.empty(0, dtype=torch.float64)
         self._seen = 0
@@ -28,9 +26,8 @@ class RowReservoir:
         """Whether every row is still there."""
         return self._seen == len(self._keys)
 
-    def update(self, rows: Tensor) -> None:
-        """Add rows [n, d]."""
-        keys = torch.from_numpy(self._random.random(len(rows)))
+    def update(self, rows: Tensor, keys: Tensor) -> None:
+        """Add rows [n, d] with their keys [n], float64 on the CPU, uniform in [0, 1)."""
         self._seen += len(rows)
         if self._rows is None:
             capacity = max(MIN_ROWS, BUDGET_BYTES // (rows.shape[1] * rows.element_size()))
@@ -41,6 +38,14 @@ class RowReservoir:
         self._keys = torch.cat([self._keys, keys[:fitting]])
         if fitting < len(rows):
             self._replace(self._rows, rows[fitting:], keys[fitting:])
+
+    def merge(self, other: RowReservoir) -> None:
+        """Add the rows that another reservoir has seen."""
+        if other._rows is None:
+            return
+        unseen = other._seen - len(other._keys)
+        self.update(other._sample(), other._keys)
+        self._seen += unseen
 
     def _replace(self, held: Tensor, rows: Tensor, keys: Tensor) -> None:
         capacity = len(held)

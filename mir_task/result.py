@@ -52,6 +52,15 @@ class LayerResult(_Frozen):
     )
 
 
+class Alignment(_Frozen):
+    """How pairs were graded by the similarity of image and text."""
+
+    clip: str = Field(description="the CLIP model whose cosine it is")
+    edges: list[float] = Field(description="of the levels: quantiles of the similarity, one more than levels")
+    similarity: dict[str, float] = Field(description="of every pair that was graded, by pair id")
+    level: int | None = Field(default=None, description="that was measured, 1 the least similar; null: all")
+
+
 class Protocol(_Frozen):
     """What makes two MIR numbers comparable: the data, how it was shown to the model, the settings."""
 
@@ -63,10 +72,13 @@ class Protocol(_Frozen):
     seed: int | None = Field(default=None, description="of the choice of pairs")
     pair_ids: list[str] = Field(default_factory=list, description="of the pairs that were measured, in order")
     max_text_tokens: int | None = Field(default=None, description="texts are cut here, images never")
-    template: Literal["chat_template", "plain"] | None = Field(
-        default=None, description="the processor's own chat template, or image, newline, text"
+    template: Literal["chat_template", "plain", "user_turn"] | None = Field(
+        default=None,
+        description="the text as the assistant's turn of the model's own chat template; image, newline, text; or "
+        "the text behind the image in the user's turn, as the model's own input pipeline builds it",
     )
     template_sha256: str | None = None
+    alignment: Alignment | None = Field(default=None, description="null where pairs were not graded")
 
 
 class ModelInfo(_Frozen):
@@ -79,6 +91,13 @@ class ModelInfo(_Frozen):
     hidden_size: int
     dtype: str
     parameters: int
+    cross_attention: bool = Field(
+        default=False,
+        description="decoder layers also attend to something outside their sequence, which MIR does not see",
+    )
+    variant: str | None = Field(
+        default=None, description="which model, where one checkpoint is a family: AlignGPT's alignment level"
+    )
 
 
 class MIRResult(_Frozen):

@@ -116,11 +116,14 @@ def by_factors(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
 
     Exact to round-off for singular matrices too, and the faster the lower their ranks.
     """
-    factor_a, factor_b = _factor(cov_a, tolerance, "cov_a"), _factor(cov_b, tolerance, "cov_b")
+    # Beside the larger of the two, so that a covariance that is zero but for round-off counts as zero.
+    allowed = tolerance * float(torch.maximum(cov_a.diagonal().abs().max(), cov_b.diagonal().abs().max()))
+    factor_a = _factor(cov_a, tolerance, allowed, "cov_a")
+    factor_b = _factor(cov_b, tolerance, allowed, "cov_b")
     return float(torch.linalg.svdvals(factor_a.T @ factor_b).sum())
 
 
-def _factor(cov: Tensor, tolerance: float, name: str) -> Tensor:
+def _factor(cov: Tensor, tolerance: float, allowed: float, name: str) -> Tensor:
     """F [d, rank] with F F^T = cov [d, d], by Cholesky with complete pivoting, which needs no full rank; on the CPU."""
     cov = cov.cpu()
     scale = max(float(cov.diagonal().max()), 0.0)
@@ -128,7 +131,7 @@ def _factor(cov: Tensor, tolerance: float, name: str) -> Tensor:
     factor = torch.empty(len(cov), rank, dtype=torch.float64)
     factor[torch.from_numpy(pivots).long() - 1] = torch.from_numpy(np.tril(packed)[:, :rank])
     left_out = float((cov - factor @ factor.T).abs().max())
-    if left_out > tolerance * scale:
+    if left_out > allowed:
         raise MIRDataError(
             f"frechet_terms: {name} is not positive semidefinite (a part of size {left_out:.3g}, beside variances up "
             f"to {scale:.3g}, has no factor); compute it from centred rows"

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mir_task.errors import MIRDataError
 from mir_task.moments import Moments, RunningMoments, merged
+from mir_task.outliers import OutlierRule
 from mir_task.reservoir import RowReservoir
 
-OUTLIER_SIGMAS = 3.0
 MIN_BUFFER_ROWS = 4096
 FLOAT64_WIDTH = 1024
 
@@ -25,9 +27,8 @@ class ModalitySummary:
     inliers: list[RunningMoments]
     """The rows that are no outliers (the paper removes the others): all together, in two halves (groups of even and
     of odd number) or a group each."""
-    replacements: list[Tensor]
-    """What the released script puts in the place of an outlier row: the per-dimension median [d] of all rows. If it
-    was taken from a sample, two more from halves of the sample, which tell its error."""
+    sample: RowReservoir
+    """Of all rows."""
     norms: list[Tensor]
     """A group: L2 norms [n] of all rows, float64 if the rows are, else float32."""
     norm_sums: list[float]
@@ -59,8 +60,24 @@ class ModalitySummary:
 
     @cached_property
     def moments(self) -> Moments:
-        """Moments with the outlier rows removed."""
+        """Moments with the outlier rows removed.
+
+        Raises:
+            MIRDataError: fewer than two rows are left.
+        """
+        left = self.tokens - self.outliers
+        if left < 2:
+            removed = f" after removing {self.outliers} outliers" if self.outliers else ""
+            raise MIRDataError(f"a covariance needs at least 2 rows, got {left}{removed}")
         return merged(self.inliers).finish()
+
+    @cached_property
+    def replacements(self) -> list[Tensor]:
+        """What the released script puts in the place of an outlier row: the per-dimension median [d] of all rows.
+
+        If it is taken from a sample, two more from halves of the sample, which tell its error.
+        """
+        return [self.sample.median(), *([] if self.sample.exact else self.sample.halves())]
 
 
 class ModalityStatistics:
@@ -69,9 +86,9 @@ class ModalityStatistics:
     The outlier rule needs the median and standard deviation of all norms, which are known only at the end. But
     whatever these are, the rows it flags are those of the largest and those of the smallest norms. So every norm is
     kept (one number a row), the rows of the most extreme norms so far are held back, and all others go into the
-    moments. The buffer has d rows, at least 4096: half of them for the largest norms, an eighth for the smallest (which
-    are rarely outliers), the rest for those that have just arrived. At the end the rule is applied to the norms. If all
-    flagged rows were held back, which is checked and not assumed, the result is exact. If not,
+    moments. With b = d, but at least 4096, these are b / 2 rows of the largest norms and b / 8 of the smallest (which
+    are rarely outliers); up to b more wait until they are worth a matrix product. At the end the rule is applied to
+    the norms. If all flagged rows were held back, which is checked and not assumed, the result is exact. If not,
     :attr:`needs_another_pass` is true: call :meth:`restart` and give the same rows again, which are now sorted by the
     rule as they come.
 
@@ -87,8 +104,10 @@ class ModalityStatistics:
         self._norm_sums = [0.0] * groups
         self._moments: list[RunningMoments] = []
         self._reservoir = RowReservoir()
+        self._random = np.random.default_rng(0)
+        self._rule: OutlierRule | None = None
         self._width: int | None = None
-        self._held: list[tuple[Tensor, Tensor, int]] = []  # rows, their numbers in the group, group
+        self._held: list[_Rows] = []
         self._known_outliers: list[Tensor] | None = None  # from the second pass on
         self._cursors: list[int] = [0] * groups
         self._passes = 1
@@ -98,8 +117,26 @@ class ModalityStatistics:
         """Rows seen so far (in the first pass)."""
         return sum(len(norms) for group in self._norms for norms in group)
 
-    def update(self, rows: Tensor, group: int = 0) -> None:
+    @property
+    def norms(self) -> list[Tensor]:
+        """L2 norms [n] of the rows so far, a tensor a group."""
+        for index, batches in enumerate(self._norms):
+            if len(batches) != 1:
+                self._norms[index] = [torch.cat(batches) if batches else torch.empty(0)]
+        return [group[0] for group in self._norms]
+
+    def decide(self, rule: OutlierRule) -> None:
+        """Take the outlier rule from outside: where other processes have seen more rows of the same modality."""
+        self._rule = rule
+
+    def update(self, rows: Tensor, group: int = 0, keys: Tensor | None = None) -> None:
         """Add rows [n, d] of any floating dtype, n >= 0.
+
+        Args:
+            rows: of one group.
+            group: its number.
+            keys: [n] float64, uniform in [0, 1): which rows are sampled for medians does not depend on anything else.
+                By default drawn in the order of the rows.
 
         Raises:
             MIRDataError: not two-dimensional, not of a floating dtype, of another width than before, or in a
@@ -124,19 +161,20 @@ class ModalityStatistics:
             return
         self._norms[group].append(norms)
         self._norm_sums[group] += float(exact_norms.sum())
-        self._reservoir.update(rows)
-        self._held.append((rows, torch.arange(start, start + len(rows)), group))
-        if sum(len(rows) for rows, _, _ in self._held) > self._buffer_rows:
+        self._reservoir.update(
+            rows, torch.from_numpy(self._random.random(len(rows))) if keys is None else keys
+        )
+        self._held.append(_Rows(rows, norms, torch.full(norms.shape, group)))
+        if sum(len(held.norms) for held in self._held) > self._largest + self._smallest + self._buffer_rows:
             self._absorb_middle()
 
     @property
     def needs_another_pass(self) -> bool:
         """Whether rows that turned out to be outliers are in the moments already."""
-        if self._known_outliers is not None or self.tokens < 2:
+        if self._known_outliers is not None or (self._rule is None and self.tokens < 2):
             return False
-        masks = self._outlier_masks()
-        flagged = sum(int(mask.sum()) for mask in masks)
-        return flagged > sum(int(masks[group][numbers].sum()) for _, numbers, group in self._held)
+        flagged = sum(int(mask.sum()) for mask in self._outlier_masks())
+        return flagged > sum(int(self._decided.mask(held.norms).sum()) for held in self._held)
 
     def restart(self) -> None:
         """Forget the moments and remember which rows are outliers, for a second pass over the same rows."""
@@ -150,27 +188,17 @@ class ModalityStatistics:
         """Apply the outlier rule and return the moments; no rows can be added afterwards.
 
         Raises:
-            MIRDataError: fewer than two rows, fewer than two that are no outliers, or another pass is needed or not
-                complete.
+            MIRDataError: fewer than two rows, or another pass is needed or not complete.
         """
-        if self.tokens < 2:
-            raise MIRDataError(f"a covariance needs at least 2 rows, got {self.tokens}")
         if self.needs_another_pass or sum(self._cursors) != self.tokens:
             raise MIRDataError("all rows must be seen once more: restart() and update() with the same rows")
         masks = self._outlier_masks() if self._known_outliers is None else self._known_outliers
-        outliers = sum(int(mask.sum()) for mask in masks)
-        if self.tokens - outliers < 2:
-            raise MIRDataError(
-                f"a covariance needs at least 2 rows, got {self.tokens - outliers} after removing {outliers} outliers"
-            )
-        held = [(rows[~masks[group][numbers].to(rows.device)], group) for rows, numbers, group in self._held]
-        self._add(held)
+        if self._held:
+            held = _Rows.cat(self._held)
+            self._add(held.where(~self._decided.mask(held.norms)))
         self._known_outliers, self._held = masks, []
-        replacements = [self._reservoir.median()]
-        if not self._reservoir.exact:
-            replacements += self._reservoir.halves()
         return ModalitySummary(
-            self._moments, replacements, self._group_norms(), self._norm_sums, masks, self._passes
+            self._moments, self._reservoir, self.norms, self._norm_sums, masks, self._passes
         )
 
     @property
@@ -178,76 +206,75 @@ class ModalityStatistics:
         assert self._width is not None
         return max(self._width, MIN_BUFFER_ROWS)
 
+    @property
+    def _largest(self) -> int:
+        return self._buffer_rows // 2
+
+    @property
+    def _smallest(self) -> int:
+        return self._buffer_rows // 8
+
     def _absorb_middle(self) -> None:
         """Put all rows into the moments but those of the most extreme norms."""
-        norms = torch.cat([self._norms_of(numbers, group) for _, numbers, group in self._held])
-        order = norms.argsort()
-        extreme = torch.zeros(len(norms), dtype=torch.bool)
-        extreme[order[: self._buffer_rows // 8]] = True
-        extreme[order[-(self._buffer_rows // 2) :]] = True
-        kept, middle = [], []
-        start = 0
-        for rows, numbers, group in self._held:
-            mask = extreme[start : start + len(rows)]
-            start += len(rows)
-            middle.append((rows[~mask.to(rows.device)], group))
-            if mask.any():
-                kept.append((rows[mask.to(rows.device)], numbers[mask], group))
-        self._add(middle)
-        self._held = kept
+        held = _Rows.cat(self._held)
+        order = held.norms.argsort()
+        extreme = torch.zeros(len(order), dtype=torch.bool)
+        extreme[order[: self._smallest]] = True
+        extreme[order[-self._largest :]] = True
+        self._add(held.where(~extreme))
+        self._held = [held.where(extreme)]
 
-    def _add(self, batches: list[tuple[Tensor, int]]) -> None:
-        """Add (rows, group) batches to the moments, those of a part together.
+    def _add(self, batch: _Rows) -> None:
+        """Add rows to the moments of their parts.
 
         Products of float64 rows, of narrow ones and of the first few are taken in float64 (of less than twice as many
         rows as dimensions, rounding would fill the null space), all others, which take most of the time, in float32.
         """
-        if not self._moments and any(len(rows) for rows, _ in batches):
+        if not self._moments and len(batch.norms):
             # Centred on the first rows to come: ordinary ones, as extreme ones are held back.
-            centre = torch.cat([rows for rows, _ in batches]).double().mean(0)
+            centre = batch.rows.double().mean(0)
             self._moments = [RunningMoments(centre) for _ in range(self._parts)]
-        for part in sorted({group % self._parts for _, group in batches}):
-            rows = torch.cat([rows for rows, group in batches if group % self._parts == part])
+        parts = batch.groups % self._parts
+        for part in sorted(set(parts.tolist())):
+            rows = batch.where(parts == part).rows
             few = sum(moments.count for moments in self._moments) < 2 * rows.shape[1]
             exact = few or rows.dtype == torch.float64 or rows.shape[1] <= FLOAT64_WIDTH
             self._moments[part].update(rows, torch.float64 if exact else torch.float32)
 
     def _update_known(self, rows: Tensor, norms: Tensor, start: int, group: int) -> None:
         assert self._known_outliers is not None
-        expected = self._group_norms()[group][start : start + len(rows)]
+        expected = self.norms[group][start : start + len(rows)]
         if len(expected) < len(rows) or not torch.allclose(norms, expected, rtol=1e-3):
             raise MIRDataError(
                 "update: in the second pass other rows came than in the first; is the model deterministic?"
             )
-        inliers = rows[~self._known_outliers[group][start : start + len(rows)].to(rows.device)]
-        if len(inliers):
-            self._add([(inliers, group)])
+        batch = _Rows(rows, norms, torch.full(norms.shape, group))
+        self._add(batch.where(~self._known_outliers[group][start : start + len(rows)]))
 
-    def _norms_of(self, numbers: Tensor, group: int) -> Tensor:
-        return self._group_norms()[group][numbers]
-
-    def _group_norms(self) -> list[Tensor]:
-        for index, batches in enumerate(self._norms):
-            if len(batches) != 1:
-                self._norms[index] = [torch.cat(batches) if batches else torch.empty(0)]
-        return [group[0] for group in self._norms]
+    @property
+    def _decided(self) -> OutlierRule:
+        if self._rule is None and self.tokens < 2:
+            raise MIRDataError(f"a covariance needs at least 2 rows, got {self.tokens}")
+        return self._rule or OutlierRule.of(torch.cat(self.norms))
 
     def _outlier_masks(self) -> list[Tensor]:
-        norms = self._group_norms()
-        return list(torch.split(outlier_mask(torch.cat(norms)), [len(group) for group in norms]))
+        rule = self._decided
+        return [rule.mask(norms) for norms in self.norms]
 
 
-def outlier_mask(norms: Tensor) -> Tensor:
-    """Which rows the 3-sigma rule calls outliers.
+class _Rows(NamedTuple):
+    """Rows [n, d] with their norms [n] and the numbers of their groups [n], these two on the CPU."""
 
-    Row i is one iff ``|norm_i - median(norms)| > 3 std(norms)``, with the median as torch.median takes it
-    (the lower of two middle values) and the standard deviation with n - 1 (MIR paper, section 3; released
-    script, ``replace_outliers_with_median_l2``).
+    rows: Tensor
+    norms: Tensor
+    groups: Tensor
 
-    Args:
-        norms: [n] L2 norms, n >= 2.
+    @classmethod
+    def cat(cls, parts: list[_Rows]) -> _Rows:
+        return cls(*map(torch.cat, zip(*parts, strict=True)))
 
-    Returns:
-        [n] bool.
-    """
-    return (norms - norms.median()).abs() > OUTLIER_SIGMAS * norms.std()
+    def where(self, mask: Tensor) -> _Rows:
+        """Those of a mask [n] on the CPU; not copied if it is all of them."""
+        if mask.all():
+            return self
+        return _Rows(self.rows[mask.to(self.rows.device)], self.norms[mask], self.groups[mask])

@@ -16,7 +16,19 @@ from lmms_eval.utils import get_datetime_str
 from loguru import logger
 from PIL import Image
 
-from mir_task.data import PairSet, builtin_pairs, hub_pairs, local_pairs
+from mir_task.breakdown import metric_names
+from mir_task.data import (
+    LEVEL_COLUMN,
+    PairSet,
+    builtin_captions,
+    builtin_pairs,
+    graded_pairs,
+    hub_captions,
+    hub_pairs,
+    local_captions,
+    local_pairs,
+)
+from mir_task.perplexity import CaptionPerplexity
 from mir_task.plugin import REQUEST_TYPE
 from mir_task.probe import DEFAULT_MAX_TEXT_TOKENS
 from mir_task.result import MIRResult
@@ -30,6 +42,12 @@ METRICS: dict[str, bool | None] = {
     "vision_tokens_per_pair": None,
     "text_tokens_per_pair": None,
 }
+CAPTION_METRICS: dict[str, bool | None] = {
+    "caption_ppl": False,
+    "caption_ppl_se": None,
+    "caption_pairs": None,
+    "caption_tokens_per_pair": None,
+}
 
 # lmms-eval's response cache stores deterministic requests one by one. MIR is of all pairs together: with half of
 # them from a cache it would be measured on the other half. This tells the cache to leave our requests alone.
@@ -39,15 +57,25 @@ SOURCES: dict[str, Callable[..., PairSet]] = {
     "hub": hub_pairs,
     "builtin": builtin_pairs,
     "local": local_pairs,
+    "graded": graded_pairs,
+    "hub_captions": hub_captions,
+    "builtin_captions": builtin_captions,
+    "local_captions": local_captions,
 }
+RESULTS: dict[str, type[MIRResult | CaptionPerplexity]] = {"mir": MIRResult, "caption_ppl": CaptionPerplexity}
+"""What each measurement's file holds."""
 
 
 class MIRTask(ConfigurableTask):  # type: ignore[misc]
     """A task whose documents are image-text pairs and whose metrics are of all of them together.
 
-    The YAML's ``dataset_kwargs`` name the source of the pairs (``hub``, ``builtin``, ``local``) and its
+    The YAML's ``dataset_kwargs`` name the source of the pairs (``hub``, ``builtin``, ``local``, ``graded``) and its
     arguments, and ``max_text_tokens``.
     """
+
+    measurement = "mir"
+    """What the handler is asked for; also the metric whose aggregation writes the whole result."""
+    metrics = METRICS
 
     def __init__(self, config: dict[str, Any] | None = None, **kwargs: Any) -> None:
         # The YAML's own key for this class, which lmms-eval leaves in.
@@ -61,15 +89,21 @@ class MIRTask(ConfigurableTask):  # type: ignore[misc]
         pairs = SOURCES[settings.pop("source")](**settings)
         self.protocol = {"task": self.config.task, "task_version": str(self.VERSION), **pairs.source}
         split = self.config.test_split
+        levels = pairs.dataset[LEVEL_COLUMN] if LEVEL_COLUMN in pairs.dataset.column_names else []
+        if self.measurement == "mir":
+            self.metrics = {**self.metrics, **metric_names(max(levels, default=0))}
+        self._prepare_metric_and_aggregation()  # again: lmms-eval asks before it is known how many levels there are
         self.dataset = datasets.DatasetDict({split: pairs.dataset})
         self.dataset_no_image = datasets.DatasetDict({split: pairs.dataset.remove_columns("image")})
 
     def _prepare_metric_and_aggregation(self) -> None:
-        self._metric_fn_list = dict.fromkeys(METRICS)
-        self._metric_fn_kwargs: dict[str, dict[str, Any]] = {name: {} for name in METRICS}
-        self._higher_is_better = dict(METRICS)
-        self._aggregation_list = {name: aggregate for name in METRICS}
-        self._aggregation_list["mir"] = partial(aggregate_and_save, task_name=self.config.task)
+        self._metric_fn_list = dict.fromkeys(self.metrics)
+        self._metric_fn_kwargs: dict[str, dict[str, Any]] = {name: {} for name in self.metrics}
+        self._higher_is_better = dict(self.metrics)
+        self._aggregation_list = {name: aggregate for name in self.metrics}
+        self._aggregation_list[self.measurement] = partial(
+            aggregate_and_save, task_name=self.config.task, measurement=self.measurement
+        )
 
     def fewshot_context(self, doc: dict[str, Any], *args: Any, **kwargs: Any) -> str:
         """The text alone: no examples, system prompt or template may be added to it here."""
@@ -91,6 +125,7 @@ class MIRTask(ConfigurableTask):  # type: ignore[misc]
         """One request, laid out as ``generate_until`` requests are."""
         metadata = {
             **kwargs["metadata"],
+            "measurement": self.measurement,
             "protocol": self.protocol,
             "max_text_tokens": self.max_text_tokens,
         }
@@ -116,10 +151,10 @@ class MIRTask(ConfigurableTask):  # type: ignore[misc]
         """
         answer = json.loads(results[0])
         values: dict[str, dict[str, Any]] = {
-            name: {"value": answer["metrics"][name]} for name in METRICS if name in answer["metrics"]
+            name: {"value": answer["metrics"][name]} for name in self.metrics if name in answer["metrics"]
         }
-        if "result" in answer:
-            values["mir"]["result"] = answer["result"]
+        if "results" in answer:
+            values[self.measurement]["results"] = answer["results"]
         return values
 
 
@@ -136,24 +171,33 @@ def aggregate(items: list[dict[str, Any]]) -> float | int | None:
     return value
 
 
-def aggregate_and_save(items: list[dict[str, Any]], args: Any, task_name: str) -> float | int | None:
-    """Like :func:`aggregate`; also writes the whole result beside lmms-eval's own when it has an output path."""
+class CaptionPerplexityTask(MIRTask):
+    """Perplexity of captions given their images, MIR's baseline: pairs, requests and answers as MIR's."""
+
+    measurement = "caption_ppl"
+    metrics = CAPTION_METRICS
+
+
+def aggregate_and_save(
+    items: list[dict[str, Any]], args: Any, task_name: str, measurement: str = "mir"
+) -> float | int | None:
+    """Like :func:`aggregate`; also writes the whole results beside lmms-eval's own when it has an output path."""
     value = aggregate(items)
     output_path = getattr(args, "output_path", None)
-    results = [item["result"] for item in items if "result" in item]
-    if output_path and results:
-        path = _result_path(args, task_name)
+    results = [part for item in items for part in item.get("results", {}).items()]
+    for suffix, result in results if output_path else []:
+        path = _result_path(args, task_name + suffix, measurement)
         try:
-            MIRResult.model_validate(results[0]).save(path)
-            logger.info(f"Saving MIR per layer to {path}")
+            RESULTS[measurement].model_validate(result).save(path)
+            logger.info(f"Saving the whole result of {task_name} to {path}")
         except OSError as error:  # a full disk must not cost the number
-            logger.error(f"could not write the per-layer results to {path}: {error}; mir is {value}")
+            logger.error(f"could not write the whole result to {path}: {error}; {measurement} is {value}")
     return value
 
 
-def _result_path(args: Any, task_name: str) -> Path:
-    """``{output_path}/{model}/{date}_mir_{task}.json``, model and date as lmms-eval writes them."""
+def _result_path(args: Any, task_name: str, measurement: str) -> Path:
+    """``{output_path}/{model}/{date}_{measurement}_{task}.json``, model and date as lmms-eval writes them."""
     tracker = GeneralConfigTracker()
     tracker.log_experiment_args(args.model, args.model_args or "", "", "", False)
     date = get_datetime_str(timezone=getattr(args, "timezone", "Asia/Singapore"))
-    return Path(args.output_path, str(tracker.model_name_sanitized), f"{date}_mir_{task_name}.json")
+    return Path(args.output_path, str(tracker.model_name_sanitized), f"{date}_{measurement}_{task_name}.json")

@@ -6,11 +6,13 @@ from PIL import Image
 from torch import nn
 from transformers import BertConfig, BertModel, MllamaConfig, MllamaForConditionalGeneration
 
-from mir_task import MIRDataError, MIRModelError
+from mir_task import MIRDataError, MIRModelError, measure
 from mir_task.adapters import ADAPTERS, adapter_for
 from mir_task.adapters.base import truncate
 from mir_task.adapters.decoder import find_decoder
-from mir_task.adapters.provenance import check_agreement, record_provenance
+from mir_task.adapters.generic import GenericAdapter
+from mir_task.adapters.positions import find_positions
+from mir_task.adapters.provenance import check_agreement, check_provenance, record_provenance
 
 IMAGE = Image.new("RGB", (90, 60), (200, 30, 30))
 VISION_TOKENS = 64
@@ -19,6 +21,10 @@ VISION_TOKENS = 64
 def prepared(llava, text="A red field.", limit=100):
     adapter = adapter_for(*llava)
     return adapter, adapter.prepare(IMAGE, text, limit)
+
+
+def masks(adapter, inputs):
+    return find_positions(adapter, inputs, adapter.vision_mask(inputs), None)
 
 
 def decoded(llava, ids):
@@ -52,7 +58,7 @@ def test_text_is_the_assistants_turn(llava):
 
 def test_vision_is_every_placeholder_and_text_all_after_it(llava):
     adapter, inputs = prepared(llava)
-    vision, text = adapter.vision_mask(inputs), adapter.text_mask(inputs)
+    vision, text = masks(adapter, inputs)
     assert vision.sum() == VISION_TOKENS
     assert decoded(llava, inputs["input_ids"][0][text]) == "\n ASSISTANT: A red field.</s>"
     neither = ~(vision | text)
@@ -61,12 +67,12 @@ def test_vision_is_every_placeholder_and_text_all_after_it(llava):
 
 def test_padding_is_no_text(llava):
     adapter, inputs = prepared(llava)
-    expected = int(adapter.text_mask(inputs).sum())
+    expected = int(masks(adapter, inputs)[1].sum())
     inputs["input_ids"] = nn.functional.pad(
         inputs["input_ids"], (0, 5), value=llava[1].tokenizer.pad_token_id
     )
     inputs["attention_mask"] = nn.functional.pad(inputs["attention_mask"], (0, 5))
-    assert int(adapter.text_mask(inputs).sum()) == expected
+    assert int(masks(adapter, inputs)[1].sum()) == expected
 
 
 def test_without_a_template_image_newline_text(llava):
@@ -135,12 +141,6 @@ def test_something_else_than_a_processor_is_refused(llava):
         adapter_for(llava[0], llava[1].tokenizer.backend_tokenizer)
 
 
-def test_unknown_family_names_the_known_ones():
-    config = BertConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16)
-    with pytest.raises(MIRModelError, match=f"'bert'.*no adapter.*{next(iter(ADAPTERS))}"):
-        adapter_for(BertModel(config), None)
-
-
 def test_cross_attention_family_is_refused_with_the_reason():
     text = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     text |= {"num_key_value_heads": 2, "cross_attention_layers": [1], "vocab_size": 64, "pad_token_id": 0}
@@ -154,6 +154,32 @@ def test_cross_attention_family_is_refused_with_the_reason():
         adapter_for(model, None)
 
 
+def test_unknown_family_is_read_by_provenance_alone(llava, pairs, monkeypatch):
+    known = measure(*llava, pairs, progress=False)
+    monkeypatch.delitem(ADAPTERS, "llava")
+    monkeypatch.setattr(GenericAdapter, "image_id", None)  # as if its config named no placeholder
+    adapter, inputs = prepared(llava)
+    assert (type(adapter), adapter.vision_mask(inputs)) == (GenericAdapter, None)
+    generic = measure(*llava, pairs, progress=False)
+    assert (generic.mir, generic.layers) == (known.mir, known.layers)
+
+
+def test_an_adapter_may_leave_positions_out_of_both_modalities(llava, pairs, monkeypatch):
+    # As for a learned vector beside the image that is neither: here the first and the last vision row.
+    class Without(type(adapter_for(*llava))):
+        def split(self, inputs, vision, attended):
+            vision, text = super().split(inputs, vision, attended)
+            positions = vision.nonzero().flatten()
+            vision[positions[[0, -1]]] = False
+            return vision, text
+
+    whole = measure(*llava, pairs, progress=False)
+    monkeypatch.setitem(ADAPTERS, "llava", Without)
+    part = measure(*llava, pairs, progress=False)
+    assert part.vision_tokens_per_pair == whole.vision_tokens_per_pair - 2
+    assert part.text_tokens_per_pair == whole.text_tokens_per_pair
+
+
 def test_provenance_agrees_with_the_placeholder(llava):
     adapter, inputs = prepared(llava)
     with record_provenance(adapter.decoder) as provenance, torch.inference_mode():
@@ -165,7 +191,9 @@ def test_provenance_agrees_with_the_placeholder(llava):
 def test_disagreement_shows_both_runs_of_positions():
     by_id = torch.tensor([0, 1, 1, 1, 0, 0, 1, 0]).bool()
     by_provenance = torch.tensor([0, 0, 1, 1, 0, 0, 1, 1]).bool()
-    with pytest.raises(MIRModelError, match=r"by placeholder id they are 1-3, 6-6, by provenance 2-3, 6-7"):
+    with pytest.raises(
+        MIRModelError, match=r"by placeholder id they are 1-3, 6-6 of 8, by provenance 2-3, 6-7 of 8"
+    ):
         check_agreement(by_id, by_provenance, "Model")
 
 
@@ -174,4 +202,4 @@ def test_disagreement_shows_both_runs_of_positions():
 )
 def test_degenerate_provenance_is_refused(mask, message):
     with pytest.raises(MIRModelError, match=message):
-        check_agreement(torch.tensor([0, 1, 1, 0]).bool(), mask, "Model")
+        check_provenance(mask, torch.ones(4).bool(), "Model")

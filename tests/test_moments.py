@@ -81,38 +81,49 @@ def test_mean_far_from_zero_costs_no_digits(dtype, rtol, d=40):
 # The sample for the median
 
 
-def test_reservoir_keeps_everything_that_fits():
+def keys(n, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).random(n))
+
+
+def sample(data, size=999, seed=0):
     reservoir = RowReservoir()
+    for batch, batch_keys in zip(data.split(size), keys(len(data), seed).split(size), strict=True):
+        reservoir.update(batch, batch_keys)
+    return reservoir
+
+
+def test_reservoir_keeps_everything_that_fits():
     data = rows(n=250)
-    for batch in data.split(60):
-        reservoir.update(batch)
+    reservoir = sample(data, 60)
     assert reservoir.exact
     assert torch.equal(reservoir.median(), data.median(0).values)
 
 
 def test_reservoir_samples_uniformly_beyond_its_budget(monkeypatch):
     monkeypatch.setattr("mir_task.reservoir.BUDGET_BYTES", 0)  # its least: 1024 rows
-    data = torch.arange(20_000, dtype=torch.float64)[:, None]
-    reservoir = RowReservoir()
-    for batch in data.split(999):
-        reservoir.update(batch)
+    reservoir = sample(torch.arange(20_000, dtype=torch.float64)[:, None])
     assert not reservoir.exact
-    sample = reservoir._sample()[:, 0]
-    assert len(sample) == len(set(sample.tolist())) == 1024
+    numbers = reservoir._sample()[:, 0]
+    assert len(numbers) == len(set(numbers.tolist())) == 1024
     # 1024 uniform numbers: quarters of the range hold 256 +- 14 each.
-    counts = torch.histc(sample, bins=4, min=0, max=20_000)
+    counts = torch.histc(numbers, bins=4, min=0, max=20_000)
     assert counts.min() > 200 and counts.max() < 312
     first, second = reservoir.halves()
     assert 0 < abs(float(first - second)) < 3_000
 
 
-def test_reservoir_does_not_depend_on_batches(monkeypatch):
+def test_reservoir_does_not_depend_on_batches_order_or_dealing(monkeypatch):
     monkeypatch.setattr("mir_task.reservoir.BUDGET_BYTES", 0)
-    data = rows(n=3000)
-    samples = []
-    for size in (7, 1000, 3000):
-        reservoir = RowReservoir()
-        for batch in data.split(size):
-            reservoir.update(batch)
-        samples.append(reservoir._sample().sort(0).values)
-    assert torch.equal(samples[0], samples[1]) and torch.equal(samples[1], samples[2])
+    data, order = rows(n=3000), torch.randperm(3000, generator=torch.Generator().manual_seed(0))
+    whole = sample(data)
+    backwards = RowReservoir()
+    backwards.update(data[order], keys(3000)[order])
+    dealt = [RowReservoir() for _ in range(3)]
+    for index, reservoir in enumerate(dealt[:2]):  # one has nothing
+        reservoir.update(data[index::2], keys(3000)[index::2])
+    dealt[2].merge(dealt[0])
+    dealt[2].merge(dealt[1])
+    for other in (sample(data, 7), sample(data, 3000), backwards, dealt[2]):
+        assert not other.exact
+        assert torch.equal(other._sample().sort(0).values, whole._sample().sort(0).values)
+        assert torch.equal(torch.stack(other.halves()), torch.stack(whole.halves()))

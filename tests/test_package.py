@@ -29,10 +29,14 @@ def wheel(tmp_path_factory):
 
 def test_wheel_carries_tasks_data_and_types(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    for name in ("mir", "mir_builtin", "mir_local"):
+    for name in ("mir", "mir_builtin", "mir_by_alignment", "mir_local", "mir_caption_ppl"):
         assert f"mir_task/tasks/mir/{name}.yaml" in names
     assert "mir_task/tasks/mir/_mir_template_yaml" in names
     assert "mir_task/py.typed" in names
+    assert "mir_task/builtin/captions.jsonl" in names
+    assert "mir_task/report/templates/report.html.jinja" in names
+    modules = {file.relative_to(REPOSITORY).as_posix() for file in (REPOSITORY / "mir_task").rglob("*.py")}
+    assert modules <= set(names)
     assert sum(name.startswith("mir_task/builtin/images/") and name.endswith(".jpg") for name in names) == 100
     assert sum(name.startswith("mir_task/builtin/texts/") and name.endswith(".txt") for name in names) == 100
     assert not any(name.startswith(("tests/", "results/")) for name in names)

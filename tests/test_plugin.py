@@ -14,7 +14,7 @@ from mir_task.backend import model_and_processor
 from mir_task.task import METRICS, aggregate, aggregate_and_save
 
 COLOUR_TASK = Path(__file__).parent / "data" / "colour_task"
-OUR_TASKS = {"mir", "mir_builtin", "mir_local"}
+OUR_TASKS = {"mir", "mir_builtin", "mir_by_alignment", "mir_local"}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,9 @@ def test_plugin_imports_nothing_heavy():
 def test_a_missing_part_of_lmms_eval_is_never_fatal(monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)  # importing it raises ImportError
     manifests = plugin.register()
-    assert [manifest.model_id for manifest in manifests] == ([] if "registry" in missing else ["mir_demo"])
+    assert [manifest.model_id for manifest in manifests] == (
+        [] if "registry" in missing else list(plugin.MODELS)
+    )
 
 
 def test_missing_tasks_folder_leaves_other_tasks(monkeypatch):
@@ -168,12 +170,12 @@ def test_response_cache_leaves_our_requests_alone(builtin_task):
 
 def test_result_names_task_data_and_pairs(llava, builtin_task):
     _, answers = run(Model(llava), builtin_task)
-    result = builtin_task.process_results({}, [answers[0].text])["mir"]["result"]
+    result = builtin_task.process_results({}, [answers[0].text])["mir"]["results"][""]
     protocol = result["protocol"]
     assert (protocol["task"], protocol["task_version"], protocol["seed"]) == ("mir_builtin", "1.0", 0)
     assert protocol["images"] == "mir_task.builtin"
     assert protocol["pair_ids"] == builtin_task.dataset["test"]["pair_id"][:]
-    assert "result" not in builtin_task.process_results({}, [answers[1].text])["mir"]
+    assert "results" not in builtin_task.process_results({}, [answers[1].text])["mir"]
 
 
 def test_backend_without_hidden_states_is_refused(builtin_task):
@@ -182,7 +184,7 @@ def test_backend_without_hidden_states_is_refused(builtin_task):
 
 
 def test_backend_without_a_processor_is_refused(llava, builtin_task):
-    with pytest.raises(MIRModelError, match="Model offers no processor .* mir_task.measure"):
+    with pytest.raises(MIRModelError, match="Model offers no processor .* no tokenizer .* mir_task.measure"):
         run(Model((llava[0], None)), builtin_task)
 
 

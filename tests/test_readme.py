@@ -7,6 +7,7 @@ import yaml
 from PIL import Image
 
 import mir_task
+from mir_task import families
 from mir_task.adapters import ADAPTERS, CROSS_ATTENTION
 from mir_task.task import METRICS
 from tests.conftest import REPOSITORY
@@ -52,12 +53,18 @@ def test_every_public_name_is_described_and_exists():
 
 def test_supported_models_are_those_of_the_registry():
     text = section("Supported models")
-    assert set(re.findall(r"transformers' `(\w+)`", text)) == set(ADAPTERS)
+    assert families.markdown() in text
+    assert set(re.findall(r"`([\w-]+)`", families.markdown())) == {"model_type", *ADAPTERS}
     assert "mllama" in text and "mllama" in CROSS_ATTENTION
 
 
+def test_table_of_models_is_printed(capsys):
+    families.main()
+    assert capsys.readouterr().out.startswith(families.markdown())
+
+
 def test_example_runs(tmp_path, monkeypatch, checkpoint):
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    (example,) = re.findall(r"```python\n(.*?)```", section("Without lmms-eval"), re.S)
     monkeypatch.chdir(tmp_path)
     for name, color in (("photo", "red"), ("other", "blue")):
         Image.new("RGB", (50, 70), color).save(f"{name}.jpg")
@@ -67,3 +74,36 @@ def test_example_runs(tmp_path, monkeypatch, checkpoint):
     example = example.replace("Some text.", "Some text. " * 20)
     exec(compile(example, "README.md", "exec"), {})
     assert mir_task.MIRResult.load("mir.json").pairs == 2
+
+
+def test_pretraining_example_runs(tmp_path, monkeypatch, llava):
+    from mir_task.demo.pretrain import examples
+
+    (example,) = re.findall(r"```python\n(.*?)```", section("Pre-training"), re.S)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIR_NUM_PAIRS", "4")
+    short = {"_steps=100": "_steps=1", '"run",': '"run", max_steps=2, use_cpu=True, report_to=[],'}
+    for old, new in short.items():
+        assert old in example
+        example = example.replace(old, new)
+    made = examples(*llava, pairs=12)
+    names = {"model": llava[0], "processor": llava[1], "train": made[:8], "held_out": made[8:]}
+    exec(compile(example, "README.md", "exec"), names)
+    trainer = names["trainer"]
+    history = [entry["eval_mir"] for entry in trainer.state.log_history if "eval_mir" in entry]
+    assert len(history) == 2 and trainer.state.best_metric == min(history)
+
+
+def test_every_argument_of_pretraining_exists():
+    import inspect
+
+    from mir_task.breakdown import metric_names
+    from mir_task.checkpoints import load
+    from mir_task.checkpoints.settings import Settings
+
+    text = section("Pre-training")
+    known = {*inspect.signature(load).parameters, *Settings.model_fields}
+    assert set(re.findall(r"`(\w+)=", text)) - {"at", "every_steps", "pretrained"} <= known
+    assert {"mir_align_level_0", "mir_align_spread", "mir_similarity_1"} <= set(metric_names(4))
+    for metric in ("mir_align_level_0", "mir_align_spread", "mir_similarity_1"):
+        assert f"`{metric}`" in text

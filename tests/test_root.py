@@ -37,6 +37,13 @@ def test_routes_decline_what_they_cannot_do(route):
     assert route(covariance(0), covariance(1, rank=20)) is None
 
 
+def test_a_covariance_of_round_off_is_zero():
+    # As identical images give it: no variance, but for a last digit of either sign.
+    nothing = torch.diag(torch.tensor([-4e-19, 2e-19, 0.0], dtype=torch.float64))
+    assert by_factors(nothing, torch.eye(3, dtype=torch.float64), 1e-12) == pytest.approx(0, abs=1e-8)
+    assert by_factors(torch.eye(3, dtype=torch.float64), nothing, 1e-12) == pytest.approx(0, abs=1e-8)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 99), st.floats(0, 14))
 def test_nuclear_norm_is_a_lower_bound_within_its_accuracy(m, n, seed, decades):

@@ -1,44 +1,90 @@
-"""Which adapter a model takes. A family is one file here and one line in ``ADAPTERS``."""
+"""Which adapter a model takes. A family is one file here and one line in ``FAMILIES``."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from loguru import logger
+
 from mir_task.adapters.base import Adapter
+from mir_task.adapters.generic import GenericAdapter, ImageFirstAdapter
+from mir_task.adapters.internvl import InternVLAdapter, InternVLChatAdapter
+from mir_task.adapters.kosmos import KosmosAdapter
 from mir_task.adapters.llava import LlavaAdapter
+from mir_task.adapters.llava_pretrain import LlavaPretrainAdapter
+from mir_task.adapters.minicpm_v import MiniCPMVAdapter, MiniCPMVChatAdapter
+from mir_task.adapters.pipeline import Pipeline, PipelineAdapter
+from mir_task.adapters.qwen_vl import QwenVL1Adapter, QwenVLAdapter
 from mir_task.errors import MIRModelError
 
-__all__ = ["ADAPTERS", "Adapter", "adapter_for"]
+__all__ = ["ADAPTERS", "FAMILIES", "Adapter", "Pipeline", "adapter_for", "adapter_type"]
+
+FAMILIES: tuple[type[Adapter], ...] = (
+    LlavaAdapter,
+    LlavaPretrainAdapter,
+    QwenVLAdapter,
+    QwenVL1Adapter,
+    InternVLAdapter,
+    InternVLChatAdapter,
+    MiniCPMVAdapter,
+    MiniCPMVChatAdapter,
+    KosmosAdapter,
+    ImageFirstAdapter,
+    GenericAdapter,
+    PipelineAdapter,
+)
 
 ADAPTERS: dict[str, type[Adapter]] = {
-    model_type: adapter for adapter in (LlavaAdapter,) for model_type in adapter.model_types
+    model_type: adapter
+    for adapter in FAMILIES
+    for systems in adapter.systems
+    for model_type in systems.model_types
 }
 
 # Vision never joins the decoder's sequence in these, so there is nothing that MIR could compare.
 CROSS_ATTENTION = ("blip", "blip_text_model", "mllama")
 
 
-def adapter_for(model: Any, processor: Any) -> Adapter:
-    """The adapter for a model, by its ``config.model_type``.
+def adapter_type(model: Any) -> type[Adapter]:
+    """The adapter of a model's family, by its ``config.model_type``; the generic one for families not known.
 
     Raises:
-        MIRModelError: no such adapter; a family whose vision enters by cross-attention; no processor that
-            takes images.
+        MIRModelError: a family whose vision enters by cross-attention.
     """
     model_type = getattr(getattr(model, "config", None), "model_type", None)
-    name = f"{type(model).__name__} (model_type {model_type!r})"
     if model_type in CROSS_ATTENTION:
         raise MIRModelError(
-            f"{name}: vision enters by cross-attention, not as rows of the decoder's sequence; MIR, a distance "
-            "between hidden states of vision and text positions, is not defined for it"
+            f"{describe(model)}: vision enters by cross-attention, not as rows of the decoder's sequence; MIR, a "
+            "distance between hidden states of vision and text positions, is not defined for it"
         )
-    if model_type not in ADAPTERS:
+    return ADAPTERS.get(str(model_type), GenericAdapter)
+
+
+def adapter_for(model: Any, processor: Any) -> Adapter:
+    """The adapter for a model and its processor.
+
+    Raises:
+        MIRModelError: a family whose vision enters by cross-attention; a processor that the family's adapter
+            cannot work with; a model without decoder stack.
+    """
+    adapter = PipelineAdapter if PipelineAdapter.accepts(processor) else adapter_type(model)
+    adapter_type(model)  # refuses cross-attention however the model is fed
+    if not adapter.accepts(processor):
         raise MIRModelError(
-            f"{name}: no adapter for this family; there are adapters for: {', '.join(ADAPTERS)}"
+            f"{describe(model)}: expected the model's processor (AutoProcessor), with a tokenizer and an image "
+            f"processor, got {type(processor).__name__}"
         )
-    if not callable(processor) or not hasattr(processor, "tokenizer"):
-        raise MIRModelError(
-            f"{name}: expected the model's processor (AutoProcessor), with a tokenizer and an image processor, "
-            f"got {type(processor).__name__}"
+    found = adapter(model, processor)
+    if found.cross_attention:
+        logger.warning(
+            f"{describe(model)}: its decoder layers have cross-attention; vision that enters by it is in no row of the "
+            "sequence, MIR does not see it and compares the rest"
         )
-    return ADAPTERS[model_type](model, processor)
+    return found
+
+
+def describe(model: Any) -> str:
+    """Class and model type, for messages."""
+    return (
+        f"{type(model).__name__} (model_type {getattr(getattr(model, 'config', None), 'model_type', None)!r})"
+    )

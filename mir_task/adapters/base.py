@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from mir_task.adapters.decoder import Decoder, find_decoder
+from mir_task.adapters.decoder import Decoder, find_decoder, text_config
+from mir_task.adapters.systems import Systems
 from mir_task.errors import MIRDataError, MIRModelError
 
-Inputs = dict[str, Tensor]
+Inputs = dict[str, Any]
 
 
 class Adapter:
     """How one family of models is fed an (image, text) pair and where its vision rows are.
 
-    Subclasses set :attr:`family` and :attr:`model_types` and override what their family does differently.
+    Subclasses set :attr:`family` and :attr:`systems` and override what their family does differently.
 
     Args:
-        model: a transformers model with a token embedding and a decoder stack.
+        model: a torch model with a token embedding and a decoder stack.
         processor: its processor: callable with ``text`` and ``images``, with a ``tokenizer``.
     """
 
     family: ClassVar[str]
-    model_types: ClassVar[tuple[str, ...]]
+    systems: ClassVar[tuple[Systems, ...]] = ()
+    stop_after_prefill: ClassVar[bool] = False
+    """Whether :meth:`prefill` runs more than one forward pass and must be ended after the first."""
 
     def __init__(self, model: Any, processor: Any) -> None:
         self.model = model
         self.processor = processor
         self.decoder: Decoder = find_decoder(model)
+
+    @staticmethod
+    def accepts(processor: Any) -> bool:
+        """Whether this is a kind of processor that the adapter can work with."""
+        return callable(processor) and hasattr(processor, "tokenizer")
 
     @property
     def device(self) -> torch.device:
@@ -39,7 +49,19 @@ class Adapter:
         return next(self.decoder.embedding.parameters()).device
 
     @property
-    def template(self) -> Literal["chat_template", "plain"]:
+    def cross_attention(self) -> bool:
+        """Whether decoder layers also attend to something outside their sequence (CogAgent's second branch)."""
+        names = (name for layer in self.decoder.layers for name, _ in layer.named_modules())
+        return any("cross" in name.lower() for name in names)
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the decoder's hidden states."""
+        width: int = getattr(text_config(self.model), "hidden_size", 0)
+        return width or next(self.decoder.embedding.parameters()).shape[-1]
+
+    @property
+    def template(self) -> Literal["chat_template", "plain", "user_turn"]:
         """The processor's own chat template, or image, newline, text for checkpoints without one."""
         return "chat_template" if self._chat_template else "plain"
 
@@ -49,21 +71,32 @@ class Adapter:
         return hashlib.sha256(self._chat_template.encode()).hexdigest() if self._chat_template else None
 
     @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
+        return self.processor.tokenizer
+
+    @property
+    def image_placeholder(self) -> str | None:
+        """The text of one image placeholder, as the processor expects it in a prompt; None if it wants none."""
+        token = getattr(self.processor, "image_token", None)
+        return None if token is None else str(token)
+
+    @property
+    def image_prompt(self) -> str:
+        """What stands for the image in a prompt without chat template."""
+        return f"{self.image_placeholder}\n" if self.image_placeholder else ""
+
+    @property
     def _chat_template(self) -> str | None:
         # The processor's own attribute only: lmms-eval's llava_hf sets one on the tokenizer while it runs
         # other tasks, and MIR must not depend on which tasks ran before.
         template = getattr(self.processor, "chat_template", None)
         return template.get("default") if isinstance(template, dict) else template
 
-    @property
-    def image_placeholder(self) -> str:
-        """The text of one image placeholder, as the processor expects it in a prompt."""
-        return str(self.processor.image_token)
-
     def prompt(self, text: str) -> str:
         """The text as the assistant's turn after a user's turn that holds the image alone."""
         if self._chat_template is None:
-            return f"{self.image_placeholder}\n{text}"
+            return self.image_prompt + text
         conversation = [
             {"role": "user", "content": [{"type": "image"}]},
             {"role": "assistant", "content": [{"type": "text", "text": text}]},
@@ -77,12 +110,9 @@ class Adapter:
             MIRDataError: the text holds an image placeholder.
             MIRModelError: the sequence is longer than the model's context.
         """
-        if self.image_placeholder in text:
-            raise MIRDataError(
-                f"the text contains this model's image placeholder {self.image_placeholder!r}; remove it"
-            )
-        prompt = self.prompt(truncate(text, self.processor.tokenizer, max_text_tokens))
-        bos = self.processor.tokenizer.bos_token
+        self.check_text(text)
+        prompt = self.prompt(truncate(text, self.tokenizer, max_text_tokens))
+        bos = self.tokenizer.bos_token
         batch = self.processor(
             text=[prompt],
             images=[image],
@@ -91,31 +121,60 @@ class Adapter:
             add_special_tokens=not (bos and prompt.startswith(bos)),
         )
         batch = batch.to(self.device, dtype=self.model.dtype)
-        inputs = {name: value for name, value in batch.items() if name != "token_type_ids"}
-        length = inputs["input_ids"].shape[1]
-        context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        # Fast tokenizers add token types that many models do not take; others (Gemma 3) need them. Labels
+        # (PaliGemma's processor) would cost a loss.
+        unwanted = {"labels"} if takes(self.model, ["token_type_ids"]) else {"labels", "token_type_ids"}
+        inputs = {name: value for name, value in batch.items() if name not in unwanted}
+        self.check_length(inputs["input_ids"].shape[1], max_text_tokens)
+        return inputs
+
+    def check_text(self, text: str) -> None:
+        """Refuse a text that the processor would take for an image.
+
+        Raises:
+            MIRDataError: it holds an image placeholder.
+        """
+        if self.image_placeholder and self.image_placeholder in text:
+            raise MIRDataError(
+                f"the text contains this model's image placeholder {self.image_placeholder!r}; remove it"
+            )
+
+    def check_length(self, length: int, max_text_tokens: int) -> None:
+        """Refuse a sequence that is longer than the model's context.
+
+        Raises:
+            MIRModelError: saying how long it is.
+        """
+        context = getattr(text_config(self.model), "max_position_embeddings", None)
         if context is not None and length > context:
             raise MIRModelError(
                 f"image and text take {length} tokens, the model's context is {context}; lower "
                 f"max_text_tokens (now {max_text_tokens}); the image is never cut"
             )
-        return inputs
 
     def prefill(self, inputs: Inputs) -> None:
-        """One forward pass over the whole sequence, without the LM head and without a cache."""
-        headless = self.model.base_model
+        """One forward pass over the whole sequence, without a cache, and without the LM head if it can be."""
+        headless = getattr(self.model, "base_model", self.model)
         if headless is self.model:  # transformers 4.57 names no base model for its vision-language classes
             headless = getattr(self.model, "model", self.model)
-        headless(**inputs, use_cache=False)
+        if headless is not self.model and takes(headless, inputs):
+            headless(**inputs, use_cache=False)
+        else:  # one that sees to the image outside its inner model
+            last = {"logits_to_keep": 1} if takes(self.model, ["logits_to_keep"]) else {}
+            self.model(**inputs, **last, use_cache=False)
 
-    def vision_mask(self, inputs: Inputs) -> Tensor:
-        """[sequence] bool: positions whose input embedding comes from the image."""
-        config = self.model.config
-        image_id = getattr(config, "image_token_id", None)
-        image_id = getattr(config, "image_token_index", None) if image_id is None else image_id
+    def vision_mask(self, inputs: Inputs) -> Tensor | None:
+        """[sequence] bool: positions whose input embedding comes from the image, told by placeholder id.
+
+        None for families where ids do not tell: then it is told by provenance.
+
+        Raises:
+            MIRModelError: the config names no placeholder or the input holds none.
+        """
+        image_id = self.image_id
         if image_id is None:
             raise MIRModelError(f"{type(self.model).__name__}: its config names no image placeholder token")
-        mask = inputs["input_ids"][0].eq(image_id)
+        mask: Tensor = inputs["input_ids"][0].eq(image_id)
         if not mask.any():
             raise MIRModelError(
                 f"{type(self.model).__name__}: the processor put no image placeholder (id {image_id}) into the "
@@ -123,11 +182,35 @@ class Adapter:
             )
         return mask
 
-    def text_mask(self, inputs: Inputs) -> Tensor:
-        """[sequence] bool: every attended position after the last vision position."""
-        vision = self.vision_mask(inputs)
-        after = torch.arange(len(vision), device=vision.device).gt(int(vision.nonzero().max()))
-        return after & inputs["attention_mask"][0].bool()
+    @property
+    def image_id(self) -> int | None:
+        """The token id of image placeholders, None if the config names none."""
+        config = self.model.config
+        image_id: int | None = getattr(config, "image_token_id", None)
+        return getattr(config, "image_token_index", None) if image_id is None else image_id
+
+    def split(self, inputs: Inputs, vision: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
+        """Vision and text positions of the decoder's sequence.
+
+        Override it to leave positions out of both modalities.
+
+        Args:
+            inputs: what was prepared.
+            vision: [sequence] bool, positions whose input embedding is no token's.
+            attended: [sequence] bool, positions that are no padding.
+
+        Returns:
+            Two [sequence] bool masks: attended vision positions, and every attended position after the last of
+            them.
+        """
+        vision = vision & attended
+        after = torch.arange(len(vision)).gt(int(vision.nonzero().max())) if vision.any() else ~vision
+        return vision, after & attended
+
+
+def takes(module: Any, names: Iterable[str]) -> bool:
+    """Whether a module's ``forward`` names all of these arguments."""
+    return set(names) <= set(inspect.signature(module.forward).parameters)
 
 
 def truncate(text: str, tokenizer: Any, max_tokens: int) -> str:

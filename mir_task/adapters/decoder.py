@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from mir_task.errors import MIRModelError
 
@@ -33,23 +33,46 @@ def find_decoder(model: Any) -> Decoder:
     Raises:
         MIRModelError: no token embedding, list of layers or final norm where they are looked for.
     """
-    try:
-        embedding = model.get_input_embeddings()
-    except (AttributeError, NotImplementedError):
-        embedding = None
-    paths = [name for name, module in model.named_modules() if module is embedding]
-    if embedding is None or not paths:
-        raise MIRModelError(f"{type(model).__name__} has no token embedding (get_input_embeddings())")
-    expected = getattr(model.config.get_text_config(), "num_hidden_layers", None)
-    parents = paths[0].split(".")[:-1]
+    path = _embedding_path(model)
+    expected = getattr(text_config(model), "num_hidden_layers", None)
+    parents = path.split(".")[:-1]
     for depth in range(len(parents), -1, -1):
         ancestor = model.get_submodule(".".join(parents[:depth]))
         lists = _layer_lists(ancestor)
         if lists:
-            path = min(lists, key=lambda p: (len(lists[p]) != expected, p.count("."), -len(lists[p])))
-            stack = ancestor.get_submodule(path.rpartition(".")[0])
-            return Decoder(embedding, stack, lists[path], _final_norm(stack, type(model).__name__))
+            best = min(lists, key=lambda p: (len(lists[p]) != expected, p.count("."), -len(lists[p])))
+            stack = ancestor.get_submodule(best.rpartition(".")[0])
+            norm = _final_norm(stack, type(model).__name__)
+            return Decoder(model.get_submodule(path), stack, lists[best], norm)
     raise MIRModelError(f"{type(model).__name__}: no list of decoder layers found above the token embedding")
+
+
+def text_config(model: Any) -> Any:
+    """The language model's part of a model's config; remote code names it ``llm_config``."""
+    config = model.config.get_text_config()
+    return getattr(config, "llm_config", config)
+
+
+def layer_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """The hidden states among the arguments of a decoder layer: the first of them, whatever its name."""
+    hidden: Tensor = args[0] if args else kwargs.get("hidden_states", next(iter(kwargs.values())))
+    return hidden
+
+
+def _embedding_path(model: Any) -> str:
+    """The name of the token embedding; of the language model inside, where the model itself names none."""
+    for candidate in (model, *model.children()):
+        try:
+            embedding = candidate.get_input_embeddings()
+        except (AttributeError, NotImplementedError):
+            continue
+        # Vision towers answer with their patch embedding, hence the class; some embeddings are no nn.Embedding.
+        if candidate is not model and not isinstance(embedding, nn.Embedding):
+            continue
+        paths = [name for name, module in model.named_modules() if module is embedding]
+        if embedding is not None and paths:
+            return str(paths[0])
+    raise MIRModelError(f"{type(model).__name__} has no token embedding (get_input_embeddings())")
 
 
 def _layer_lists(module: nn.Module) -> dict[str, nn.ModuleList]:

@@ -1,10 +1,22 @@
-"""LLaVA and LLaVA-1.5 in transformers' own class."""
+"""LLaVA's generations in transformers' own classes."""
+
+from typing import ClassVar
 
 from mir_task.adapters.base import Adapter
+from mir_task.adapters.systems import BY_ID, Systems
 
 
 class LlavaAdapter(Adapter):
-    """One image token a patch, scattered into the token embeddings; all of it is in the base class."""
+    """One placeholder a patch (NeXT, OneVision: also a learned row at each line's end); all in the base class."""
 
     family = "LLaVA"
-    model_types = ("llava",)
+    systems: ClassVar[tuple[Systems, ...]] = (
+        Systems("LLaVA, LLaVA-1.5, LLaVA-NeXT-Interleave", ("llava",), "scatter", BY_ID, "native class"),
+        Systems(
+            "LLaVA-NeXT (1.6), LLaVA-NeXT-Video (images), LLaVA-OneVision",
+            ("llava_next", "llava_next_video", "llava_onevision"),
+            "scatter, tiles",
+            BY_ID,
+            "native class",
+        ),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import groupby
@@ -10,8 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mir_task.adapters.decoder import Decoder
+from mir_task.adapters.decoder import Decoder, layer_input
 from mir_task.errors import MIRModelError
+
+# Rows scaled outside the token embedding differ from what it emitted by round-off (bfloat16: 1 - 1e-5);
+# image features come nowhere near any token's direction.
+SAME_DIRECTION = 1 - 1e-3
 
 
 class Provenance:
@@ -19,13 +24,18 @@ class Provenance:
 
     def __init__(self) -> None:
         self.emitted: list[Tensor] = []
+        self._outputs: list[Tensor] = []
         self.entered: Tensor | None = None
+        self.attention_mask: Tensor | None = None
 
     def vision_mask(self) -> Tensor:
         """Positions of the (single) sequence whose embedding is no row that the token embedding emitted.
 
         Rows are matched by content, not position, so that models that splice image features in and thereby
-        change the length are read right too.
+        change the length are read right too. Where no row matches, something was done to all of them on their
+        way: positions were added (Kosmos-2), then what counts is which rows of the embedding's output were
+        overwritten; or they were scaled (MiniCPM-V 2.0: by 12), then rows are matched by direction.
+        Padding of zeros counts as vision here; see :meth:`attended`.
 
         Returns:
             [sequence] bool, on the CPU.
@@ -33,33 +43,70 @@ class Provenance:
         Raises:
             MIRModelError: the stack was not reached, or received more than one sequence.
         """
+        rows = self._rows()
+        token_rows = {row for batch in self.emitted for row in _row_bytes(batch)}
+        mask = torch.tensor([row not in token_rows for row in _row_bytes(rows)])
+        attended = self.attended()
+        if not (mask if attended is None else mask[attended]).all() or not token_rows:
+            return mask
+        if len(self.emitted) == 1 and len(self.emitted[0]) == len(rows):
+            overwritten = (self.emitted[0] != self._outputs[0]).any(dim=1).cpu()
+            if overwritten.any() and not overwritten.all():
+                return overwritten
+        return ~_same_direction(rows, torch.cat(self.emitted))
+
+    def emit(self, output: Tensor) -> None:
+        """Take note of what the token embedding emitted."""
+        rows = output.detach().reshape(-1, output.shape[-1])
+        # Cloned, since some families write the image features into this very tensor afterwards.
+        self.emitted.append(rows.clone())
+        self._outputs.append(rows)
+
+    def attended(self) -> Tensor | None:
+        """[sequence] bool, on the CPU: positions that the stack's attention mask keeps.
+
+        None where the stack was given no such mask, or one of another shape (4-D, one for each kind of layer).
+        """
+        mask = self.attention_mask
+        if mask is None or mask.dim() != 2 or mask.numel() != len(self._rows()):
+            return None
+        return mask.flatten().bool().cpu()
+
+    def _rows(self) -> Tensor:
         if self.entered is None:
             raise MIRModelError("the forward pass never reached the decoder layers")
-        if self.entered.shape[0] != 1:
+        # Usually [1, sequence, d], in some stacks [sequence, 1, d].
+        if self.entered.dim() == 3 and 1 not in self.entered.shape[:2]:
             raise MIRModelError(f"expected one sequence, the decoder received {self.entered.shape[0]}")
-        token_rows = {row for batch in self.emitted for row in _row_bytes(batch)}
-        return torch.tensor([row not in token_rows for row in _row_bytes(self.entered[0])])
+        return self.entered.reshape(-1, self.entered.shape[-1])
 
 
 @contextmanager
 def record_provenance(decoder: Decoder) -> Iterator[Provenance]:
-    """Record embeddings during one forward pass of the whole model, then remove the hooks again."""
+    """Record embeddings during one forward pass of the whole model, then remove the hooks again.
+
+    What counts is what enters the stack *first*: whatever runs after (tokens generated, say) is of no concern.
+    """
     record = Provenance()
+    signature = inspect.signature(decoder.stack.forward)
 
     def emitted(_module: nn.Module, _args: Any, output: Tensor) -> None:
-        # Cloned, since some families write the image features into this very tensor afterwards.
-        record.emitted.append(output.detach().reshape(-1, output.shape[-1]).clone())
+        if record.entered is None:
+            record.emit(output)
 
     def entered(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        embeds = kwargs.get("inputs_embeds")
-        if isinstance(embeds, Tensor):
-            record.entered = embeds.detach().clone()
+        if record.entered is None:
+            arguments = signature.bind_partial(*args, **kwargs).arguments
+            arguments |= arguments.get("kwargs", {})
+            embeds, mask = arguments.get("inputs_embeds"), arguments.get("attention_mask")
+            record.entered = embeds.detach().clone() if isinstance(embeds, Tensor) else None
+            record.attention_mask = mask.detach() if isinstance(mask, Tensor) else None
 
     def entered_first_layer(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         # Only for models that splice inside the stack: where it is handed embeddings those are exact, while
         # the first layer's input may already have position embeddings or a scale in it.
         if record.entered is None:
-            record.entered = (args[0] if args else kwargs["hidden_states"]).detach().clone()
+            record.entered = layer_input(args, kwargs).detach().clone()
 
     handles = [
         decoder.embedding.register_forward_hook(emitted),
@@ -73,6 +120,26 @@ def record_provenance(decoder: Decoder) -> Iterator[Provenance]:
             handle.remove()
 
 
+def check_provenance(vision: Tensor, attended: Tensor, model_name: str) -> None:
+    """Refuse masks from which no MIR can be computed.
+
+    Args:
+        vision: [sequence] bool, from :meth:`Provenance.vision_mask`.
+        attended: [sequence] bool, positions that are no padding.
+        model_name: for the message.
+
+    Raises:
+        MIRModelError: no vision rows although an image was given: vision enters elsewhere; or no text rows.
+    """
+    if not (vision & attended).any():
+        raise MIRModelError(
+            f"{model_name}: an image was given, but no vision rows enter the decoder among the text rows; vision "
+            "enters by cross-attention, where MIR, a distance between hidden states of one sequence, is not defined"
+        )
+    if vision[attended].all():
+        raise MIRModelError(f"{model_name}: no input row of the decoder comes from its token embedding")
+
+
 def check_agreement(by_id: Tensor, by_provenance: Tensor, model_name: str) -> None:
     """Compare the two ways of finding vision positions.
 
@@ -82,25 +149,25 @@ def check_agreement(by_id: Tensor, by_provenance: Tensor, model_name: str) -> No
         model_name: for the message.
 
     Raises:
-        MIRModelError: they differ; the message shows both as runs of positions. No vision rows by provenance
-            although an image was given means that vision enters elsewhere.
+        MIRModelError: they differ; the message shows both as runs of positions.
     """
-    if not by_provenance.any():
-        raise MIRModelError(
-            f"{model_name}: an image was given, but no vision rows enter the decoder among the text rows; vision "
-            "enters by cross-attention, where MIR, a distance between hidden states of one sequence, is not defined"
-        )
-    if by_provenance.all():
-        raise MIRModelError(f"{model_name}: no input row of the decoder comes from its token embedding")
-    if not torch.equal(by_id.cpu(), by_provenance):
+    if not torch.equal(by_id, by_provenance):
         raise MIRModelError(
             f"{model_name}: cannot tell which positions are vision: by placeholder id they are "
-            f"{_runs(by_id)}, by provenance {_runs(by_provenance)}; please report this model"
+            f"{_runs(by_id)} of {len(by_id)}, by provenance {_runs(by_provenance)} of {len(by_provenance)}; "
+            "please report this model"
         )
 
 
 def _row_bytes(rows: Tensor) -> list[bytes]:
     return [row.tobytes() for row in rows.contiguous().view(torch.uint8).cpu().numpy()]
+
+
+def _same_direction(rows: Tensor, emitted: Tensor) -> Tensor:
+    """[n] bool, on the CPU: rows [n, d] that point where some row of emitted [m, d] points."""
+    directions = nn.functional.normalize(torch.unique(emitted, dim=0).float(), dim=-1).to(rows.device)
+    cosines = nn.functional.normalize(rows.float(), dim=-1) @ directions.T
+    return cosines.amax(dim=1).gt(SAME_DIRECTION).cpu()
 
 
 def _runs(mask: Tensor) -> str:

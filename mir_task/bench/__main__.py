@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from mir_task.bench import coverage, distance, layer, profile, whole
+from mir_task.bench import coverage, distance, layer, profile, report, whole
 from mir_task.bench.machine import describe
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] = {
@@ -22,6 +22,8 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] 
     "memory": lambda _: whole.memory(),
     "scaling": lambda _: whole.scaling(),
     "coverage": lambda _: coverage.run(),
+    "floors": lambda _: coverage.floors(),
+    "report": lambda _: report.run(),
 }
 
 

@@ -41,9 +41,14 @@ def truth(separation: float) -> float:
 
     The outlier rule, which flags some ten rows in ten thousand here, is left out.
     """
+    return math.log10(math.fsum(true_distances(separation)))
+
+
+def true_distances(separation: float) -> list[float]:
+    """The distance of each layer for infinitely many pairs."""
     spectrum = torch.arange(1, D + 1, dtype=torch.float64) ** -0.5
     generator = torch.Generator().manual_seed(12345)
-    total = 0.0
+    distances = []
     for layer in range(LAYERS):
         (scale_v, mean_v), (scale_t, mean_t) = (
             _parameters(layer, vision, separation, spectrum) for vision in (True, False)
@@ -52,8 +57,8 @@ def truth(separation: float) -> float:
             dim=1
         )
         distance = frechet_distance(mean_v, scale_v.square().diag(), mean_t, scale_t.square().diag())
-        total += distance / float(norms.mean()) ** 2
-    return math.log10(total)
+        distances.append(distance / float(norms.mean()) ** 2)
+    return distances
 
 
 def estimate(seed: int, separation: float) -> dict[str, Any]:
@@ -91,6 +96,22 @@ def run(separations: Sequence[float] = (0.0, 0.5, 2.0), repeats: int = REPEATS) 
             "covers_truth": float((abs(mir - true) < width * errors).mean()),
             "corrected_covers_truth": float((abs(corrected - true) < width * errors).mean()),
         }
+
+
+def floors(separations: Sequence[float] = (0.0, 0.5, 2.0)) -> Iterator[dict[str, Any]]:
+    """What the noise floors and the bias correction say of one simulated measurement, beside the truth."""
+    for separation in separations:
+        result, true = estimate(0, separation), true_distances(separation)
+        for layer, true_fid in zip(result["layers"], true, strict=True):
+            yield {
+                "separation": separation,
+                "layer": layer.layer,
+                "fid": layer.fid,
+                "noise_floor_vision": layer.noise_floor_vision,
+                "noise_floor_text": layer.noise_floor_text,
+                "fid_bias_corrected": layer.fid_bias_corrected,
+                "true_fid": true_fid,
+            }
 
 
 def _parameters(layer: int, vision: bool, separation: float, spectrum: Tensor) -> tuple[Tensor, Tensor]:

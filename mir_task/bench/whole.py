@@ -11,6 +11,7 @@ from transformers import LlamaConfig, LlavaForConditionalGeneration
 from mir_task import Pair
 from mir_task import measure as measure_mir
 from mir_task.adapters import adapter_for
+from mir_task.adapters.positions import find_positions
 from mir_task.bench.isolated import measure
 from mir_task.bench.layer import script_accurate
 from mir_task.data import builtin_pairs, open_image
@@ -88,7 +89,7 @@ def script(inputs: Inputs) -> float:
         for pair in pairs:
             prepared = adapter.prepare(pair.image, pair.text, MAX_TEXT_TOKENS)
             states = model(**prepared, output_hidden_states=True).hidden_states[1:]
-            vision, text = adapter.vision_mask(prepared), adapter.text_mask(prepared)
+            vision, text = find_positions(adapter, prepared, adapter.vision_mask(prepared), None)
             kept.append([(state[0, vision], state[0, text]) for state in states])
     return sum(script_accurate(list(rows)) for rows in zip(*kept, strict=True))
 

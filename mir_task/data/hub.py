@@ -28,7 +28,7 @@ def hub_pairs(
         MIRDataError: the data can be had neither from the hub nor from its cache, or has other columns.
     """
     settings = PairSettings.from_environment(environment)
-    image_set, text_set = _load(images, ("image_id", "image")), _load(texts, ("id", "article"))
+    image_set, text_set = load(images, ("image_id", "image")), load(texts, ("id", "article"))
     image_rows = {str(key): row for row, key in reversed(list(enumerate(image_set["image_id"])))}
     text_rows = {str(key): row for row, key in reversed(list(enumerate(text_set["id"])))}
     pairs = join(image_rows, text_rows, settings, paired=False, what=f"{images['path']} and {texts['path']}")
@@ -41,22 +41,27 @@ def hub_pairs(
     return PairSet(
         chosen,
         {
-            "images": _describe(images, image_set),
-            "texts": _describe(texts, text_set),
+            "images": describe(images, image_set),
+            "texts": describe(texts, text_set),
             "paired": False,
             "seed": settings.seed,
         },
     )
 
 
-def _load(source: Mapping[str, Any], columns: Sequence[str]) -> datasets.Dataset:
+def load(source: Mapping[str, Any], columns: Sequence[str], task: str = "mir") -> datasets.Dataset:
+    """A dataset of the hub.
+
+    Raises:
+        MIRDataError: it can be had neither from the hub nor from its cache, or lacks a column.
+    """
     try:
         dataset = datasets.load_dataset(**source)
     except Exception as error:  # datasets raises a dozen unrelated classes when it cannot reach the hub
         raise MIRDataError(
-            f"task mir needs {source['path']} from the Hugging Face hub or its cache, which failed: {error}. "
-            "Without the hub use mir_builtin (data in the package) or mir_local (your own images and texts: "
-            "MIR_IMAGES, MIR_TEXTS); their numbers are not comparable with mir's."
+            f"task {task} needs {source['path']} from the Hugging Face hub or its cache, which failed: {error}. "
+            f"Without the hub use {task}_builtin (data in the package) or {task}_local (your own images and texts: "
+            f"MIR_IMAGES, MIR_TEXTS); their numbers are not comparable with {task}'s."
         ) from error
     missing = [column for column in columns if column not in dataset.column_names]
     if missing:
@@ -66,7 +71,7 @@ def _load(source: Mapping[str, Any], columns: Sequence[str]) -> datasets.Dataset
     return dataset
 
 
-def _describe(source: Mapping[str, Any], dataset: datasets.Dataset) -> str:
+def describe(source: Mapping[str, Any], dataset: datasets.Dataset) -> str:
     """Path, configuration, split and, where datasets knows it, the revision that was loaded."""
     # Checksums are keyed by 'hf://datasets/OWNER/NAME@REVISION/FILE'.
     urls = dataset.info.download_checksums or {}

@@ -35,8 +35,8 @@ class PairSettings:
         Raises:
             MIRDataError: naming the variable that is no whole number or too small.
         """
-        num_pairs = _whole_number(environment, "MIR_NUM_PAIRS", minimum=MIN_PAIRS)
-        return cls(num_pairs, _whole_number(environment, "MIR_SEED", minimum=0) or 0)
+        num_pairs = whole_number(environment, "MIR_NUM_PAIRS", minimum=MIN_PAIRS)
+        return cls(num_pairs, whole_number(environment, "MIR_SEED", minimum=0) or 0)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,12 @@ def join(
     ]
 
 
-def _whole_number(environment: Mapping[str, str], name: str, minimum: int) -> int | None:
+def whole_number(environment: Mapping[str, str], name: str, minimum: int) -> int | None:
+    """A setting that is a whole number; None if absent.
+
+    Raises:
+        MIRDataError: it is anything else, or smaller than the minimum.
+    """
     value = environment.get(name, "").strip()
     if not value:
         return None

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Iterable
+=======
+from collections.abc import Sequence
+>>>>>>> main
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +98,11 @@ def build_processor() -> LlavaProcessor:
         image_processor=CLIPImageProcessor(
             size={"shortest_edge": IMAGE_SIZE}, crop_size={"height": IMAGE_SIZE, "width": IMAGE_SIZE}
         ),
+<<<<<<< HEAD
         tokenizer=train_tokenizer(builtin_texts(), VOCABULARY),
+=======
+        tokenizer=build_tokenizer(),
+>>>>>>> main
         patch_size=PATCH_SIZE,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
@@ -103,6 +111,7 @@ def build_processor() -> LlavaProcessor:
     )
 
 
+<<<<<<< HEAD
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer with LLaVA's special tokens, trained on the texts.
 
@@ -110,13 +119,22 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
         texts: what it learns its merges from.
         vocabulary: tokens at most, special ones included.
     """
+=======
+def build_tokenizer(placeholders: Sequence[str] = ("<image>",)) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer trained on the built-in passages."""
+>>>>>>> main
     special = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
+<<<<<<< HEAD
         vocab_size=vocabulary,
         special_tokens=[*special.values(), "<image>"],
+=======
+        vocab_size=VOCABULARY,
+        special_tokens=[*special.values(), *placeholders],
+>>>>>>> main
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
@@ -126,5 +144,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
         single=f"{bos} $A", special_tokens=[(bos, tokenizer.token_to_id(bos))]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=2048, additional_special_tokens=["<image>"], **special
+        tokenizer_object=tokenizer,
+        model_max_length=2048,
+        additional_special_tokens=list(placeholders),
+        **special,
     )

@@ -1,1 +1,1 @@
-"""The three tasks; their class is ``mir_task.task.MIRTask``."""
+"""The tasks; their classes are in ``mir_task.task``."""

@@ -1,0 +1,18 @@
+"""LLaVA with projectors or gates that transformers' own class has not (``mir_task.checkpoints``)."""
+
+from mir_task.adapters.llava import LlavaAdapter
+from mir_task.adapters.systems import BY_ID, Systems
+
+
+class LlavaPretrainAdapter(LlavaAdapter):
+    """Read as LLaVA is; AlignGPT's align vector stands before the image, so it is of neither modality."""
+
+    systems = (
+        Systems(
+            "pre-training checkpoints with connectors of their own, AlignGPT",
+            ("llava_pretrain",),
+            "scatter",
+            BY_ID,
+            "own class",
+        ),
+    )

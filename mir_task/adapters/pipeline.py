@@ -1,0 +1,98 @@
+"""Models without a processor that we could call: their own code builds the input, we read the prefill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from mir_task.adapters.base import Adapter, Inputs, truncate
+from mir_task.adapters.systems import BY_PROVENANCE, Systems
+from mir_task.errors import MIRError, MIRModelError
+
+# Of the text's tokens, this share must follow the image; a few more or fewer are the tokenizer's business.
+TEXT_AFTER_IMAGE = 0.9
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A model's own way from an image and a text to a forward pass; give it to ``measure`` as the processor.
+
+    Args:
+        run: takes an RGB image and a text, shows both to the model, the text behind the image in one user's turn.
+            What it returns does not matter; it is ended when the decoder has run over the prompt once.
+        tokenizer: the model's; texts are cut by it.
+        fingerprint: SHA-256 of what the prompt depends on, such as the code of ``run``.
+    """
+
+    run: Callable[[Image.Image, str], Any]
+    tokenizer: Any
+    fingerprint: str | None = None
+
+
+class PipelineAdapter(Adapter):
+    """Reads the first forward pass that a :class:`Pipeline` starts."""
+
+    family = "own pipeline"
+    systems = (
+        Systems(
+            "CogVLM2, GLM-4V-9B, XComposer2, VILA, Mini-Gemini, Cambrian-1, the original LLaVA; any other lmms-eval "
+            "model that has no processor",
+            (),
+            "splice, overwrite, in place",
+            BY_PROVENANCE,
+            "stand-in",
+        ),
+    )
+    stop_after_prefill = True
+    template = "user_turn"
+
+    @staticmethod
+    def accepts(processor: Any) -> bool:
+        """Whether this is a pipeline."""
+        return isinstance(processor, Pipeline)
+
+    @property
+    def template_sha256(self) -> str | None:
+        """The pipeline's fingerprint."""
+        fingerprint: str | None = self.processor.fingerprint
+        return fingerprint
+
+    def prepare(self, image: Image.Image, text: str, max_text_tokens: int) -> Inputs:
+        """The pair itself, the text cut to the tokens allowed."""
+        text = truncate(text, self.tokenizer, max_text_tokens)
+        tokens = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return {"image": image, "text": text, "text_tokens": tokens}
+
+    def vision_mask(self, inputs: Inputs) -> Tensor | None:
+        """None: there are no ids to see."""
+        return None
+
+    def prefill(self, inputs: Inputs) -> None:
+        """Run the pipeline."""
+        try:
+            self.processor.run(inputs["image"], inputs["text"])
+        except MIRError:
+            raise
+        except Exception as error:
+            raise MIRModelError(
+                f"the model's own input pipeline failed before its first forward pass ended: {error!r}"
+            ) from error
+
+    def split(self, inputs: Inputs, vision: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
+        """See :meth:`Adapter.split`.
+
+        Raises:
+            MIRModelError: the pipeline put the text before the image, or cut it.
+        """
+        vision, text = super().split(inputs, vision, attended)
+        if text.sum() < TEXT_AFTER_IMAGE * inputs["text_tokens"]:
+            raise MIRModelError(
+                f"the model's own input pipeline leaves {int(text.sum())} positions after the image, the text alone "
+                f"has {inputs['text_tokens']} tokens: it puts the text before the image or cuts it, so that MIR, "
+                "which takes text after the image, cannot be measured through it"
+            )
+        return vision, text

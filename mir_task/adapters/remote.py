@@ -1,0 +1,40 @@
+"""What families of remote code have in common: a tokenizer, and no processor that takes images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from mir_task.adapters.base import Adapter, Inputs, truncate
+
+
+class RemoteCodeAdapter(Adapter):
+    """A model that is given with its tokenizer; a processor's tokenizer will do."""
+
+    @staticmethod
+    def accepts(processor: Any) -> bool:
+        """Whether this is a tokenizer or holds one."""
+        return hasattr(getattr(processor, "tokenizer", processor), "convert_tokens_to_ids")
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer that was given, or the processor's."""
+        return getattr(self.processor, "tokenizer", self.processor)
+
+    def vision_mask(self, inputs: Inputs) -> Tensor | None:
+        """None: ids do not tell."""
+        return None
+
+    def prepare(self, image: Image.Image, text: str, max_text_tokens: int) -> Inputs:
+        """See :meth:`Adapter.prepare`."""
+        self.check_text(text)
+        inputs = self.encode(image, self.prompt(truncate(text, self.tokenizer, max_text_tokens)))
+        if "input_ids" in inputs:
+            self.check_length(inputs["input_ids"].shape[1], max_text_tokens)
+        return inputs
+
+    def encode(self, image: Image.Image, prompt: str) -> Inputs:
+        """What :meth:`prefill` takes, for an image and a prompt."""
+        raise NotImplementedError

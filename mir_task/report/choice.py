@@ -1,0 +1,59 @@
+"""What a user does with a predictor: order two models, or choose the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mir_task.report.schema import RankingAccuracy, Regret
+
+Array = NDArray[np.float64]
+Better = Literal["lower", "higher"]
+
+
+def ranking_accuracy(
+    x: Array, y: Array, better: Better, errors: Array | None = None, groups: Sequence[str] | None = None
+) -> RankingAccuracy:
+    """How often the better predictor has the higher score.
+
+    Args:
+        x: [n] predictor.
+        y: [n] score, higher is better.
+        better: which end of x is better.
+        errors: [n] standard errors of x, to count the pairs that they leave open.
+        groups: [n] names; count only pairs of one group.
+    """
+    first, second = np.triu_indices(len(x), k=1)
+    if groups is not None:
+        names = np.asarray(groups)
+        same = names[first] == names[second]
+        first, second = first[same], second[same]
+    agreement = np.sign(x[first] - x[second]) * np.sign(y[first] - y[second])
+    correct = int((agreement == (-1 if better == "lower" else 1)).sum())
+    counted = agreement != 0
+    pairs = int(counted.sum())
+    close = np.zeros(len(first), dtype=bool)
+    if errors is not None:
+        close = np.abs(x[first] - x[second]) <= np.hypot(errors[first], errors[second])
+    return RankingAccuracy(
+        value=correct / pairs if pairs else None,
+        correct=correct,
+        pairs=pairs,
+        tied=len(first) - pairs,
+        within_error=int((close & counted).sum()),
+    )
+
+
+def regret(x: Array, y: Array, better: Better, names: Sequence[str]) -> Regret:
+    """Score lost by choosing the model that the predictor puts first, against the best."""
+    chosen = x == (x.min() if better == "lower" else x.max())
+    best = y == y.max()
+    return Regret(
+        lost=float(y.max() - y[chosen].mean()),
+        chosen=[name for name, hit in zip(names, chosen, strict=True) if hit],
+        best=[name for name, hit in zip(names, best, strict=True) if hit],
+        by_chance=float(y.max() - y.mean()),
+    )

@@ -1,0 +1,165 @@
+"""``mir-report``: from result files to a report."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from mir_task.errors import MIRError
+
+WRITTEN, NO_REPORT, INCOMPLETE = 0, 1, 3
+T = TypeVar("T")
+
+EPILOG = """\
+exit status: 0 report written; 1 no report, the message says why; 2 wrong usage; 3 report written, but not the whole
+answer: a file was unreadable, or MIR or scores of a group do not vary (the message and the page say which).
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; never ends with a traceback over bad input."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return _report(arguments)
+    except (MIRError, OSError) as error:
+        print(f"mir-report: {error}", file=sys.stderr)
+        return NO_REPORT
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    try:
+        from mir_task.report.analysis import Settings, analyse
+        from mir_task.report.load import LoadSettings, load
+        from mir_task.report.write import write
+    except ModuleNotFoundError as error:
+        print(
+            f"mir-report: {error}; install the report's libraries: pip install 'mir-task[report]'",
+            file=sys.stderr,
+        )
+        return NO_REPORT
+    baselines = dict(arguments.baseline)
+    evidence = load(
+        arguments.paths,
+        LoadSettings(tuple(arguments.scores), arguments.mapping, baselines, dict(arguments.metric)),
+    )
+    settings = Settings(
+        task=arguments.task,
+        benchmarks=arguments.benchmarks,
+        scales=dict(arguments.scale),
+        pool=tuple(arguments.pool),
+        baselines=baselines,
+        allow_mixed_protocols=arguments.allow_mixed_protocols,
+    )
+    findings = analyse(evidence, settings)
+    page = write(findings, arguments.output, arguments.title)
+    print("\n".join(findings.verdict.all))
+    print(f"-> {page}")
+    for problem in findings.problems:
+        print(f"mir-report: {problem}", file=sys.stderr)
+    return INCOMPLETE if findings.problems else WRITTEN
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mir-report",
+        description="How far can MIR be trusted to predict SFT scores? Reads result files, writes a report.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="files or folders: per-layer files, lmms-eval results, tables",
+    )
+    add("--output", type=Path, default=Path("mir-report"), metavar="DIR", help="default: mir-report")
+    add(
+        *("--scores",),
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="PATH",
+        help="scores after SFT: tables with a model column, or lmms-eval results of the fine-tuned models",
+    )
+    add("--mapping", type=Path, metavar="FILE", help="table with the columns pretrained,finetuned[,group]")
+    add("--task", help="of which mir task, where there are results of several")
+    add(
+        "--benchmarks",
+        type=_names,
+        default=(),
+        metavar="A,B",
+        help="average over these, or 'common': over those that all models have",
+    )
+    add(
+        "--pool", nargs="+", default=[], metavar="GROUP", help="pool these groups; default: those that can be"
+    )
+    add(
+        "--baseline",
+        action="append",
+        type=_baseline,
+        default=[],
+        metavar="NAME[:higher]",
+        help="column, or task measured before SFT, to compare with MIR; ':higher' if higher is better",
+    )
+    add(
+        "--metric",
+        action="append",
+        type=_assignment,
+        default=[],
+        metavar="TASK=METRIC",
+        help="which metric of an lmms-eval task is its score",
+    )
+    add(
+        "--scale",
+        action="append",
+        type=_factor,
+        default=[],
+        metavar="BENCHMARK=FACTOR",
+        help="within averages; default: MME 0.05, benchmarks whose scores are all within 0..1: 100",
+    )
+    add(
+        "--allow_mixed_protocols",
+        action="store_true",
+        help="compare MIR of different data or numbers of pairs",
+    )
+    add("--title", help="of the page")
+    return parser
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+
+
+def _baseline(value: str) -> tuple[str, str]:
+    name, _, better = value.partition(":")
+    if not name or better not in ("", "lower", "higher"):
+        raise argparse.ArgumentTypeError(f"expected NAME, NAME:lower or NAME:higher, got {value!r}")
+    return name, better or "lower"
+
+
+def _assignment(value: str) -> tuple[str, str]:
+    name, _, rest = value.partition("=")
+    if not name or not rest:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {value!r}")
+    return name, rest
+
+
+def _factor(value: str) -> tuple[str, float]:
+    name, rest = _assignment(value)
+    try:
+        factor = float(rest)
+    except ValueError:
+        factor = math.nan
+    if not math.isfinite(factor) or factor <= 0:
+        raise argparse.ArgumentTypeError(f"expected a factor above 0, got {rest!r}")
+    return name, factor
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

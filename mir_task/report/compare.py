@@ -1,0 +1,209 @@
+"""Joins runs and scores into checkpoints: one MIR, one set of scores each; ranks them and marks ties."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mir_task.report import protocol
+from mir_task.report.names import labels, near, resolve
+from mir_task.report.records import Evidence, MIRReportError, Row, Run, listing
+
+ONE_GROUP = "all models"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One model in one group: its MIR before SFT and, where known, its scores after."""
+
+    name: str
+    label: str
+    group: str
+    mir: float
+    """Mean over the runs at the number of pairs that is compared."""
+    standard_error: float | None
+    spread: float | None
+    """Standard deviation of MIR over the runs (seeds); None of a single one."""
+    pairs: int | None
+    runs: tuple[Run, ...]
+    """Those averaged; others of the model are in ``other_runs``."""
+    other_runs: tuple[Run, ...] = ()
+    scores: dict[str, float] = field(default_factory=dict)
+    average: float | None = None
+    """As the source states it, until :mod:`averages` decides."""
+    average_over: tuple[str, ...] = ()
+    extras: dict[str, float] = field(default_factory=dict)
+    rank: tuple[int, int] = (0, 0)
+    """Best and worst rank that the standard errors allow, within the group; equal where there is no tie."""
+
+    @property
+    def rank_text(self) -> str:
+        """The rank, or the range of ranks that a tie leaves open."""
+        low, high = self.rank
+        return str(low) if low == high else f"{low}–{high}"  # noqa: RUF001
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All checkpoints, by group and MIR, and what the reader has to know about how they were joined."""
+
+    checkpoints: list[Checkpoint]
+    notes: list[str]
+
+    @property
+    def groups(self) -> dict[str, list[Checkpoint]]:
+        """Checkpoints by group, in the order of the files, lowest MIR first."""
+        found: dict[str, list[Checkpoint]] = {}
+        for checkpoint in self.checkpoints:
+            found.setdefault(checkpoint.group, []).append(checkpoint)
+        return found
+
+
+def compare(evidence: Evidence, task: str | None = None, allow_mixed: bool = False) -> Comparison:
+    """Join what belongs together.
+
+    Raises:
+        MIRReportError: several protocols, contradicting scores, or no model with both MIR and scores.
+    """
+    notes: list[str] = []
+    models = _models(protocol.of_one_task(evidence.runs, task), allow_mixed, notes)
+    joined, unmatched = _join(models, _merged(evidence.rows))
+    if evidence.rows and not any(c.scores or c.average is not None for c in joined):
+        _refuse_no_overlap(models, evidence.rows)
+    if unmatched:
+        notes.append(
+            f"{len(unmatched)} models with scores have no MIR and are left out: {listing(sorted(unmatched))}."
+        )
+    return Comparison(_ranked(joined), notes)
+
+
+def _models(runs: Sequence[Run], allow_mixed: bool, notes: list[str]) -> list[Checkpoint]:
+    by_model: dict[tuple[str | None, str], list[Run]] = {}
+    for run in runs:
+        by_model.setdefault((run.group, run.model), []).append(run)
+    usual = _usual_pairs(by_model.values())
+    chosen: list[tuple[list[Run], list[Run]]] = []
+    for same in by_model.values():
+        if not allow_mixed:
+            protocol.check_one_model(same)
+        known = [run.pairs for run in same if run.pairs is not None]
+        count = usual if usual in known else max(known, default=None)
+        taken = [run for run in same if run.pairs == count]
+        chosen.append((taken, [run for run in same if run.pairs != count]))
+    if allow_mixed:
+        notes.append("Protocols were not checked (--allow_mixed_protocols): some differences may be theirs.")
+    else:
+        protocol.check_models(taken[0] for taken, _ in chosen)
+    if (count := protocol.templates(taken[0] for taken, _ in chosen)) > 1:
+        notes.append(f"The models were shown the pairs in {count} different chat templates, each in its own.")
+    shown = labels(run.model for run in runs)
+    return [_checkpoint(taken, others, shown) for taken, others in chosen]
+
+
+def _usual_pairs(models: Iterable[Sequence[Run]]) -> int | None:
+    counts = Counter(n for runs in models for n in {run.pairs for run in runs} if n is not None)
+    return max(counts, key=lambda n: (counts[n], n)) if counts else None
+
+
+def _checkpoint(runs: list[Run], others: list[Run], shown: dict[str, str]) -> Checkpoint:
+    errors = [run.standard_error for run in runs if run.standard_error is not None]
+    extras: dict[str, float] = {}
+    for run in runs:
+        extras.update(run.extras)
+    return Checkpoint(
+        name=runs[0].model,
+        label=shown[runs[0].model],
+        group=runs[0].group or "",
+        mir=statistics.fmean(run.mir for run in runs),
+        # Not divided by the root of their number: choices of pairs by other seeds overlap.
+        standard_error=math.sqrt(statistics.fmean(e * e for e in errors)) if errors else None,
+        spread=statistics.stdev(run.mir for run in runs) if len(runs) > 1 else None,
+        pairs=runs[0].pairs,
+        runs=tuple(runs),
+        other_runs=tuple(others),
+        extras=extras,
+    )
+
+
+def _merged(rows: Iterable[Row]) -> list[Row]:
+    """One row a model and group; the benchmarks of several files together."""
+    merged: dict[tuple[str | None, str], Row] = {}
+    for row in rows:
+        key = (row.group, row.model)
+        before = merged.get(key)
+        if before is None:
+            merged[key] = row
+            continue
+        known = {**before.scores, **before.extras}
+        for name, value in {**row.scores, **row.extras}.items():
+            if known.get(name, value) != value:
+                raise MIRReportError(
+                    f"two scores of {row.model!r} in {name}: {known[name]:g} ({before.source}) and {value:g} "
+                    f"({row.source}); remove one"
+                )
+        merged[key] = replace(
+            before,
+            scores={**before.scores, **row.scores},
+            extras={**before.extras, **row.extras},
+            average=before.average if row.average is None else row.average,
+            average_over=before.average_over or row.average_over,
+        )
+    return list(merged.values())
+
+
+def _join(models: list[Checkpoint], rows: list[Row]) -> tuple[list[Checkpoint], list[str]]:
+    joined, unmatched, used = [], [], set()
+    for row in rows:
+        offered = {
+            model.name: model
+            for model in models
+            if not row.group or not model.group or model.group == row.group
+        }
+        found = resolve(row.model, offered.keys())
+        if found is None:
+            unmatched.append(row.model)
+            continue
+        model = offered[found]
+        used.add((model.group, model.name))
+        joined.append(
+            replace(
+                model,
+                group=row.group or model.group or ONE_GROUP,
+                scores=row.scores,
+                average=row.average,
+                average_over=row.average_over,
+                extras={**model.extras, **row.extras},
+            )
+        )
+    rest = [m for m in models if (m.group, m.name) not in used]
+    return joined + [replace(m, group=m.group or ONE_GROUP) for m in rest], unmatched
+
+
+def _refuse_no_overlap(models: list[Checkpoint], rows: list[Row]) -> None:
+    measured = sorted({model.name for model in models})
+    scored = sorted({row.model for row in rows})
+    pairs = [f"{name} ~ {', '.join(hits)}" for name in scored if (hits := near(name, measured))]
+    hint = f" Near matches: {'; '.join(pairs[:5])}." if pairs else ""
+    raise MIRReportError(
+        f"no model has both MIR and scores. MIR: {listing(measured)}. Scores: {listing(scored)}.{hint} "
+        "Name the models alike, or give --mapping a table pretrained,finetuned"
+    )
+
+
+def _ranked(checkpoints: list[Checkpoint]) -> list[Checkpoint]:
+    """By group and MIR. Two models tie unless they differ by more than the standard error of the difference."""
+    ranked = []
+    groups = Comparison(checkpoints, []).groups
+    for members in groups.values():
+        mir = np.array([c.mir for c in members])
+        errors = np.array([c.standard_error or 0.0 for c in members])
+        lower = mir[:, None] - mir[None, :] > np.hypot(errors[:, None], errors[None, :])
+        for c, below, above in zip(members, lower.sum(axis=1), lower.sum(axis=0), strict=True):
+            ranked.append(replace(c, rank=(int(below) + 1, len(members) - int(above))))
+    place = {group: number for number, group in enumerate(groups)}
+    return sorted(ranked, key=lambda c: (place[c.group], c.mir))

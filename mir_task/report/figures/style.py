@@ -1,0 +1,112 @@
+"""How every figure looks, and how one becomes SVG for a page in light and dark."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+INK = "#1c2024"
+MUTED = "#6a7178"
+HAIRLINE = "#d5d9dd"
+PAPER = "#ffffff"
+SERIES = ("#1f5fa8", "#b4541a", "#2f7d4f", "#8a3f8f", "#8c6d1f", "#3a8a94", "#a83250", "#5b6bb5")
+"""Told apart also by colour-blind readers in the order of use; points carry names besides."""
+VARIABLES = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    HAIRLINE: "var(--hairline)",
+    PAPER: "var(--paper)",
+    **{colour: f"var(--series-{number})" for number, colour in enumerate(SERIES)},
+}
+PANEL = (3.7, 3.0)
+"""Inches; the page shows a panel 340 to 420 pixels wide."""
+FONT_SIZE = 9.0
+
+_SETTINGS: Any = {
+    "font.family": "sans-serif",
+    "font.size": FONT_SIZE,
+    "text.color": INK,
+    "text.parse_math": False,  # a model may have dollars in its name
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.labelsize": FONT_SIZE,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "none",
+    "axes.titlesize": FONT_SIZE + 0.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.unicode_minus": True,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": FONT_SIZE - 0.5,
+    "ytick.labelsize": FONT_SIZE - 0.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": FONT_SIZE - 0.5,
+    "figure.facecolor": PAPER,
+    "svg.fonttype": "none",  # text stays text: it takes the page's font and can be searched
+    "svg.hashsalt": "mir-report",  # the same figure gives the same file
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, under the name of its files, with the words that replace it for who cannot see it."""
+
+    name: str
+    caption: str
+    svg: str
+    png: bytes | None = None
+
+    @property
+    def inline(self) -> str:
+        """The SVG as part of a page: ids of its own, the page's colours and font, any width."""
+        svg = self.svg[self.svg.index("<svg") :]
+        svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.S)
+        svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+        svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+        svg = re.sub(r'\b(id="|xlink:href="#|url\(#)', rf"\g<1>{self.name}-", svg)
+        svg = re.sub(r"(font: [^;\"]*?[\d.]+px) [^;\"]*", r"\1 var(--sans)", svg)
+        svg = re.sub(r"font-family: [^;\"]*", "font-family: var(--sans)", svg)
+        for colour, variable in VARIABLES.items():
+            svg = svg.replace(colour, variable)
+        return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+
+
+@contextmanager
+def panel(size: tuple[float, float] = PANEL) -> Iterator[tuple[Figure, Any]]:
+    """A figure with one set of axes, in the report's style."""
+    with mpl.rc_context(_SETTINGS):
+        figure = Figure(figsize=size, layout="constrained")
+        yield figure, figure.add_subplot()
+
+
+def drawn(figure: Figure, name: str, caption: str, png: bool = False) -> Drawing:
+    """The finished figure. Inside :func:`panel`'s block."""
+    svg = io.StringIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    bitmap = io.BytesIO()
+    if png:
+        figure.savefig(bitmap, format="png", dpi=200)
+    return Drawing(name, caption, svg.getvalue(), bitmap.getvalue() if png else None)
+
+
+def colour(index: int) -> str:
+    """The colour of a series; after the last the first again."""
+    return SERIES[index % len(SERIES)]
+
+
+def slug(*parts: str) -> str:
+    """A file name and id from names of groups and benchmarks."""
+    text = "-".join(parts).lower()
+    return re.sub(r"[^a-z0-9]+", "-", text).strip("-")[:60].rstrip("-") or "figure"

@@ -1,0 +1,65 @@
+"""Which names mean one model, what is nearly it, and how a name is shown."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
+
+from mir_task.report.records import MIRReportError
+
+
+def resolve(name: str, known: Collection[str]) -> str | None:
+    """The known name that means the same model: equal, or the only one that ends or is ended by it as a path.
+
+    Raises:
+        MIRReportError: several could be meant.
+    """
+    if name in known:
+        return name
+    parts = _parts(name)
+    fits = [other for other in known if _ends_alike(parts, _parts(other))]
+    if len(fits) > 1:
+        raise MIRReportError(
+            f"the model {name!r} could be any of {', '.join(sorted(fits))}; write more of its path"
+        )
+    return fits[0] if fits else None
+
+
+def near(name: str, known: Iterable[str]) -> list[str]:
+    """Known names that look like this one, the best first."""
+    by_end = {other: other for other in known} | {
+        _parts(other)[-1]: other for other in known if _parts(other)
+    }
+    ends = [name, *_parts(name)[-1:]]
+    found = [by_end[hit] for end in ends for hit in difflib.get_close_matches(end, by_end, n=3, cutoff=0.6)]
+    return list(dict.fromkeys(found))
+
+
+def labels(names: Iterable[str]) -> dict[str, str]:
+    """Each name's shortest ending, in whole path components, that no other name shares."""
+    names = list(dict.fromkeys(names))
+    depth = dict.fromkeys(names, 1)
+    while True:
+        shown: dict[str, list[str]] = {}
+        for name in names:
+            shown.setdefault("/".join(_parts(name)[-depth[name] :]) or name, []).append(name)
+        longer = [
+            name
+            for same in shown.values()
+            if len(same) > 1
+            for name in same
+            if depth[name] < len(_parts(name))
+        ]
+        if not longer:
+            return {name: label for label, same in shown.items() for name in same}
+        for name in longer:
+            depth[name] += 1
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.replace("\\", "/").split("/") if part and part != "."]
+
+
+def _ends_alike(a: list[str], b: list[str]) -> bool:
+    shorter = min(len(a), len(b))
+    return shorter > 0 and a[-shorter:] == b[-shorter:]

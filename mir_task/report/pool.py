@@ -1,0 +1,149 @@
+"""Groups together: only where their averages cover the same benchmarks, and never in the place of each alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import statsmodels.formula.api as smf
+from pandas import DataFrame
+
+from mir_task.report import association, choice, regress
+from mir_task.report.averages import Averaged, pool_by_benchmarks
+from mir_task.report.compare import Checkpoint
+from mir_task.report.records import MIRReportError, listing
+from mir_task.report.schema import LeaveOneOut, Pooled, Regret, WithinGroups
+
+NAME = "pooled"
+TIMES = 2.0
+"""Pooled and within-group slopes that differ by more than this factor are said to disagree in size."""
+WAY_OUT = "average over the same benchmarks with --benchmarks common (or --benchmarks A,B)"
+
+
+def pooled(averaged: Averaged, asked: Sequence[str] = ()) -> Pooled | None:
+    """MIR against the average over all models of compatible groups.
+
+    Args:
+        averaged: checkpoints with averages.
+        asked: the groups to pool; otherwise the largest set of compatible ones.
+
+    Returns:
+        None if fewer than two groups of at least two models are compatible.
+
+    Raises:
+        MIRReportError: groups asked for that do not exist or whose averages cover different benchmarks.
+    """
+    scored = {
+        group: [c for c in members if c.average is not None]
+        for group, members in averaged.comparison.groups.items()
+    }
+    scored = {group: members for group, members in scored.items() if members}
+    groups, left_out = _compatible(averaged, scored, asked)
+    if len(groups) < 2:
+        return None
+    members = [c for group in groups for c in scored[group]]
+    fit = regress.fit(members, NAME)
+    if fit is None or fit.pearson is None or fit.slope is None:
+        return None
+    data = DataFrame({"mir": [c.mir for c in members], "score": [c.average for c in members]})
+    data["group"] = [c.group for c in members]
+    x, y = data["mir"].to_numpy(), data["score"].to_numpy()
+    errors = np.array([c.standard_error or 0.0 for c in members])
+    within = _within(data)
+    content = fit.model_dump() | {
+        "regret": _regret({group: scored[group] for group in groups}),
+        "groups": groups,
+        "left_out": left_out,
+        "within": within,
+        "loo": _left_out_errors(data),
+        "ranking_accuracy_within": choice.ranking_accuracy(x, y, "lower", errors, list(data["group"])),
+        "disagreement": _disagreement(fit.slope.estimate, within),
+    }
+    return Pooled.model_validate(content)
+
+
+def _compatible(
+    averaged: Averaged, scored: dict[str, list[Checkpoint]], asked: Sequence[str]
+) -> tuple[list[str], dict[str, str]]:
+    if asked:
+        if missing := [group for group in asked if group not in scored]:
+            raise MIRReportError(
+                f"--pool: no scores of the group {listing(missing)}; there are {listing(scored)}"
+            )
+        sets = {frozenset(averaged.over[group]) for group in asked}
+        if len(sets) > 1 or not all(sets):
+            told = "; ".join(f"{group}: {listing(averaged.over[group], 12) or 'not said'}" for group in asked)
+            raise MIRReportError(
+                f"--pool: the averages of these groups cover different benchmarks ({told}) and cannot be "
+                f"pooled; {WAY_OUT}"
+            )
+        return list(asked), {group: "not asked for" for group in scored if group not in asked}
+    sets_of_groups = pool_by_benchmarks(
+        averaged.over, [g for g, members in scored.items() if len(members) > 1]
+    )
+    groups = sets_of_groups[0] if sets_of_groups else []
+    inside = frozenset(averaged.over[groups[0]]) if groups else frozenset()
+    left_out = {}
+    for group in scored:
+        if group in groups:
+            continue
+        over = frozenset(averaged.over[group])
+        if not over:
+            left_out[group] = "its source does not say which benchmarks its average covers"
+        elif over == inside:
+            left_out[group] = "it has a single model"
+        else:
+            extra, lacking = sorted(over - inside), sorted(inside - over)
+            parts = [f"also covers {listing(extra, 12)}"] * bool(extra)
+            parts += [f"lacks {listing(lacking, 12)}"] * bool(lacking)
+            left_out[group] = f"its average {' and '.join(parts)}"
+    return groups, left_out
+
+
+def _within(data: DataFrame) -> WithinGroups | None:
+    """Group as fixed effect; None where MIR varies in no group or no degree of freedom is left."""
+    if len(data) - data["group"].nunique() - 1 < 1 or not (data.groupby("group")["mir"].nunique() > 1).any():
+        return None
+    line = smf.ols("score ~ mir + C(group)", data).fit()
+    plain = smf.ols("score ~ C(group)", data).fit()
+    low, high = line.conf_int(1 - association.CONFIDENCE).loc["mir"]
+    return WithinGroups(
+        slope=float(line.params["mir"]),
+        interval=(float(low), float(high)) if np.isfinite([low, high]).all() else None,
+        r_squared_within=float(1 - line.ssr / plain.ssr) if plain.ssr > 0 else 0.0,
+    )
+
+
+def _left_out_errors(data: DataFrame) -> LeaveOneOut | None:
+    """One line with a level a group, against the groups' means alone."""
+    levels = data["group"].astype("category").cat.codes.to_numpy()
+    plain = np.eye(levels.max() + 1)[levels]
+    design = np.column_stack([data["mir"].to_numpy(), plain])
+    return association.compare_left_out(data["score"].to_numpy(), design, plain)
+
+
+def _regret(scored: dict[str, list[Checkpoint]]) -> Regret:
+    """Of choosing the lowest MIR within each group, which is where one chooses; the mean over groups."""
+    each = [
+        choice.regret(
+            np.array([c.mir for c in members]),
+            np.array([c.average for c in members], dtype=np.float64),
+            "lower",
+            [c.label for c in members],
+        )
+        for members in scored.values()
+    ]
+    return Regret(
+        lost=float(np.mean([one.lost for one in each])),
+        chosen=[name for one in each for name in one.chosen],
+        best=[name for one in each for name in one.best],
+        by_chance=float(np.mean([one.by_chance for one in each])),
+    )
+
+
+def _disagreement(slope: float, within: WithinGroups | None) -> str | None:
+    if within is None or within.slope == 0 or slope == 0:
+        return None
+    if np.sign(slope) != np.sign(within.slope):
+        return "sign"
+    return "size" if not 1 / TIMES <= slope / within.slope <= TIMES else None

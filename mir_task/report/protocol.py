@@ -1,0 +1,101 @@
+"""Whether measurements may be compared: one task, one choice of pairs, one way of showing them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from mir_task.report.records import MIRReportError, Run, listing
+
+FIELDS = ("task_version", "paired", "max_text_tokens")
+"""Of the protocol, equal for all models. The chat template is the model's own, so equal for one model only."""
+WAY_OUT = "; remove the files of one protocol, or compare all the same with --allow_mixed_protocols"
+
+
+def of_one_task(runs: Sequence[Run], task: str | None) -> list[Run]:
+    """The runs of the task that the user names, or of the only one there is.
+
+    Raises:
+        MIRReportError: several tasks and none named, or none of that name.
+    """
+    tasks = Counter(run.task for run in runs if run.task)
+    if task is not None:
+        chosen = [run for run in runs if run.task == task]
+        if not chosen:
+            raise MIRReportError(
+                f"no MIR of the task {task!r}; there are {listing(sorted(tasks)) or 'no named ones'}"
+            )
+        return chosen
+    if len(tasks) > 1:
+        counts = ", ".join(f"{name} ({count} files)" for name, count in sorted(tasks.items()))
+        raise MIRReportError(
+            f"MIR of several tasks, whose numbers are not comparable: {counts}; choose one with --task"
+        )
+    return list(runs)
+
+
+def check_one_model(runs: Sequence[Run]) -> None:
+    """Refuse runs of one model that differ in more than seed and number of pairs.
+
+    Raises:
+        MIRReportError: naming the two files and what differs.
+    """
+    for run in runs[1:]:
+        differing = _differences(runs[0], run) + _template_differences(runs[0], run)
+        if differing:
+            raise MIRReportError(
+                f"the model {run.model!r} was measured under different protocols: {runs[0].source} and "
+                f"{run.source} differ in {', '.join(differing)}{WAY_OUT}"
+            )
+
+
+def check_models(runs: Iterable[Run]) -> None:
+    """Refuse models whose measurements differ in data, settings or number of pairs.
+
+    Raises:
+        MIRReportError: naming the two models and what differs.
+    """
+    runs = list(runs)
+    by_pairs = Counter(run.pairs for run in runs if run.pairs is not None)
+    if len(by_pairs) > 1:
+        usual = by_pairs.most_common(1)[0][0]
+        other = next(run for run in runs if run.pairs not in (None, usual))
+        raise MIRReportError(
+            f"the models were measured on different numbers of pairs (most on {usual}, {other.model!r} on "
+            f"{other.pairs}: {other.source}), and fewer pairs give a higher MIR{WAY_OUT}"
+        )
+    known = [run for run in runs if run.result and run.result.protocol]
+    for run in known[1:]:
+        differing = _differences(known[0], run)
+        if differing:
+            raise MIRReportError(
+                f"the models {known[0].model!r} and {run.model!r} were measured under different protocols: "
+                f"{known[0].source} and {run.source} differ in {', '.join(differing)}{WAY_OUT}"
+            )
+
+
+def templates(runs: Iterable[Run]) -> int:
+    """How many chat templates the models were shown the pairs in."""
+    return len({run.result.protocol.template_sha256 for run in runs if run.result and run.result.protocol})
+
+
+def _differences(a: Run, b: Run) -> list[str]:
+    found = ["task"] if a.task and b.task and a.task != b.task else []
+    first, second = a.result and a.result.protocol, b.result and b.result.protocol
+    if not first or not second:
+        return found
+    found += [name for name in FIELDS if getattr(first, name) != getattr(second, name)]
+    if first.seed == second.seed and a.pairs == b.pairs:
+        # The same choice must be the same pairs, wherever on a machine they lie.
+        if sorted(first.pair_ids) != sorted(second.pair_ids):
+            found.append("pairs")
+    else:
+        found += [name for name in ("images", "texts") if getattr(first, name) != getattr(second, name)]
+    return found
+
+
+def _template_differences(a: Run, b: Run) -> list[str]:
+    first, second = a.result and a.result.protocol, b.result and b.result.protocol
+    if not first or not second or first.template_sha256 == second.template_sha256:
+        return []
+    return ["chat template"]

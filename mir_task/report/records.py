@@ -1,0 +1,84 @@
+"""What files say, in two kinds of record: a MIR that was measured, and numbers about a model from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mir_task.errors import MIRError
+from mir_task.result import MIRResult
+
+
+class MIRReportError(MIRError):
+    """Files that no report can be made from; the message says which, why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One measurement of MIR."""
+
+    model: str
+    mir: float
+    source: str
+    """The file, as the reader should see it."""
+    group: str | None = None
+    standard_error: float | None = None
+    pairs: int | None = None
+    task: str | None = None
+    result: MIRResult | None = None
+    """Everything per layer and the protocol; None where only the number is known."""
+    extras: dict[str, float] = field(default_factory=dict)
+    """Other numbers of the same checkpoint before SFT: loss, perplexity, training step."""
+
+    @property
+    def seed(self) -> int | None:
+        """Of the choice of pairs."""
+        return self.result.protocol.seed if self.result and self.result.protocol else None
+
+
+@dataclass(frozen=True)
+class Row:
+    """Scores of one model after SFT, by benchmark."""
+
+    model: str
+    source: str
+    group: str | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+    average: float | None = None
+    """As the source states it."""
+    average_over: tuple[str, ...] = ()
+    """The benchmarks that the stated average covers; empty if the source does not say."""
+    extras: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that could not be used."""
+
+    source: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason}"
+
+
+@dataclass
+class Evidence:
+    """All that was found under the paths that the user gave."""
+
+    runs: list[Run] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    before_sft: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Other tasks' scores of models whose MIR was measured, by model: candidates for baselines."""
+    citations: list[str] = field(default_factory=list)
+    metrics: dict[str, str] = field(default_factory=dict)
+    """Which metric of an lmms-eval task was taken for its score."""
+    files: int = 0
+
+
+def listing(names: Iterable[object], limit: int = 8) -> str:
+    """Names for a message: the first few, and how many more."""
+    shown = [str(name) for name in names]
+    more = f" and {len(shown) - limit} more" if len(shown) > limit else ""
+    return ", ".join(shown[:limit]) + more

@@ -1,0 +1,137 @@
+"""Every fit of the report: MIR and baselines, against the average and each benchmark, by group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from mir_task.report import association, choice
+from mir_task.report.averages import AVERAGE, Averaged
+from mir_task.report.choice import Array, Better
+from mir_task.report.compare import Checkpoint
+from mir_task.report.schema import Fit
+from mir_task.report.tables import BASELINES, SCALES
+
+MIR = "mir"
+
+
+def score_of(checkpoint: Checkpoint, score: str) -> float | None:
+    """A checkpoint's average or score of one benchmark."""
+    return checkpoint.average if score == AVERAGE else checkpoint.scores.get(score)
+
+
+def predictor_of(checkpoint: Checkpoint, predictor: str) -> float | None:
+    """A checkpoint's MIR or baseline."""
+    return checkpoint.mir if predictor == MIR else checkpoint.extras.get(predictor)
+
+
+def fit(
+    members: Sequence[Checkpoint],
+    group: str,
+    score: str = AVERAGE,
+    predictor: str = MIR,
+    better: Better = "lower",
+    also: str = MIR,
+) -> Fit | None:
+    """Relate one predictor to one score, over the models that have both (and ``also``, to compare like with like).
+
+    Returns:
+        None if no model has the score.
+    """
+    if not any(score_of(c, score) is not None for c in members):
+        return None
+    complete = [
+        c
+        for c in members
+        if score_of(c, score) is not None
+        and predictor_of(c, predictor) is not None
+        and predictor_of(c, also) is not None
+    ]
+    x = np.array([predictor_of(c, predictor) for c in complete], dtype=np.float64)
+    y = np.array([score_of(c, score) for c in complete], dtype=np.float64)
+    names = [c.label for c in complete]
+    kept = set(map(id, complete))
+    notes, numbers = _numbers(x, y, score, predictor)
+    if len(x) >= 2:
+        errors = np.array([c.standard_error or 0.0 for c in complete]) if predictor == MIR else None
+        numbers["ranking_accuracy"] = choice.ranking_accuracy(x, y, better, errors)
+        numbers["regret"] = choice.regret(x, y, better, names)
+    return Fit.model_validate(
+        {
+            "group": group,
+            "predictor": predictor,
+            "better": better,
+            "score": score,
+            "over": list(complete[0].average_over) if score == AVERAGE and complete else [],
+            "n": len(complete),
+            "excluded": [c.label for c in members if id(c) not in kept],
+            "notes": notes,
+            **numbers,
+        }
+    )
+
+
+def constant(fits: Sequence[Fit]) -> list[str]:
+    """Notes of fits that failed because MIR or scores do not vary."""
+    return [f"{fit.group}: {note}" for fit in fits for note in fit.notes if "same" in note]
+
+
+def by_group(averaged: Averaged) -> list[Fit]:
+    """MIR against the average, in each group that has one."""
+    found = (fit(members, group) for group, members in averaged.comparison.groups.items())
+    return [each for each in found if each is not None]
+
+
+def by_benchmark(averaged: Averaged) -> list[Fit]:
+    """MIR against each benchmark, in each group."""
+    return [
+        found
+        for group, members in averaged.comparison.groups.items()
+        for name in dict.fromkeys(name for c in members for name in c.scores)
+        if (found := fit(members, group, name)) is not None
+    ]
+
+
+def baselines(averaged: Averaged, named: Mapping[str, Better]) -> list[Fit]:
+    """Each baseline against the average, each followed by MIR on the same models."""
+    known = {**BASELINES, **named}
+    found = []
+    for group, members in averaged.comparison.groups.items():
+        columns = dict.fromkeys(name for c in members for name in c.extras if name not in SCALES)
+        for name in columns:
+            better: Better = "higher" if known.get(name) == "higher" else "lower"
+            pair = (
+                fit(members, group, predictor=name, better=better),
+                fit(members, group, also=name),
+            )
+            found += [each for each in pair if each is not None]
+    return found
+
+
+def _numbers(x: Array, y: Array, score: str, predictor: str) -> tuple[list[str], dict[str, object]]:
+    """Correlations and line, and why they are missing where they are."""
+    n = len(x)
+    if n < association.MIN_FOR_CORRELATION:
+        return [f"{n} models: too few for a correlation"], {}
+    shown = "MIR" if predictor == MIR else predictor
+    for what, values in ((shown, x), (score, y)):
+        if np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())):
+            return [f"{what} is the same for all {n} models: nothing to relate"], {}
+    measures: dict[str, Callable[[Array, Array], object]] = {
+        "pearson": association.pearson,
+        # Resampling is what takes time, and intervals of single benchmarks are not shown.
+        "spearman": partial(association.spearman, resample=score == AVERAGE),
+        "kendall": partial(association.kendall, resample=score == AVERAGE),
+        "slope": association.slope,
+    }
+    numbers = {name: measure(x, y) for name, measure in measures.items()}
+    notes = []
+    if n < association.MIN_FOR_INTERVAL:
+        notes.append(f"{n} models: no interval is claimed")
+    else:
+        numbers["loo"] = association.leave_one_out(x, y)
+        if numbers["loo"] is None:
+            notes.append(f"without one model, {shown} would not vary: no leave-one-out error")
+    return notes, numbers

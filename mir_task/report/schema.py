@@ -1,0 +1,144 @@
+"""``regression.json``: what the report found, for programs. Null where the data do not allow a number."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Interval = tuple[float, float]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Pearson(_Frozen):
+    """Linear correlation."""
+
+    r: float
+    interval: Interval | None = Field(description="95%, Fisher's z; null below 4 models or where |r| = 1")
+    p: float | None = Field(description="two-sided")
+    p_method: Literal["exact permutation", "t distribution"]
+
+
+class Spearman(_Frozen):
+    """Rank correlation."""
+
+    rho: float
+    interval: Interval | None = Field(
+        description="95%, bootstrap; null below 8 models, of single benchmarks and where degenerate"
+    )
+    p: float | None = Field(description="two-sided")
+    p_method: Literal["exact permutation", "t distribution"]
+
+
+class Kendall(_Frozen):
+    """Rank correlation, tau-b."""
+
+    tau: float
+    interval: Interval | None = Field(
+        description="95%, bootstrap; null below 8 models, of single benchmarks and where degenerate"
+    )
+    p: float | None = Field(description="two-sided")
+    p_method: Literal["exact permutation", "normal approximation"]
+
+
+class Slope(_Frozen):
+    """Score points per unit of the predictor."""
+
+    estimate: float = Field(description="ordinary least squares")
+    interval: Interval | None = Field(description="95%, t distribution; null below 4 models")
+    intercept: float
+    r_squared: float
+    theil_sen: float = Field(description="median of the slopes between all pairs of models")
+    theil_sen_interval: Interval | None = Field(description="95%; null below 4 models")
+
+
+class LeaveOneOut(_Frozen):
+    """Each model's score predicted by a line through the others."""
+
+    rmse: float = Field(description="in score points")
+    rmse_of_mean: float = Field(description="when the mean of the others is the prediction instead")
+    better_than_mean: bool
+
+
+class RankingAccuracy(_Frozen):
+    """Pairs of models that the predictor puts in the order of their scores."""
+
+    value: float | None = Field(description="correct / pairs; null if no pair differs in both")
+    correct: int
+    pairs: int = Field(description="that differ in predictor and score")
+    tied: int = Field(description="pairs equal in predictor or score, not counted")
+    within_error: int = Field(
+        default=0, description="of the pairs, those whose MIR differs by less than its standard error"
+    )
+
+
+class Regret(_Frozen):
+    """What it costs to choose the model that the predictor puts first."""
+
+    lost: float = Field(description="best score minus that of the chosen model, in score points")
+    chosen: list[str] = Field(description="several if they tie exactly; then lost is their mean")
+    best: list[str]
+    by_chance: float = Field(description="the same for a model chosen at random: best score minus mean score")
+
+
+class Fit(_Frozen):
+    """How one predictor relates to one score in one group of models."""
+
+    group: str
+    predictor: str = Field(description="'mir' or a baseline's column")
+    better: Literal["lower", "higher"] = Field(description="which end of the predictor is better")
+    score: str = Field(description="'average' or a benchmark")
+    over: list[str] = Field(default_factory=list, description="benchmarks of the average")
+    n: int = Field(description="models with both numbers")
+    excluded: list[str] = Field(default_factory=list, description="models of the group that lack one of them")
+    pearson: Pearson | None = None
+    spearman: Spearman | None = None
+    kendall: Kendall | None = None
+    slope: Slope | None = None
+    loo: LeaveOneOut | None = None
+    ranking_accuracy: RankingAccuracy | None = None
+    regret: Regret | None = None
+    notes: list[str] = Field(default_factory=list, description="why a number is null")
+
+
+class WithinGroups(_Frozen):
+    """Ordinary least squares with each group's own intercept (fixed effects)."""
+
+    slope: float = Field(description="score points per unit of MIR, within groups")
+    interval: Interval | None = Field(description="95%, t distribution")
+    r_squared_within: float = Field(description="of the variation left after the groups' means")
+
+
+class Pooled(Fit):
+    """All models of several groups together; ``regret`` is the mean over groups of choosing within each."""
+
+    groups: list[str]
+    left_out: dict[str, str] = Field(default_factory=dict, description="group: why it is not in the pool")
+    within: WithinGroups | None = None
+    ranking_accuracy_within: RankingAccuracy | None = Field(
+        default=None, description="over pairs of models of one group"
+    )
+    disagreement: Literal["sign", "size"] | None = Field(
+        default=None, description="between pooled and within-group slopes (Simpson's paradox)"
+    )
+
+
+class Regression(_Frozen):
+    """The whole file."""
+
+    schema_version: int = SCHEMA_VERSION
+    verdict: list[str] = Field(description="sentences, generated from the numbers below")
+    groups: list[Fit] = Field(description="MIR against the average, one entry a group")
+    pooled: Pooled | None = None
+    benchmarks: list[Fit] = Field(default_factory=list, description="MIR against each benchmark, by group")
+    baselines: list[Fit] = Field(
+        default_factory=list, description="each baseline against the average, and MIR on the same models"
+    )
+    skipped: list[str] = Field(default_factory=list, description="files that could not be used, and why")
+    notes: list[str] = Field(default_factory=list)
+    versions: dict[str, str] = Field(default_factory=dict)

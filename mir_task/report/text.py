@@ -1,0 +1,65 @@
+"""Numbers as a reader expects them: a true minus sign, no more digits than they carry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mir_task.report.schema import Interval
+
+MINUS = "\u2212"
+MISSING = "–"  # noqa: RUF001
+WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with a fixed number of digits; a dash where there is none."""
+    if value is None:
+        return MISSING
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
+
+
+def interval(ends: Interval | None, digits: int = 2) -> str:
+    """``[low, high]``; a dash where none is claimed."""
+    return MISSING if ends is None else f"[{number(ends[0], digits)}, {number(ends[1], digits)}]"
+
+
+def p_value(p: float | None) -> str:
+    """``0.083`` or ``< 0.001``."""
+    return MISSING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def p_equals(p: float | None) -> str:
+    """``p = 0.083`` or ``p < 0.001``."""
+    text = p_value(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def percent(share: float | None) -> str:
+    """A share as a whole per cent."""
+    return MISSING if share is None else f"{100 * share:.0f}%"
+
+
+def count(n: int, singular: str, plural: str | None = None) -> str:
+    """``one model``, ``12 models``."""
+    return f"{WORDS[n] if 0 <= n < len(WORDS) else n} {singular if n == 1 else plural or singular + 's'}"
+
+
+def join(names: Sequence[str]) -> str:
+    """``a, b and c``."""
+    names = list(names)
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
+
+
+def short(groups: Sequence[str]) -> dict[str, str]:
+    """Group names up to their colon, where that still tells them apart."""
+    heads = [group.split(":")[0].strip() for group in groups]
+    unique = len(set(heads)) == len(heads) and all(heads)
+    return dict(zip(groups, heads if unique else groups, strict=True))
+
+
+def sentence(text: str) -> str:
+    """With a capital."""
+    return text[:1].upper() + text[1:]

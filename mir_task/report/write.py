@@ -1,0 +1,95 @@
+"""Writes the report's files."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mir_task.report.analysis import Findings
+from mir_task.report.gallery import gallery
+from mir_task.report.page import render
+from mir_task.report.schema import Regression
+
+PACKAGES = ("mir-task", "scipy", "statsmodels", "numpy", "pandas", "matplotlib")
+
+
+def write(findings: Findings, output: Path, title: str | None = None) -> Path:
+    """Write report.html, report.md, leaderboard.csv, regression.json and figures/; the page's path.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    drawings = gallery(findings)
+    regression = regression_of(findings)
+    pages = render(findings, drawings, regression, title or _title(findings))
+    figures = output / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    for old in [*figures.glob("*.svg"), *figures.glob("*.png")]:
+        old.unlink()  # of an earlier report with other groups
+    for drawing in drawings.all:
+        (figures / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
+        if drawing.png:
+            (figures / f"{drawing.name}.png").write_bytes(drawing.png)
+    leaderboard(findings).to_csv(output / "leaderboard.csv", index=False)
+    (output / "regression.json").write_text(regression.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (output / "report.md").write_text(pages.markdown, encoding="utf-8")
+    page = output / "report.html"
+    page.write_text(pages.html, encoding="utf-8")
+    return page
+
+
+def _title(findings: Findings) -> str:
+    if findings.fits:
+        return "How far can MIR be trusted to predict SFT scores?"
+    return "How well are vision and text integrated before SFT?"
+
+
+def regression_of(findings: Findings) -> Regression:
+    """The findings as ``regression.json`` has them."""
+    return Regression(
+        verdict=findings.verdict.all,
+        groups=findings.fits,
+        pooled=findings.pool,
+        benchmarks=findings.benchmarks,
+        baselines=findings.baselines,
+        skipped=[str(skipped) for skipped in findings.evidence.skipped],
+        notes=findings.notes,
+        versions=_versions(),
+    )
+
+
+def leaderboard(findings: Findings) -> pd.DataFrame:
+    """One row a model and group, lowest MIR first, with everything known of it."""
+    rows: list[dict[str, Any]] = [
+        {
+            "group": c.group,
+            "rank": c.rank[0],
+            "rank_at_worst": c.rank[1],
+            "model": c.name,
+            "mir": c.mir,
+            "standard_error": c.standard_error,
+            "spread_over_runs": c.spread,
+            "pairs": c.pairs,
+            "runs": len(c.runs),
+            "average": c.average,
+            "average_over": ";".join(c.average_over),
+            **c.extras,
+            **c.scores,
+        }
+        for c in findings.comparison.checkpoints
+    ]
+    return pd.DataFrame(rows)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

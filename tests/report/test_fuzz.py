@@ -1,0 +1,139 @@
+"""Whatever the files hold: never a traceback, never a success that looks right and is not."""
+
+import csv
+import json
+import math
+import tempfile
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from mir_task.bench.report import save_results
+from mir_task.report.cli import main
+from mir_task.report.schema import Regression
+
+HEALTH = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+SOME = settings(max_examples=100, suppress_health_check=HEALTH)
+FEW = settings(max_examples=20, suppress_health_check=HEALTH)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.just(10**400),
+    st.just("NaN"),
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["mir", "layers", "results", "configs", "model", "config", "x"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+CELLS = st.one_of(
+    st.floats(-1e6, 1e6).map(str),
+    st.sampled_from(["", "nan", "1e400", "-", "3", "3.0", '"', "x,y", "\x00", "½"]),
+)
+COLUMNS = [
+    "model",
+    "group",
+    "mir",
+    "mir_se",
+    "pairs",
+    "average",
+    "average_over",
+    "loss",
+    "MME",
+    "gqa",
+    "step",
+    "",
+]
+
+
+def check(files):
+    """Run the report on files; what it claims must be possible."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
+        output = Path(folder, "out")
+        status = main([folder, "--output", str(output)])
+        assert status in (0, 1, 3)
+        assert (output / "report.html").exists() == (status != 1)
+        if status == 1:
+            return
+        regression = Regression.model_validate_json((output / "regression.json").read_text())
+        rows = list(csv.DictReader((output / "leaderboard.csv").open()))
+        assert rows and all(math.isfinite(float(row["mir"])) for row in rows)
+        if regression.skipped:
+            assert status == 3
+        for fit in [*regression.groups, *regression.benchmarks, *regression.baselines]:
+            assert fit.n + len(fit.excluded) <= len(rows)
+            if fit.pearson:
+                assert fit.n >= 3 and -1 <= fit.pearson.r <= 1
+                assert fit.pearson.interval is None or fit.n >= 4
+                assert fit.pearson.p is None or 0 < fit.pearson.p <= 1
+            if fit.ranking_accuracy and fit.ranking_accuracy.pairs:
+                assert 0 <= fit.ranking_accuracy.value <= 1
+            if fit.regret:
+                assert fit.regret.lost >= 0
+
+
+@SOME
+@given(st.dictionaries(st.sampled_from(["a.json", "b.json", "c.csv", "d.tsv"]), st.binary(max_size=80)))
+def test_any_bytes(undrawn, files):
+    check(files)
+
+
+@SOME
+@given(st.lists(JSON, min_size=1, max_size=3))
+def test_any_json(undrawn, values):
+    check({f"{i}.json": json.dumps(value).encode() for i, value in enumerate(values)})
+
+
+@SOME
+@given(
+    st.lists(st.sampled_from(COLUMNS), min_size=2, max_size=7, unique=True).flatmap(
+        lambda columns: st.tuples(
+            st.just(columns),
+            st.lists(st.lists(CELLS, min_size=len(columns), max_size=len(columns)), max_size=6),
+        )
+    )
+)
+def test_any_table(undrawn, table):
+    columns, rows = table
+    # Mostly with models, so that what follows is reached too.
+    lines = [["model", *columns]] if "model" not in columns else [columns]
+    lines += [[f"m{i}", *row] if "model" not in columns else row for i, row in enumerate(rows)]
+    check({"t.csv": "\n".join(",".join(line) for line in lines).encode()})
+
+
+@pytest.fixture(scope="module")
+def valid(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("valid")
+    save_results(folder, 4)
+    return [json.loads(file.read_text()) for file in sorted(folder.rglob("*.json"))]
+
+
+@FEW
+@given(st.data())
+def test_damaged_results(undrawn, valid, data):
+    values = json.loads(json.dumps(valid))
+    for _ in range(data.draw(st.integers(1, 3))):
+        here = data.draw(st.sampled_from(values))
+        while True:
+            key = data.draw(
+                st.sampled_from(sorted(here)) if isinstance(here, dict) else st.integers(0, len(here) - 1)
+            )
+            if not isinstance(here[key], (dict, list)) or not here[key] or data.draw(st.booleans()):
+                here[key] = data.draw(SCALARS)
+                break
+            here = here[key]
+    files = {f"{i}.json": json.dumps(value).encode() for i, value in enumerate(values)}
+    table = "model,gqa,mme\n" + "".join(f"model-{i:04d},{i},{i * 7 % 5}\n" for i in range(4))
+    check({**files, "scores.csv": table.encode()})

@@ -1,0 +1,138 @@
+"""Every number against an oracle from elsewhere."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mir_task.report import association, choice
+from mir_task.report.averages import Averaged
+from mir_task.report.compare import Checkpoint, Comparison
+from mir_task.report.pool import pooled
+from mir_task.report.regress import fit
+
+RANDOM = np.random.default_rng(7)
+X = np.array([3.1, 2.7, 3.4, 2.9, 3.0, 3.6])
+Y = np.array([60.1, 63.0, 58.2, 61.5, 62.2, 58.2])
+
+
+def checkpoints(x, y, group="g", errors=None):
+    errors = errors or [None] * len(x)
+    return [
+        Checkpoint(f"m{i}", f"m{i}", group, a, e, None, 100, (), average=b, average_over=("A", "B"))
+        for i, (a, b, e) in enumerate(zip(x, y, errors, strict=True))
+    ]
+
+
+def test_exact_p_values_count_all_orders():
+    r = np.corrcoef(X, Y)[0, 1]
+    orders = [np.corrcoef(X, Y[list(order)])[0, 1] for order in itertools.permutations(range(6))]
+    low = sum(o <= r + 1e-12 for o in orders) / 720
+    found = association.pearson(X, Y)
+    assert found.r == pytest.approx(r)
+    assert found.p == pytest.approx(2 * low)
+    rho, ranks = stats.rankdata(X), stats.rankdata(Y)
+    orders = [np.corrcoef(rho, ranks[list(order)])[0, 1] for order in itertools.permutations(range(6))]
+    low = sum(o <= np.corrcoef(rho, ranks)[0, 1] + 1e-12 for o in orders) / 720
+    assert association.spearman(X, Y).p == pytest.approx(2 * low)
+    assert association.kendall(X, Y).p_method == "exact permutation"
+
+
+def test_fishers_interval():
+    r = np.corrcoef(X, Y)[0, 1]
+    ends = np.tanh(np.arctanh(r) + np.array([-1, 1]) * 1.959963984540054 / np.sqrt(3))
+    assert association.pearson(X, Y).interval == pytest.approx(tuple(ends))
+
+
+def test_slope_and_its_interval():
+    line = np.polyfit(X, Y, 1)
+    residual = Y - np.polyval(line, X)
+    error = np.sqrt((residual**2).sum() / 4 / ((X - X.mean()) ** 2).sum())
+    found = association.slope(X, Y)
+    assert found.estimate == pytest.approx(line[0])
+    assert found.interval == pytest.approx(
+        (line[0] - 2.7764451 * error, line[0] + 2.7764451 * error), rel=1e-6
+    )
+    slopes = [(Y[j] - Y[i]) / (X[j] - X[i]) for i, j in itertools.combinations(range(6), 2)]
+    assert found.theil_sen == pytest.approx(np.median(slopes))
+
+
+def test_left_out_errors_are_those_of_fitting_again():
+    errors, plain = [], []
+    for i in range(6):
+        rest = np.arange(6) != i
+        errors.append(Y[i] - np.polyval(np.polyfit(X[rest], Y[rest], 1), X[i]))
+        plain.append(Y[i] - Y[rest].mean())
+    found = association.leave_one_out(X, Y)
+    assert found.rmse == pytest.approx(np.sqrt(np.mean(np.square(errors))))
+    assert found.rmse_of_mean == pytest.approx(np.sqrt(np.mean(np.square(plain))))
+
+
+def test_no_left_out_error_where_one_model_makes_the_line():
+    assert association.leave_one_out(np.array([1.0, 1, 1, 2]), np.array([1.0, 2, 3, 4])) is None
+
+
+def test_bootstrap_intervals_need_eight_models_and_some_disagreement():
+    x = RANDOM.normal(size=30)
+    y = -x + RANDOM.normal(size=30)
+    low, high = association.spearman(x, y).interval
+    assert low < association.spearman(x, y).rho < high < 0
+    assert association.kendall(x, y).interval is not None
+    assert association.spearman(x[:7], y[:7]).interval is None
+    assert association.spearman(x, -x).interval is None
+
+
+def test_few_models_claim_little():
+    two, three, four = (fit(checkpoints(X[:n], Y[:n]), "g") for n in (2, 3, 4))
+    assert two.pearson is None and two.regret is not None
+    assert "2 models: too few for a correlation" in two.notes
+    assert three.pearson.interval is None and three.slope.interval is None and three.loo is None
+    assert "3 models: no interval is claimed" in three.notes
+    assert four.pearson.interval is not None and four.slope.interval is not None
+
+
+def test_ranking_accuracy_and_regret():
+    # m1 has the lowest MIR; m0 the best score.
+    x, y = np.array([3.0, 2.0, 4.0, 4.0]), np.array([70.0, 65.0, 60.0, 60.0])
+    found = choice.ranking_accuracy(x, y, "lower", errors=np.array([0.5, 0.6, 0.1, 0.1]))
+    assert (found.correct, found.pairs, found.tied) == (4, 5, 1)
+    assert found.within_error == 0
+    assert choice.ranking_accuracy(x, y, "lower", errors=np.array([1.0, 0.6, 0.1, 0.1])).within_error == 3
+    lost = choice.regret(x, y, "lower", ["m0", "m1", "m2", "m3"])
+    assert (lost.lost, lost.chosen, lost.best) == (5.0, ["m1"], ["m0"])
+    assert lost.by_chance == pytest.approx(70 - 63.75)
+    assert choice.ranking_accuracy(x, y, "higher").correct == 1
+
+
+def two_groups(shift):
+    x, y = np.array([1.0, 1.3, 1.9, 2.2]), np.array([10.0, 9.1, 7.9, 7.4])
+    members = [*checkpoints(x, y, "a"), *checkpoints(x + 5, y + shift, "b")]
+    over = dict.fromkeys("ab", ("A", "B"))
+    return Averaged(Comparison(members, []), over, dict.fromkeys("ab", True), {}, [])
+
+
+def test_simpsons_paradox_is_noticed():
+    found = pooled(two_groups(shift=30))
+    assert found.slope.estimate > 0 > found.within.slope
+    assert found.disagreement == "sign"
+    # Fixed effects are the slope of deviations from group means.
+    x = np.array([1.0, 1.3, 1.9, 2.2]) - 1.6
+    y = np.array([10.0, 9.1, 7.9, 7.4]) - 8.6
+    assert found.within.slope == pytest.approx((x * y).sum() / (x * x).sum())
+    assert pooled(two_groups(shift=-10)).disagreement is None
+    assert found.ranking_accuracy_within.value == 1.0
+
+
+def test_pool_of_unlike_averages_is_refused():
+    averaged = two_groups(shift=0)
+    averaged.over["b"] = ("A", "C")
+    assert pooled(averaged) is None
+    with pytest.raises(ValueError, match=r"cover different benchmarks .*--benchmarks common"):
+        pooled(averaged, ["a", "b"])
+
+
+def test_constant_predictor_says_so():
+    found = fit(checkpoints([2.0] * 5, range(5)), "g")
+    assert found.pearson is None
+    assert found.notes == ["MIR is the same for all 5 models: nothing to relate"]
