@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Iterable
-=======
-from collections.abc import Sequence
->>>>>>> main
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,11 +94,7 @@ def build_processor() -> LlavaProcessor:
         image_processor=CLIPImageProcessor(
             size={"shortest_edge": IMAGE_SIZE}, crop_size={"height": IMAGE_SIZE, "width": IMAGE_SIZE}
         ),
-<<<<<<< HEAD
-        tokenizer=train_tokenizer(builtin_texts(), VOCABULARY),
-=======
         tokenizer=build_tokenizer(),
->>>>>>> main
         patch_size=PATCH_SIZE,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
@@ -111,34 +103,29 @@ def build_processor() -> LlavaProcessor:
     )
 
 
-<<<<<<< HEAD
-def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer with LLaVA's special tokens, trained on the texts.
+def build_tokenizer(
+    placeholders: Sequence[str] = ("<image>",),
+    texts: Iterable[str] | None = None,
+    vocabulary: int = VOCABULARY,
+) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer with LLaVA's special tokens.
 
     Args:
-        texts: what it learns its merges from.
+        placeholders: further special tokens, for images.
+        texts: what it learns its merges from; by default the built-in passages.
         vocabulary: tokens at most, special ones included.
     """
-=======
-def build_tokenizer(placeholders: Sequence[str] = ("<image>",)) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer trained on the built-in passages."""
->>>>>>> main
     special = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-<<<<<<< HEAD
         vocab_size=vocabulary,
-        special_tokens=[*special.values(), "<image>"],
-=======
-        vocab_size=VOCABULARY,
         special_tokens=[*special.values(), *placeholders],
->>>>>>> main
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(builtin_texts() if texts is None else texts, trainer)
     bos = special["bos_token"]
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{bos} $A", special_tokens=[(bos, tokenizer.token_to_id(bos))]

@@ -15,7 +15,7 @@ from transformers import CLIPImageProcessor, LlamaConfig, LlamaForCausalLM, Llav
 
 from mir_task.builtin.drawing.chance import pick
 from mir_task.data import builtin_texts
-from mir_task.demo.checkpoint import CHAT_TEMPLATE, train_tokenizer
+from mir_task.demo.checkpoint import CHAT_TEMPLATE, build_tokenizer
 from mir_task.study.captions import LENGTHS, caption
 from mir_task.study.chat import chat_text
 from mir_task.study.picture import IMAGE_SIZE
@@ -66,11 +66,10 @@ def llama_config(scale: Scale, tokenizer: Any) -> LlamaConfig:
 
 def build_processor(scale: Scale) -> LlavaProcessor:
     """CLIP preprocessing and a tokenizer trained on the study's texts."""
-    bare = train_tokenizer(["USER: ASSISTANT:"], 300)
+    bare = build_tokenizer(texts=["USER: ASSISTANT:"], vocabulary=300)
     processor = _processor(bare, scale)
-    tokenizer = train_tokenizer(
-        chain(builtin_texts(), documents(processor, TOKENIZER_TEXTS)), scale.vocabulary
-    )
+    texts = chain(builtin_texts(), documents(processor, TOKENIZER_TEXTS))
+    tokenizer = build_tokenizer(texts=texts, vocabulary=scale.vocabulary)
     return _processor(tokenizer, scale)
 
 
