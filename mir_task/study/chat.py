@@ -33,13 +33,15 @@ def chat_text(processor: Any, turns: Turns, images: int = 0) -> str:
     return str(processor.apply_chat_template(messages, add_generation_prompt=not turns[-1][1]))
 
 
-def batch_of(processor: Any, texts: Sequence[str], images: Sequence[Image.Image]) -> dict[str, Tensor]:
+def batch_of(
+    processor: Any, texts: Sequence[str], images: Sequence[Image.Image] | Tensor
+) -> dict[str, Tensor]:
     """Inputs and labels of conversations with images.
 
     Args:
         processor: its tokenizer pads on the right.
         texts: from :func:`chat_text`.
-        images: all images, in the order of their places in the texts.
+        images: all images, in the order of their places in the texts; or what stands for their pixels.
 
     Returns:
         ``input_ids``, ``attention_mask``, ``labels`` [batch, sequence] and ``pixel_values``; labels are the
@@ -59,7 +61,10 @@ def batch_of(processor: Any, texts: Sequence[str], images: Sequence[Image.Image]
         for span in answer.finditer(text):
             inside = (starts >= span.start()) & (ends <= span.end()) & (ends > starts)
             labels[row, inside] = encoded["input_ids"][row, inside]
-    pixels = processor.image_processor(images=list(images), return_tensors="pt")["pixel_values"]
+    if isinstance(images, Tensor):
+        pixels = images
+    else:
+        pixels = processor.image_processor(images=list(images), return_tensors="pt")["pixel_values"]
     return {
         "input_ids": encoded["input_ids"],
         "attention_mask": encoded["attention_mask"],

@@ -11,35 +11,46 @@ import pandas as pd
 
 from mir_task.study.experiments import Run, members
 from mir_task.study.layout import Layout
+from mir_task.study.numbers import predictors
 from mir_task.study.scales import Scale
+from mir_task.study.stages import lock_of
 from mir_task.study.training import final_loss
 
 METRIC = "exact_match,none"
 
 
 def collect(scale: Scale, layout: Layout) -> Path:
-    """Write ``scores.csv``: a row for each run and each experiment that it belongs to, complete runs only.
+    """Write ``scores.csv`` and ``models.csv``: a row for each complete run in each experiment that it belongs to.
 
-    Columns: ``model``, ``group`` (the experiment), ``seed``, ``note`` (the variant), the skills, their ``average``
-    and ``average_over``, and the baselines ``loss`` (final, of stage 1), ``caption_ppl``, ``in_context``, and
-    ``samples`` (image-caption pairs seen).
+    ``scores.csv`` is what a report reads beside the per-layer files. Columns: ``model``, ``group`` (the experiment),
+    ``seed``, ``note`` (the variant), the skills, their ``average`` and ``average_over``, and the baselines ``loss``
+    (final, of stage 1), ``caption_ppl``, ``in_context``, and ``samples`` (image-caption pairs seen). ``models.csv``
+    has besides what :func:`mir_task.study.numbers.predictors` tells.
     """
-    rows = []
+    scores, models = [], []
     for experiment, variant, run in members(scale):
-        row = _row(scale, run, layout)
-        if row is not None:
-            rows.append({"model": run.name, "group": experiment, "seed": run.seed, "note": variant, **row})
+        if complete(run, layout):
+            row = {"model": run.name, "group": experiment, "seed": run.seed, "note": variant}
+            row |= _row(scale, run, layout)
+            scores.append(row)
+            models.append(row | predictors(layout.mir / run.name, layout.matched / run.name))
     layout.table.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows).to_csv(layout.table, index=False)
-    _copy_curves(layout)
+    with lock_of(layout.table):
+        pd.DataFrame(scores).to_csv(layout.table, index=False)
+        pd.DataFrame(models).to_csv(layout.models, index=False)
+        _copy_curves(layout)
     return layout.table
 
 
-def _row(scale: Scale, run: Run, layout: Layout) -> dict[str, Any] | None:
-    files = list((layout.scores / run.name).glob("*_results.json"))
-    if not files:
-        return None
-    results = json.loads(files[-1].read_text())["results"]
+def complete(run: Run, layout: Layout) -> bool:
+    """Whether every stage of a run is done."""
+    stages = (layout.mir, layout.matched, layout.baselines, layout.scores)
+    return all((stage / run.name).exists() for stage in stages)
+
+
+def _row(scale: Scale, run: Run, layout: Layout) -> dict[str, Any]:
+    (file,) = (layout.scores / run.name).glob("*_results.json")
+    results = json.loads(file.read_text())["results"]
     skills = {task: values[METRIC] for task, values in results.items()}
     curve = pd.read_csv(layout.stage_one / run.name / "curve.csv")
     return {

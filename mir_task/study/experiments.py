@@ -32,6 +32,10 @@ class Pretraining:
     connector: Connector = "mlp2"
     moca: bool = False
 
+    def pairs(self, scale: Scale) -> int:
+        """Image-caption pairs that it learns from."""
+        return max(scale.batch_size, round(self.data * scale.pairs))
+
 
 @dataclass(frozen=True)
 class Run:
@@ -112,5 +116,6 @@ def members(scale: Scale) -> Iterator[tuple[str, str, Run]]:
 
 
 def runs(scale: Scale) -> list[Run]:
-    """Every run of a scale once."""
-    return list(dict.fromkeys(run for _, _, run in members(scale)))
+    """Every run of a scale once: first the main experiment, then the others seed by seed, so that a part is of use."""
+    ordered = sorted(members(scale), key=lambda member: -1 if EXPERIMENTS[member[0]].main else member[2].seed)
+    return list(dict.fromkeys(run for _, _, run in ordered))

@@ -29,9 +29,9 @@ PASSAGE_SHARE = 0.1
 MAX_CONTEXT = 2048
 
 
-def train_language_model(scale: Scale, folder: Path, device: str) -> None:
-    """Save processor (with the tokenizer) and language model into the folder, and the curve beside them."""
-    processor = build_processor(scale)
+def train_language_model(scale: Scale, processor_folder: Path, folder: Path, device: str) -> None:
+    """Save language model and processor into the folder, and the curve beside them."""
+    processor = LlavaProcessor.from_pretrained(processor_folder)
     torch.manual_seed(0)
     model = LlamaForCausalLM(llama_config(scale, processor.tokenizer)).to(device)
     sequences = packed(processor, scale).to(device)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from mir_task.study.world import Stream
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -18,14 +20,23 @@ class Layout:
         return self.root / "scale.json"
 
     @property
+    def processor(self) -> Path:
+        """Tokenizer and image processor, which all models share."""
+        return self.root / "stage0" / "processor"
+
+    @property
     def language(self) -> Path:
-        """Processor and language model of stage 0."""
+        """Language model of stage 0, and the processor."""
         return self.root / "stage0" / "language"
 
     @property
     def vision(self) -> Path:
         """Vision tower of stage 0."""
         return self.root / "stage0" / "vision"
+
+    def features(self, stream: Stream) -> Path:
+        """What the vision tower sees in a stream's training pictures."""
+        return self.root / "features" / stream.name.lower()
 
     @property
     def probe(self) -> Path:
@@ -63,6 +74,16 @@ class Layout:
         return self.results / "baselines"
 
     @property
+    def matched(self) -> Path:
+        """MIR of the checkpoints after stage 1 with vision rows scaled to the text's norm, by run."""
+        return self.results / "matched"
+
+    @property
+    def properties(self) -> Path:
+        """Properties of MIR on one checkpoint."""
+        return self.results / "properties"
+
+    @property
     def curves(self) -> Path:
         """Training curves of all stages."""
         return self.results / "curves"
@@ -71,3 +92,8 @@ class Layout:
     def table(self) -> Path:
         """Scores and baselines of every model in every experiment."""
         return self.results / "scores.csv"
+
+    @property
+    def models(self) -> Path:
+        """The same, with all that MIR is made of."""
+        return self.results / "models.csv"

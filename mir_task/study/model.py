@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, CLIPVisionModel, LlamaForCausalLM, LlavaConfig, LlavaProcessor
 
-from mir_task.errors import MIRModelError
+from mir_task.moca import MoCa
 from mir_task.study.connectors import NATIVE, QFORMER_GRID, Connector, llava_class
+from mir_task.study.features import FEATURE_LAYER
 
 MOCA_FILE = "moca.safetensors"
 
@@ -34,7 +34,7 @@ def assemble(language: Path, vision: Path, connector: Connector, seed: int) -> t
         vision_config=tower.config,
         image_token_id=image_id,
         image_token_index=image_id,
-        vision_feature_layer=-2,
+        vision_feature_layer=FEATURE_LAYER,
         vision_feature_select_strategy="default",
         **({} if connector == NATIVE else {"connector": connector}),
     )
@@ -66,22 +66,4 @@ def save(model: Any, processor: Any, folder: Path) -> None:
 def restore_moca(model: Any, folder: Path) -> None:
     """Attach the MoCa that was saved beside a checkpoint, if there is one."""
     if (folder / MOCA_FILE).exists():
-        attach_moca(model).load(folder / MOCA_FILE)
-
-
-def has_moca() -> bool:
-    """Whether this version of the package has MoCa."""
-    return find_spec("mir_task.moca") is not None
-
-
-def attach_moca(model: Any) -> Any:
-    """MIR's learnable calibration on a model, as a submodule ``moca``.
-
-    Raises:
-        MIRModelError: this version of the package has none.
-    """
-    try:
-        from mir_task.moca import MoCa  # type: ignore[import-not-found, unused-ignore]
-    except ImportError as error:
-        raise MIRModelError("runs with MoCa need mir_task.moca, which this version does not have") from error
-    return MoCa.attach(model)
+        MoCa.attach(model).load(folder / MOCA_FILE)

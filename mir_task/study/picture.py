@@ -12,7 +12,7 @@ from mir_task.builtin.drawing.lettering import write
 from mir_task.builtin.drawing.shapes import paint_box
 from mir_task.study.scene import COLUMNS, ROWS, Scene, Thing
 
-IMAGE_SIZE = 64
+IMAGE_SIZE = 72
 DETAIL = 3  # drawn so many times larger and then reduced, which smooths the edges
 SIGN_HEIGHT = 0.26
 """Share of the height, kept free for the sign."""
@@ -29,7 +29,7 @@ RGB: dict[str, Colour] = {
 
 
 def render(scene: Scene, random: Random) -> Image.Image:
-    """The scene as an RGB image of 64 pixels a side.
+    """The scene as an RGB image of ``IMAGE_SIZE`` pixels a side.
 
     Args:
         scene: what to draw.

@@ -13,33 +13,45 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
+from mir_task.moca import MoCa
 from mir_task.study.captions import Length, caption
 from mir_task.study.chat import batch_of, chat_text
 from mir_task.study.experiments import Pretraining, Run, Unlocked
-from mir_task.study.model import assemble, attach_moca, save
+from mir_task.study.features import Features, features_for_pixels
+from mir_task.study.layout import Layout
+from mir_task.study.model import assemble, save
 from mir_task.study.scales import Scale
 from mir_task.study.training import Recipe, train
-from mir_task.study.world import Stream, example
+from mir_task.study.world import Stream, text_example
 
 LORA = LoraConfig(
     r=16, lora_alpha=32, lora_dropout=0.0, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"]
 )
 
 
-def pretrain(scale: Scale, run: Run, language: Path, vision: Path, folder: Path, device: str) -> None:
+def pretrain(scale: Scale, run: Run, layout: Layout, folder: Path, device: str) -> None:
     """Train stage 1 of a run; save the checkpoint into the folder, and the curve beside it."""
     settings = run.pretraining
-    model, processor = assemble(language, vision, settings.connector, run.seed)
-    curve = train_stage_one(model.to(device), processor, settings, scale, run.seed, f"stage 1: {run.name}")
+    model, processor = assemble(layout.language, layout.vision, settings.connector, run.seed)
+    features = Features(layout.features(Stream.CAPTIONS))
+    curve = train_stage_one(
+        model.to(device), processor, features, settings, scale, run.seed, f"stage 1: {run.name}"
+    )
     save(model, processor, folder)
     curve.to_csv(folder / "curve.csv", index=False)
 
 
 def train_stage_one(
-    model: Any, processor: Any, settings: Pretraining, scale: Scale, seed: int, description: str
+    model: Any,
+    processor: Any,
+    features: Features,
+    settings: Pretraining,
+    scale: Scale,
+    seed: int,
+    description: str,
 ) -> pd.DataFrame:
     """Train a model in place, as :class:`Pretraining` says; only captions are learnt from, not the prompt."""
-    count = max(scale.batch_size, round(settings.data * scale.pairs))
+    count = settings.pairs(scale)
     per_epoch = count // scale.batch_size
     steps = per_epoch * settings.epochs
 
@@ -47,26 +59,27 @@ def train_stage_one(
         epoch, batch = divmod(step, per_epoch)
         order = np.random.default_rng((seed, epoch)).permutation(count)
         indices = order[batch * scale.batch_size : (batch + 1) * scale.batch_size]
-        return caption_loss(model, processor, [int(index) for index in indices], settings.caption)
+        return caption_loss(model, processor, features, indices.tolist(), settings.caption)
 
-    with unlocked(model, settings.unlocked):
+    with unlocked(model, settings.unlocked), features_for_pixels(model):
         model.model.multi_modal_projector.requires_grad_(True)
         if settings.moca:
-            attach_moca(model)
+            MoCa.attach(model)
         model.train()
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         recipe = Recipe(settings.rate, settings.warmup, settings.schedule, clip=settings.clip)
         return train(loss_of, trained, recipe, steps, description, stop=max(1, round(settings.stop * steps)))
 
 
-def caption_loss(model: Any, processor: Any, indices: list[int], length: Length) -> Tensor:
+def caption_loss(
+    model: Any, processor: Any, features: Features, indices: list[int], length: Length
+) -> Tensor:
     """Mean loss of the captions of training pairs, a token."""
-    examples = [example("train", Stream.CAPTIONS, index) for index in indices]
+    examples = [text_example("train", Stream.CAPTIONS, index) for index in indices]
     texts = [
-        chat_text(processor, [("", caption(scene, length, random))], images=1)
-        for scene, _, random in examples
+        chat_text(processor, [("", caption(scene, length, random))], images=1) for scene, random in examples
     ]
-    batch = batch_of(processor, texts, [image for _, image, _ in examples])
+    batch = batch_of(processor, texts, features[indices])
     loss: Tensor = model(**{name: value.to(model.device) for name, value in batch.items()}).loss
     return loss
 

@@ -15,17 +15,21 @@ from mir_task.errors import MIRError
 from mir_task.study.baselines import caption_perplexity, in_context_score
 from mir_task.study.collect import collect
 from mir_task.study.evaluate import evaluate
-from mir_task.study.experiments import Run, runs
+from mir_task.study.experiments import Pretraining, Run, runs
+from mir_task.study.features import write_features
 from mir_task.study.finetune import finetune
-from mir_task.study.language import train_language_model
+from mir_task.study.language import build_processor, train_language_model
 from mir_task.study.layout import Layout
-from mir_task.study.model import has_moca, load
+from mir_task.study.matched import write_norm_matched
+from mir_task.study.model import load
 from mir_task.study.pretrain import pretrain
 from mir_task.study.probe_data import write_probe_data
+from mir_task.study.properties import write_properties
 from mir_task.study.questions import SKILLS
 from mir_task.study.scales import Scale
-from mir_task.study.stages import lock_of, once
+from mir_task.study.stages import lock_of, once, share
 from mir_task.study.vision import train_vision_encoder
+from mir_task.study.world import Stream
 
 MIR_TASKS = ("mir_local", "mir_builtin")
 SCORE_TASKS = tuple(f"mir_study_{skill}" for skill in SKILLS)
@@ -47,15 +51,24 @@ def run_study(scale: Scale, output: Path, device: str) -> Path:
     """
     layout = Layout(output)
     _check_settings(scale, layout)
-    once(layout.language, lambda folder: train_language_model(scale, folder, device))
-    once(layout.vision, lambda folder: train_vision_encoder(scale, layout.language, folder, device))
-    once(layout.probe, lambda folder: write_probe_data(scale, folder))
-    todo = []
-    for run in runs(scale):
-        if run.pretraining.moca and not has_moca():
-            logger.warning(f"{run.name} is left out: this version of mir-task has no mir_task.moca")
-        else:
-            todo.append(run)
+    once(layout.processor, lambda folder: build_processor(scale).save_pretrained(folder))
+    share(
+        {
+            layout.language: lambda folder: train_language_model(scale, layout.processor, folder, device),
+            layout.vision: lambda folder: train_vision_encoder(scale, layout.processor, folder, device),
+            layout.probe: lambda folder: write_probe_data(scale, folder),
+        }
+    )
+    share(
+        {
+            layout.features(stream): partial(write_features, layout.vision, layout.processor, stream, count)
+            for stream, count in (
+                (Stream.CAPTIONS, max(run.pretraining.pairs(scale) for run in runs(scale))),
+                (Stream.QUESTIONS, scale.sft_steps * scale.batch_size),
+            )
+        }
+    )
+    todo = runs(scale)
     for number, run in enumerate(todo, start=1):
         try:
             with lock_of(layout.results / run.name).acquire(timeout=0):
@@ -64,6 +77,9 @@ def run_study(scale: Scale, output: Path, device: str) -> Path:
                 collect(scale, layout)
         except Timeout:
             logger.info(f"run {number} of {len(todo)}: {run.name} is another process's")
+    base = layout.stage_one / Run(Pretraining(), 0).name
+    if base.exists():
+        once(layout.properties, partial(write_properties, scale, layout.probe, base, device))
     return collect(scale, layout)
 
 
@@ -71,7 +87,7 @@ def run_one(scale: Scale, run: Run, layout: Layout, device: str) -> None:
     """Both stages of a run, MIR and the baselines after the first, scores after the second."""
     pretrained = once(
         layout.stage_one / run.name,
-        lambda folder: pretrain(scale, run, layout.language, layout.vision, folder, device),
+        lambda folder: pretrain(scale, run, layout, folder, device),
     )
     environment = {
         "MIR_IMAGES": str(layout.probe / "images"),
@@ -82,9 +98,13 @@ def run_one(scale: Scale, run: Run, layout: Layout, device: str) -> None:
         layout.mir / run.name,
         lambda folder: evaluate(pretrained, MIR_TASKS, folder, device, environment=environment),
     )
+    once(layout.matched / run.name, partial(write_norm_matched, layout.probe, pretrained, device))
     once(layout.baselines / run.name, partial(write_baselines, scale, pretrained, device))
     finetuned = once(
-        layout.stage_two / run.name, lambda folder: finetune(scale, run.seed, pretrained, folder, device)
+        layout.stage_two / run.name,
+        lambda folder: finetune(
+            scale, run.seed, pretrained, layout.features(Stream.QUESTIONS), folder, device
+        ),
     )
     once(
         layout.scores / run.name,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mir_task.study.training import Recipe
 
-TEXT_RECIPE = Recipe(2e-3, weight_decay=0.01)
+TEXT_RECIPE = Recipe(3e-3, weight_decay=0.01)
 VISION_RECIPE = Recipe(1e-3, weight_decay=0.01)
 SFT_RECIPE = Recipe(1e-3)
 
@@ -57,7 +57,7 @@ SMOKE = Scale(
     layers=3,
     vision_size=48,
     vision_layers=3,
-    patch_size=16,
+    patch_size=12,
     text_length=128,
     text_documents=400,
     text_steps=60,
@@ -73,51 +73,27 @@ SMOKE = Scale(
     side_seeds=1,
     experiments=("data scale", "connector"),
 )
-SMALL = Scale(
-    name="small",
-    estimate="not measured yet",
-    vocabulary=1024,
-    hidden_size=128,
-    layers=6,
-    vision_size=96,
-    vision_layers=5,
-    patch_size=8,
-    text_length=256,
-    text_documents=20000,
-    text_steps=2000,
-    vision_steps=2000,
-    batch_size=32,
-    pairs=6400,
-    sft_steps=600,
-    turns=6,
-    probe_pairs=100,
-    baseline_examples=100,
-    questions=100,
-    main_seeds=2,
-    side_seeds=1,
-    experiments=("data scale", "learning rate"),
-)
 FULL = Scale(
     name="full",
     estimate="not measured yet",
     vocabulary=1024,
     hidden_size=128,
-    layers=6,
+    layers=4,
     vision_size=96,
-    vision_layers=5,
-    patch_size=8,
-    text_length=256,
-    text_documents=60000,
-    text_steps=5000,
-    vision_steps=5000,
-    batch_size=32,
-    pairs=12800,
-    sft_steps=1500,
+    vision_layers=4,
+    patch_size=12,
+    text_length=192,
+    text_documents=40000,
+    text_steps=2400,
+    vision_steps=1400,
+    batch_size=16,
+    pairs=6400,
+    sft_steps=300,
     turns=6,
     probe_pairs=100,
-    baseline_examples=500,
-    questions=None,
+    baseline_examples=128,
+    questions=100,
     main_seeds=3,
     side_seeds=2,
 )
-SCALES = {scale.name: scale for scale in (SMOKE, SMALL, FULL)}
+SCALES = {scale.name: scale for scale in (SMOKE, FULL)}

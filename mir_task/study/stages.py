@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from loguru import logger
 
 
-def once(folder: Path, make: Callable[[Path], object]) -> Path:
+def once(folder: Path, make: Callable[[Path], object], timeout: float = -1) -> Path:
     """The folder, made if it is not there yet.
 
     ``make`` fills a folder beside it, which gets its name when all is written, so that an interrupted stage is
@@ -19,12 +20,16 @@ def once(folder: Path, make: Callable[[Path], object]) -> Path:
     Args:
         folder: what the stage leaves.
         make: writes it into the folder that it is given, whose last name is the same.
+        timeout: seconds to wait for another process that is at it; -1: as long as it takes.
+
+    Raises:
+        filelock.Timeout: another process is still at it.
     """
     if folder.exists():
         logger.info(f"{folder} is there: skipped")
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with lock_of(folder):
+    with lock_of(folder).acquire(timeout=timeout):
         if not folder.exists():
             part = folder.parent / ".part" / folder.name
             shutil.rmtree(part, ignore_errors=True)
@@ -32,6 +37,15 @@ def once(folder: Path, make: Callable[[Path], object]) -> Path:
             make(part)
             part.rename(folder)
     return folder
+
+
+def share(stages: Mapping[Path, Callable[[Path], object]]) -> None:
+    """Make folders that do not need each other; processes take what no other is at, then wait for the rest."""
+    for folder, make in stages.items():
+        with suppress(Timeout):
+            once(folder, make, timeout=0)
+    for folder, make in stages.items():
+        once(folder, make)
 
 
 def lock_of(path: Path) -> FileLock:

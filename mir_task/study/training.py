@@ -15,6 +15,9 @@ from transformers import get_scheduler
 
 from mir_task.errors import MIRModelError
 
+SHOWN_EVERY = 2.0
+"""Seconds between two updates of a progress bar."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -58,7 +61,8 @@ def train(
     optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = get_scheduler(recipe.schedule, optimizer, round(recipe.warmup * steps), steps)
     started, curve = time.perf_counter(), []
-    for index in trange(steps if stop is None else stop, desc=description, unit="step"):
+    bar = trange(steps if stop is None else stop, desc=description, unit="step", mininterval=SHOWN_EVERY)
+    for index in bar:
         loss = loss_of(index)
         if not torch.isfinite(loss):
             raise MIRModelError(f"{description}: the loss is {float(loss.detach())} at step {index + 1}")
@@ -70,6 +74,7 @@ def train(
         schedule.step()
         seconds = time.perf_counter() - started
         curve.append((index + 1, float(loss.detach()), rate, float(norm), seconds))
+        bar.set_postfix(loss=f"{curve[-1][1]:.3f}", refresh=False)
     return pd.DataFrame(curve, columns=["step", "loss", "learning_rate", "gradient_norm", "seconds"])
 
 

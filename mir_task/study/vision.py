@@ -20,9 +20,9 @@ CONTRAST = 4
 MAX_TEXT = 128
 
 
-def train_vision_encoder(scale: Scale, language: Path, folder: Path, device: str) -> None:
-    """Save the vision tower into the folder, and the curve beside it; the processor is the language model's."""
-    processor = LlavaProcessor.from_pretrained(language)
+def train_vision_encoder(scale: Scale, processor_folder: Path, folder: Path, device: str) -> None:
+    """Save the vision tower into the folder, and the curve beside it."""
+    processor = LlavaProcessor.from_pretrained(processor_folder)
     torch.manual_seed(0)
     model = CLIPModel(clip_config(scale, processor.tokenizer)).to(device)
     size = CONTRAST * scale.batch_size

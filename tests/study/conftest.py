@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from mir_task.study.experiments import Pretraining, Run
-from mir_task.study.language import train_language_model
+from mir_task.study.features import Features, write_features
+from mir_task.study.language import build_processor, train_language_model
 from mir_task.study.layout import Layout
 from mir_task.study.run import run_study
 from mir_task.study.scales import SMOKE
 from mir_task.study.vision import train_vision_encoder
+from mir_task.study.world import Stream
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -40,11 +42,23 @@ BASE = Run(Pretraining(), 0)
 def stage_zero(tmp_path_factory):
     """Folders of a language model with its processor and of a vision tower, trained for a few steps."""
     root = tmp_path_factory.mktemp("stage_zero")
-    for name in ("language", "vision"):
+    for name in ("processor", "language", "vision"):
         (root / name).mkdir()
-    train_language_model(TINY, root / "language", "cpu")
-    train_vision_encoder(TINY, root / "language", root / "vision", "cpu")
+    build_processor(TINY).save_pretrained(root / "processor")
+    train_language_model(TINY, root / "processor", root / "language", "cpu")
+    train_vision_encoder(TINY, root / "processor", root / "vision", "cpu")
     return root / "language", root / "vision"
+
+
+@pytest.fixture(scope="package")
+def features(stage_zero, tmp_path_factory):
+    """What the vision tower sees in the pictures of stages 1 and 2."""
+    found = []
+    for stream, count in ((Stream.CAPTIONS, 2 * TINY.pairs), (Stream.QUESTIONS, TINY.pairs * 2)):
+        folder = tmp_path_factory.mktemp("features")
+        write_features(stage_zero[1], stage_zero[0], stream, count, folder)
+        found.append(Features(folder))
+    return found
 
 
 @pytest.fixture(scope="package")

@@ -1,15 +1,18 @@
 import fcntl
 import json
 import os
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pandas as pd
 import pytest
+import torch
 
 from mir_task import MIRError, MIRResult, Pair, measure
 from mir_task.data import local_pairs, open_image
 from mir_task.study import run as study_run
 from mir_task.study.__main__ import main
+from mir_task.study.experiments import runs
 from mir_task.study.model import load
 from mir_task.study.questions import SKILLS
 from mir_task.study.run import run_study
@@ -54,6 +57,8 @@ def test_table_holds_scores_and_baselines_of_lmms_evals_files(study):
         "stage0_vision",
         "stage1_base_s0",
         "stage2_base_s0",
+        "stage1_moca-True_s0",
+        "stage2_moca-True_s0",
     }
 
 
@@ -95,8 +100,10 @@ def test_what_was_lost_comes_back_the_same(study, monkeypatch):
 def test_a_run_of_another_process_is_left_to_it(study, monkeypatch):
     monkeypatch.setattr(study_run, "run_one", None)
     # Locked as by another process: lmms-eval makes filelock's own locks reentrant within one.
-    with open(lock_of(study.results / BASE.name).lock_file, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        for run in runs(TINY):
+            file = stack.enter_context(open(lock_of(study.results / run.name).lock_file, "w"))
+            fcntl.flock(file, fcntl.LOCK_EX)
         run_study(TINY, study.root, "cpu")
 
 
@@ -112,6 +119,32 @@ def test_help_tells_the_scales(capsys):
         main(["--help"])
     told = capsys.readouterr().out
     assert all(f"  {name}: {scale.estimate}" in told for name, scale in SCALES.items())
+
+
+def test_answers_in_batches_are_those_of_llava_hf(study):
+    from lmms_eval.api.instance import Instance
+    from lmms_eval.models.simple.llava_hf import LlavaHf
+
+    from mir_task.study.lmms_model import MirStudy
+    from mir_task.study.task import doc_to_visual, heldout_questions
+
+    model = MirStudy(BASE.name, str(study.stage_two))
+    trained = load(study.stage_two / BASE.name)[0].state_dict()
+    assert all(torch.equal(value, trained[name]) for name, value in model.model.state_dict().items())
+    documents = [row for skill in SKILLS for row in heldout_questions(skill, 2)]
+    model.task_dict = {"task": {"test": documents}}
+    requests = [
+        Instance(
+            request_type="generate_until",
+            arguments=(row["question"], {"max_new_tokens": 8}, doc_to_visual, number, "task", "test"),
+            idx=number,
+            metadata={"task": "task", "doc_id": number, "repeats": 1},
+        )
+        for number, row in enumerate(documents)
+    ]
+    told = model.generate_until(requests)
+    assert len(told) == len(documents) and any(told)
+    assert told == LlavaHf.generate_until(model, requests)
 
 
 @pytest.mark.cli

@@ -11,8 +11,10 @@ from mir_task.study import baselines
 from mir_task.study.chat import IGNORED, batch_of, chat_text
 from mir_task.study.connectors import ConnectorLlava
 from mir_task.study.experiments import EXPERIMENTS, Pretraining, Run, members, runs
+from mir_task.study.features import features_for_pixels
 from mir_task.study.finetune import train_stage_two
 from mir_task.study.model import assemble, load, save
+from mir_task.study.picture import IMAGE_SIZE
 from mir_task.study.pretrain import train_stage_one
 from mir_task.study.scales import FULL, SCALES
 from mir_task.study.training import Recipe, final_loss, train
@@ -22,8 +24,8 @@ from tests.study.conftest import TINY
 CONNECTORS = EXPERIMENTS["connector"].variants
 
 
-def stage_one(model, processor, seed=0, **changes):
-    return train_stage_one(model, processor, Pretraining(**changes), TINY, seed, "test")
+def stage_one(model, processor, features, seed=0, **changes):
+    return train_stage_one(model, processor, features[0], Pretraining(**changes), TINY, seed, "test")
 
 
 def weights(module):
@@ -83,10 +85,10 @@ def test_labels_are_the_answers(stage_zero):
 
 
 @pytest.mark.parametrize("variant", CONNECTORS)
-def test_checkpoints_of_every_connector_load_and_can_be_measured(stage_zero, tmp_path, variant):
+def test_checkpoints_of_every_connector_load_and_can_be_measured(stage_zero, features, tmp_path, variant):
     model, processor = assemble(*stage_zero, **CONNECTORS[variant], seed=0)
     before = weights(model)
-    curve = stage_one(model, processor, data=2.0, unlocked="all")
+    curve = stage_one(model, processor, features, data=2.0, unlocked="all")
     assert curve["loss"].tail(3).mean() < curve["loss"].head(3).mean()
     connector = {name for name in before if "multi_modal_projector" in name}
     assert connector and connector <= changed(model, before)
@@ -99,8 +101,19 @@ def test_checkpoints_of_every_connector_load_and_can_be_measured(stage_zero, tmp
     ]
     result = measure(again, processor, pairs, progress=False)
     assert math.isfinite(result.mir)
-    side = 64 // TINY.patch_size
+    side = IMAGE_SIZE // TINY.patch_size
     assert result.vision_tokens_per_pair == (side * side / 4 if variant == "qformer" else side * side)
+
+
+def test_features_stand_for_pixels_exactly(stage_zero, features):
+    model, processor = assemble(*stage_zero, "mlp2", seed=0)
+    texts = [chat_text(processor, [("What?", "a red star")], images=1)] * 3
+    images = [example("train", Stream.CAPTIONS, index).image for index in (5, 0, 33)]
+    live = model.eval()(**batch_of(processor, texts, images)).logits
+    with features_for_pixels(model):
+        stored = model(**batch_of(processor, texts, features[0][[5, 0, 33]])).logits
+    torch.testing.assert_close(stored, live, rtol=1e-5, atol=1e-5)
+    assert torch.equal(model(**batch_of(processor, texts, images)).logits, live)  # the tower is back
 
 
 def test_language_model_of_stage_zero_is_that_of_the_llava(stage_zero):
@@ -112,10 +125,10 @@ def test_language_model_of_stage_zero_is_that_of_the_llava(stage_zero):
 
 
 @pytest.mark.parametrize("part", EXPERIMENTS["unlocked part"].variants)
-def test_stage_one_trains_the_unlocked_part_alone(stage_zero, part):
+def test_stage_one_trains_the_unlocked_part_alone(stage_zero, features, part):
     model, processor = assemble(*stage_zero, "mlp2", seed=0)
     names, before = list(model.state_dict()), weights(model)
-    stage_one(model, processor, unlocked=part)
+    stage_one(model, processor, features, unlocked=part)
     assert list(model.state_dict()) == names  # no adapter is left
     layers = {
         name.split("layers.")[1][0] for name in changed(model, before) if "language_model.layers" in name
@@ -134,26 +147,27 @@ def test_stage_one_trains_the_unlocked_part_alone(stage_zero, part):
         }
 
 
-def test_stopping_early_is_a_beginning_of_the_whole(stage_zero):
+def test_stopping_early_is_a_beginning_of_the_whole(stage_zero, features):
     curves = [
-        stage_one(*assemble(*stage_zero, "mlp2", seed=0), stop=stop)[["loss", "learning_rate"]]
+        stage_one(*assemble(*stage_zero, "mlp2", seed=0), features, stop=stop)[["loss", "learning_rate"]]
         for stop in (0.5, 1)
     ]
     assert len(curves[0]) == 2 and len(curves[1]) == 4
     pd.testing.assert_frame_equal(curves[0], curves[1].head(2))
 
 
-def test_seeds_differ_and_repeat(stage_zero):
+def test_seeds_differ_and_repeat(stage_zero, features):
     losses = [
-        stage_one(*assemble(*stage_zero, "mlp2", seed=seed), seed=seed)["loss"].tolist() for seed in (0, 0, 1)
+        stage_one(*assemble(*stage_zero, "mlp2", seed=seed), features, seed=seed)["loss"].tolist()
+        for seed in (0, 0, 1)
     ]
     assert losses[0] == losses[1] != losses[2]
 
 
-def test_stage_two_trains_language_and_connector(stage_zero):
+def test_stage_two_trains_language_and_connector(stage_zero, features):
     model, processor = assemble(*stage_zero, "mlp2", seed=0)
     before = weights(model)
-    curve = train_stage_two(model, processor, TINY, 0, "test")
+    curve = train_stage_two(model, processor, features[1], TINY, 0, "test")
     assert curve["loss"].tail(2).mean() < curve["loss"].head(2).mean()
     assert not any("vision_tower" in name for name in changed(model, before))
     assert {"lm_head.weight", "model.language_model.layers.2.mlp.up_proj.weight"} < changed(model, before)
@@ -216,6 +230,6 @@ def test_experiments_share_the_base_run_and_cover_the_papers():
 
 
 def test_scales_say_how_long_they_take():
-    assert list(SCALES) == ["smoke", "small", "full"]
+    assert list(SCALES) == ["smoke", "full"]
     for scale in SCALES.values():
         assert any(unit in scale.estimate for unit in ("minute", "hour")), scale.name
