@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from mir_task.data import builtin_texts
 VOCABULARY = 2048
 IMAGE_SIZE, PATCH_SIZE = 112, 14
 HIDDEN_SIZE, LAYERS = 128, 6
+TRAINED = Path(str(resources.files("mir_task.demo") / "trained"))
+"""A small LLaVA after stage 1, from the study: what ``mir_demo`` runs."""
 
 # LLaVA-1.5's, without the system prompt.
 CHAT_TEMPLATE = """\
