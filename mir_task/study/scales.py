@@ -8,7 +8,7 @@ from mir_task.study.training import Recipe
 
 TEXT_RECIPE = Recipe(3e-3, weight_decay=0.01)
 VISION_RECIPE = Recipe(1e-3, weight_decay=0.01)
-SFT_RECIPE = Recipe(1e-3)
+SFT_RECIPE = Recipe(5e-4)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Scale:
 
 SMOKE = Scale(
     name="smoke",
-    estimate="not measured yet",
+    estimate="a few minutes on one CPU core; not measured yet",
     vocabulary=768,
     hidden_size=64,
     layers=3,
@@ -75,7 +75,7 @@ SMOKE = Scale(
 )
 FULL = Scale(
     name="full",
-    estimate="not measured yet",
+    estimate="a few hours in two processes on two CPU cores; not measured yet",
     vocabulary=1024,
     hidden_size=128,
     layers=4,
@@ -88,7 +88,7 @@ FULL = Scale(
     vision_steps=1400,
     batch_size=16,
     pairs=6400,
-    sft_steps=300,
+    sft_steps=400,
     turns=6,
     probe_pairs=100,
     baseline_examples=128,
