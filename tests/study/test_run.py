@@ -142,8 +142,11 @@ def test_answers_in_batches_are_those_of_llava_hf(study):
         )
         for number, row in enumerate(documents)
     ]
+    # So few steps teach no more than to end at once; with a random head answers differ.
+    with torch.no_grad():
+        model.model.lm_head.weight.normal_(generator=torch.Generator().manual_seed(0))
     told = model.generate_until(requests)
-    assert len(told) == len(documents) and any(told)
+    assert len(set(told)) > 1
     assert told == LlavaHf.generate_until(model, requests)
 
 
