@@ -46,7 +46,7 @@ def best_run(models: pd.DataFrame) -> str:
     plain = models[~models["model"].str.contains("connector-|moca-")]
     if plain.empty:
         raise MIRDataError("the study has no complete run with transformers' own connector")
-    return str(plain.loc[plain["average"].idxmax(), "model"])
+    return str(plain["model"].iloc[int(plain["average"].argmax())])
 
 
 def source_of(models: pd.DataFrame, run: str) -> str:

@@ -47,7 +47,7 @@ def page(models: pd.DataFrame, properties: pd.DataFrame | None, facts: dict[str,
         facts: what was run, for the template: ``settings`` (the scale), ``hours`` (of training), ``machine``.
     """
     noise = pooled_noise(models)
-    experiments = [_experiment(name, runs, noise) for name, runs in models.groupby("group", sort=False)]
+    experiments = [_experiment(str(name), runs, noise) for name, runs in models.groupby("group", sort=False)]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mir_task.study"),
         trim_blocks=True,

@@ -19,8 +19,10 @@ from mir_task.study.layout import Layout
 from mir_task.study.numbers import TASK
 from mir_task.study.page import page
 
-KEPT = ("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples", "config", "date")
-KEPT += ("model_name", "model_source", "lmms_eval_version", "total_evaluation_time_seconds")
+KEPT = (
+    *("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples", "config", "date"),
+    *("model_name", "model_source", "lmms_eval_version", "total_evaluation_time_seconds"),
+)
 """Of lmms-eval's files; the rest describes the machine, or repeats."""
 CURVE_ROWS = 100
 """A curve is thinned to about so many rows."""
