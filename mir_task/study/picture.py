@@ -22,9 +22,7 @@ RGB: dict[str, Colour] = {
     "blue": (50, 90, 205),
     "yellow": (235, 205, 50),
     "purple": (130, 55, 160),
-    "orange": (235, 130, 35),
     "white": (245, 245, 245),
-    "black": (25, 25, 28),
 }
 
 
@@ -83,10 +81,6 @@ def _outline(shape: str, side: int) -> Image.Image:
     elif shape == "cross":
         draw.rectangle(tuple(box.part(0.33, 0, 0.67, 1)), fill=255)
         draw.rectangle(tuple(box.part(0, 0.33, 1, 0.67)), fill=255)
-    elif shape == "heart":
-        draw.ellipse(tuple(box.part(0, 0, 0.54, 0.56)), fill=255)
-        draw.ellipse(tuple(box.part(0.46, 0, 1, 0.56)), fill=255)
-        draw.polygon([box.point(*point) for point in ((0.05, 0.42), (0.95, 0.42), (0.5, 1))], fill=255)
     else:
         draw.polygon([box.point(*point) for point in _POLYGONS[shape]], fill=255)
     return mask
@@ -95,23 +89,18 @@ def _outline(shape: str, side: int) -> Image.Image:
 def _surface(thing: Thing, side: int) -> Image.Image:
     """A square of the thing's material."""
     colour = RGB[thing.colour]
-    contrast = scale_colour(colour, 0.55) if thing.colour != "black" else (150, 150, 150)
+    contrast = scale_colour(colour, 0.55)
     surface = Image.new("RGB", (side, side), colour)
     draw, pitch = ImageDraw.Draw(surface), 4 * DETAIL
     if thing.material == "striped":
         for offset in range(0, side, pitch):
             draw.rectangle((0, offset, side, offset + pitch // 2 - 1), fill=contrast)
-    elif thing.material == "dotted":
-        for down in range(pitch // 4, side, pitch):
-            for across in range(pitch // 4, side, pitch):
-                draw.ellipse((across, down, across + pitch // 2, down + pitch // 2), fill=contrast)
     return surface
 
 
 _POLYGONS = {
     "square": ((0.06, 0.06), (0.94, 0.06), (0.94, 0.94), (0.06, 0.94)),
     "triangle": ((0.5, 0.02), (1, 0.95), (0, 0.95)),
-    "diamond": ((0.5, 0), (0.9, 0.5), (0.5, 1), (0.1, 0.5)),
     "star": tuple(
         (
             0.5 + (0.5 if point % 2 == 0 else 0.21) * float(np.sin(point * np.pi / 5)),

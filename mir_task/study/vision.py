@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel, CLIPVisionModel, LlavaProcessor
 
 from mir_task.study.captions import caption
-from mir_task.study.picture import IMAGE_SIZE
+from mir_task.study.contrast import edited
+from mir_task.study.picture import IMAGE_SIZE, render
 from mir_task.study.scales import Scale
 from mir_task.study.training import train
 from mir_task.study.world import Stream, example
 
 CONTRAST = 4
-"""A contrastive batch is this many times larger than the others."""
+"""A contrastive batch is this many times larger than the others; half of it are edited scenes."""
 MAX_TEXT = 128
 
 
@@ -25,18 +28,18 @@ def train_vision_encoder(scale: Scale, processor_folder: Path, folder: Path, dev
     processor = LlavaProcessor.from_pretrained(processor_folder)
     torch.manual_seed(0)
     model = CLIPModel(clip_config(scale, processor.tokenizer)).to(device)
-    size = CONTRAST * scale.batch_size
+    half = CONTRAST * scale.batch_size // 2
 
     def loss_of(step: int) -> Tensor:
-        examples = [example("train", Stream.VISION, index) for index in range(step * size, (step + 1) * size)]
+        shown = [shot for index in range(step * half, (step + 1) * half) for shot in _pair(index)]
         inputs = processor.tokenizer(
-            [caption(scene, "long", random) + processor.tokenizer.pad_token for scene, _, random in examples],
+            [f"{text}{processor.tokenizer.pad_token}" for text, _ in shown],
             return_tensors="pt",
             padding=True,
             truncation=True,
             max_length=MAX_TEXT,
         )
-        pixels = processor.image_processor(images=[image for _, image, _ in examples], return_tensors="pt")
+        pixels = processor.image_processor(images=[image for _, image in shown], return_tensors="pt")
         loss: Tensor = model(
             input_ids=inputs["input_ids"].to(device),
             attention_mask=inputs["attention_mask"].to(device),
@@ -51,6 +54,14 @@ def train_vision_encoder(scale: Scale, processor_folder: Path, folder: Path, dev
     getattr(tower, "vision_model", tower).load_state_dict(model.vision_model.state_dict())
     tower.save_pretrained(folder)
     curve.to_csv(folder / "curve.csv", index=False)
+
+
+def _pair(index: int) -> Iterator[tuple[str, Image.Image]]:
+    """Caption and picture of a scene and of one that differs in one property."""
+    scene, image, random = example("train", Stream.VISION, index)
+    yield caption(scene, "long", random), image
+    other = edited(scene, random)
+    yield caption(other, "long", random), render(other, random)
 
 
 def clip_config(scale: Scale, tokenizer: Any) -> CLIPConfig:
