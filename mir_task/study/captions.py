@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from mir_task.builtin.drawing.chance import Random, pick
+from mir_task.builtin.drawing.chance import Random
 from mir_task.study.scene import COLUMNS, ROWS, Scene, Thing
 
 Length = Literal["short", "medium", "long", "detailed"]
 LENGTHS: tuple[Length, ...] = get_args(Length)
-NUMBERS = ("no", "one", "two", "three", "four")
+NUMBERS = ("no", "one", "two", "three")
 
 
 def caption(scene: Scene, length: Length, random: Random) -> str:
@@ -19,13 +19,13 @@ def caption(scene: Scene, length: Length, random: Random) -> str:
         scene: what to tell of.
         length: ``short``: colours and shapes; ``medium``: where each is; ``long``: sizes, materials and the sign;
             ``detailed``: the number of things and how they lie to each other.
-        random: the order and the wording.
+        random: the order.
     """
     things = [scene.things[int(index)] for index in random.permutation(len(scene.things))]
     if length == "short":
         return _sentence(_listed([article(thing.name) for thing in things]))
     full = length != "medium"
-    sentences = [_place(thing, full, random) for thing in things]
+    sentences = [_place(thing, full) for thing in things]
     if full and scene.word is not None:
         sentences.append(f"A sign at the {scene.sign_at} says {scene.word}.")
     if length == "detailed":
@@ -63,11 +63,9 @@ def place(thing: Thing) -> str:
     return f"{thing.row} {thing.column}"
 
 
-def _place(thing: Thing, full: bool, random: Random) -> str:
+def _place(thing: Thing, full: bool) -> str:
     noun = f"{thing.size} {thing.material} {thing.name}" if full else thing.name
-    if pick(random, (True, False)):
-        return _sentence(f"{article(noun)} is at the {place(thing)}")
-    return f"At the {place(thing)} is {article(noun)}."
+    return _sentence(f"{article(noun)} is at the {place(thing)}")
 
 
 def _number_of_things(count: int) -> str:

@@ -26,8 +26,8 @@ def edited(scene: Scene, random: Random) -> Scene:
     """
     while True:
         other = _edit(scene, random)
-        names = {thing.name for thing in other.things}
-        if other != scene and len(names) == len(other.things) and other.split == scene.split:
+        colours = {thing.colour for thing in other.things}
+        if other != scene and len(colours) == len(other.things) and other.split == scene.split:
             return other
 
 

@@ -93,7 +93,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "MoCa": Experiment("table 5", {"off": {}, "on": {"moca": True}}),
     "training step": Experiment(
-        "figure 4", {f"{stop:g}": {"stop": stop} for stop in (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)}
+        "figure 4", {f"{stop:g}": {"stop": stop} for stop in (0.05, 0.1, 0.25, 0.5, 1.0)}
     ),
     "second epoch": Experiment(
         "figure 5",

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 from transformers import CLIPImageProcessor, LlamaConfig, LlamaForCausalLM, LlavaProcessor
 
 from mir_task.builtin.drawing.chance import pick
 from mir_task.data import builtin_texts
 from mir_task.demo.checkpoint import CHAT_TEMPLATE, build_tokenizer
 from mir_task.study.captions import LENGTHS, caption
-from mir_task.study.chat import chat_text
+from mir_task.study.chat import IGNORED, chat_text
 from mir_task.study.picture import IMAGE_SIZE
 from mir_task.study.questions import ask_any
 from mir_task.study.scales import Scale
@@ -25,8 +22,11 @@ from mir_task.study.training import train
 from mir_task.study.world import Stream, text_example
 
 TOKENIZER_TEXTS = 500
-PASSAGE_SHARE = 0.1
+TURNS = 8
+PASSAGE_WORDS = 60
 MAX_CONTEXT = 2048
+INITIALIZER_RANGE = 0.08
+"""Of the order of 1/sqrt(hidden_size): with Llama's 0.02, looking things up in the context is learnt far later."""
 
 
 def train_language_model(scale: Scale, processor_folder: Path, folder: Path, device: str) -> None:
@@ -34,12 +34,21 @@ def train_language_model(scale: Scale, processor_folder: Path, folder: Path, dev
     processor = LlavaProcessor.from_pretrained(processor_folder)
     torch.manual_seed(0)
     model = LlamaForCausalLM(llama_config(scale, processor.tokenizer)).to(device)
-    sequences = packed(processor, scale).to(device)
-    order = np.random.default_rng(0)
 
-    def loss_of(_: int) -> Tensor:
-        batch = sequences[order.integers(len(sequences), size=scale.batch_size)]
-        loss: Tensor = model(input_ids=batch, labels=batch).loss
+    def loss_of(step: int) -> Tensor:
+        texts = [
+            document(processor, index)
+            for index in range(step * scale.batch_size, (step + 1) * scale.batch_size)
+        ]
+        batch = processor.tokenizer(
+            texts,
+            add_special_tokens=False,
+            return_tensors="pt",
+            padding=True,
+            padding_side="right",
+        ).to(device)
+        labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, IGNORED)
+        loss: Tensor = model(**batch, labels=labels).loss
         return loss
 
     curve = train(loss_of, model.parameters(), scale.text_recipe, scale.text_steps, "stage 0: language")
@@ -58,6 +67,7 @@ def llama_config(scale: Scale, tokenizer: Any) -> LlamaConfig:
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=MAX_CONTEXT,
+        initializer_range=INITIALIZER_RANGE,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -68,44 +78,35 @@ def build_processor(scale: Scale) -> LlavaProcessor:
     """CLIP preprocessing and a tokenizer trained on the study's texts."""
     bare = build_tokenizer(texts=["USER: ASSISTANT:"], vocabulary=300)
     processor = _processor(bare, scale)
-    texts = chain(builtin_texts(), documents(processor, TOKENIZER_TEXTS))
+    texts = chain(builtin_texts(), (document(processor, index) for index in range(TOKENIZER_TEXTS)))
     tokenizer = build_tokenizer(texts=texts, vocabulary=scale.vocabulary)
     return _processor(tokenizer, scale)
 
 
-def documents(processor: Any, count: int, progress: bool = False) -> Iterator[str]:
-    """Texts that the language model learns from, whole conversations among them.
+def document(processor: Any, index: int) -> str:
+    """Text number ``index`` that the language model learns from, mostly a whole conversation.
 
-    Descriptions alone; conversations in which a description stands where the image will stand and is asked about
-    or told again in another length; built-in passages.
+    A part of a built-in passage; a description; or a conversation in which a description stands where the image
+    will stand, and is repeated, told again in another length, or asked about.
     """
-    passages = builtin_texts()
+    scene, random = text_example("train", Stream.TEXT, index)
     bos, eos = processor.tokenizer.bos_token, processor.tokenizer.eos_token
-    for index in tqdm(range(count), desc="stage 0: texts", unit="text", disable=not progress):
-        scene, random = text_example("train", Stream.TEXT, index)
-        kind = random.random()
-        description = caption(scene, pick(random, ("long", "detailed")), random)
-        if kind < PASSAGE_SHARE:
-            yield f"{bos}{pick(random, passages)}{eos}"
-        elif kind < 0.2:
-            yield f"{bos}{description}{eos}"
-        elif kind < 0.4:
-            yield bos + chat_text(
-                processor, [(description, caption(scene, pick(random, LENGTHS[:3]), random))]
-            )
-        else:
-            asked = ask_any(scene, 6, random)
-            first = (f"{description}\n{asked[0].question}", asked[0].answer)
-            yield bos + chat_text(processor, [first, *asked[1:]])
-
-
-def packed(processor: Any, scale: Scale) -> Tensor:
-    """The documents one after the other, cut into sequences [n, text_length]."""
-    tokens: list[int] = []
-    for document in documents(processor, scale.text_documents, progress=True):
-        tokens += processor.tokenizer(document, add_special_tokens=False)["input_ids"]
-    whole = len(tokens) // scale.text_length * scale.text_length
-    return torch.tensor(tokens[:whole]).view(-1, scale.text_length)
+    kind = random.random()
+    description = caption(scene, pick(random, LENGTHS[2:]), random)
+    if kind < 0.05:
+        words = pick(random, builtin_texts()).split(" ")
+        start = int(random.integers(0, max(1, len(words) - PASSAGE_WORDS)))
+        return f"{bos}{' '.join(words[start : start + PASSAGE_WORDS])}{eos}"
+    if kind < 0.1:
+        return f"{bos}{description}{eos}"
+    if kind < 0.25:
+        turns = [(description, description)]
+    elif kind < 0.35:
+        turns = [(description, caption(scene, pick(random, LENGTHS[:3]), random))]
+    else:
+        first, *others = ask_any(scene, TURNS, random)
+        turns = [(f"{description}\n{first.question}", first.answer), *others]
+    return bos + chat_text(processor, turns)
 
 
 def _processor(tokenizer: Any, scale: Scale) -> LlavaProcessor:

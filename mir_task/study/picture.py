@@ -12,7 +12,7 @@ from mir_task.builtin.drawing.lettering import write
 from mir_task.builtin.drawing.shapes import paint_box
 from mir_task.study.scene import COLUMNS, ROWS, Scene, Thing
 
-IMAGE_SIZE = 72
+IMAGE_SIZE = 64
 DETAIL = 3  # drawn so many times larger and then reduced, which smooths the edges
 SIGN_HEIGHT = 0.26
 """Share of the height, kept free for the sign."""
@@ -62,7 +62,7 @@ def _sign(image: Image.Image, box: Box, word: str) -> None:
 
 def _thing(image: Image.Image, cell: Box, thing: Thing, random: Random) -> None:
     room = min(cell.size)
-    radius = room * (0.45 if thing.size == "large" else 0.27)
+    radius = room * (0.48 if thing.size == "large" else 0.3)
     jitter = 0.04 * room * random.uniform(-1, 1, 2)
     middle = cell.point(0.5, 0.5)
     corner = round(middle[0] + jitter[0] - radius), round(middle[1] + jitter[1] - radius)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from mir_task.builtin.drawing.chance import Random, pick
@@ -36,46 +36,41 @@ def ask_any(scene: Scene, count: int, random: Random) -> list[Question]:
 
 
 def attribute(scene: Scene, random: Random) -> Question | None:
-    """Colour, shape, size or material of a thing that one other property names."""
+    """Colour, shape, size or material of a thing that its colour or its shape names."""
     kind = pick(random, ("colour", "shape", "size", "material"))
     if kind == "colour":
-        thing = _only(scene, "shape", random)
-        return Question(f"What colour is the {thing.shape}?", thing.colour) if thing else None
-    if kind == "shape":
-        thing = _only(scene, "colour", random)
-        return Question(f"What shape is the {thing.colour} thing?", thing.shape) if thing else None
+        alone = _alone(scene)
+        return Question(f"What colour is the {alone.shape}?", alone.colour) if alone else None
     thing = pick(random, scene.things)
+    if kind == "shape":
+        return Question(f"What shape is the {thing.colour} thing?", thing.shape)
     if kind == "size":
-        return Question(f"Is the {thing.name} small or large?", thing.size)
-    return Question(f"What material is the {thing.name}?", thing.material)
+        return Question(f"Is the {thing.colour} thing small or large?", thing.size)
+    return Question(f"What material is the {thing.colour} thing?", thing.material)
 
 
 def count(scene: Scene, random: Random) -> Question | None:
-    """How many things, of a shape, of a colour, or altogether."""
-    thing = pick(random, scene.things)
-    kind = pick(random, ("all", "shape", "colour"))
-    if kind == "all":
+    """How many things, of a shape or altogether."""
+    if pick(random, (True, False)):
         return Question("How many things are there?", NUMBERS[len(scene.things)])
-    value = getattr(thing, kind)
-    number = sum(getattr(other, kind) == value for other in scene.things)
-    return Question(
-        f"How many {_plural(value) if kind == 'shape' else f'{value} things'} are there?", NUMBERS[number]
-    )
+    shape = pick(random, scene.things).shape
+    number = sum(other.shape == shape for other in scene.things)
+    return Question(f"How many {_plural(shape)} are there?", NUMBERS[number])
 
 
 def position(scene: Scene, random: Random) -> Question | None:
-    """Which of the six cells a thing is in."""
+    """Which of the four cells a thing is in."""
     thing = pick(random, scene.things)
-    return Question(f"Where is the {thing.name}?", place(thing))
+    return Question(f"Where is the {thing.colour} thing?", place(thing))
 
 
 def relation(scene: Scene, random: Random) -> Question | None:
-    """The colour and shape of a thing's neighbour."""
+    """The colour of a thing's neighbour."""
     found = relations(scene)
     if not found:
         return None
     first, relation, second = pick(random, found)
-    return Question(f"What is {relation} the {second.name}?", first.name)
+    return Question(f"What colour is the thing {relation} the {second.colour} one?", first.colour)
 
 
 def reading(scene: Scene, random: Random) -> Question | None:
@@ -107,11 +102,10 @@ SKILLS: dict[str, Callable[[Scene, Random], Question | None]] = {
 }
 
 
-def _only(scene: Scene, kind: str, random: Random) -> Thing | None:
-    """A thing that alone has its shape or colour."""
-    values = [getattr(thing, kind) for thing in scene.things]
-    alone: Sequence[Thing] = [thing for thing in scene.things if values.count(getattr(thing, kind)) == 1]
-    return pick(random, alone) if alone else None
+def _alone(scene: Scene) -> Thing | None:
+    """The first thing that alone has its shape."""
+    shapes = [thing.shape for thing in scene.things]
+    return next((thing for thing in scene.things if shapes.count(thing.shape) == 1), None)
 
 
 def _plural(shape: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mir_task.study.training import Recipe
 
-TEXT_RECIPE = Recipe(3e-3, weight_decay=0.01)
+TEXT_RECIPE = Recipe(2e-3, weight_decay=0.01)
 VISION_RECIPE = Recipe(1e-3, weight_decay=0.01)
 SFT_RECIPE = Recipe(5e-4)
 
@@ -24,9 +24,6 @@ class Scale:
     vision_size: int
     vision_layers: int
     patch_size: int
-    text_length: int
-    """Tokens of a training sequence of the language model."""
-    text_documents: int
     text_steps: int
     vision_steps: int
     batch_size: int
@@ -57,9 +54,7 @@ SMOKE = Scale(
     layers=3,
     vision_size=48,
     vision_layers=3,
-    patch_size=12,
-    text_length=128,
-    text_documents=400,
+    patch_size=16,
     text_steps=60,
     vision_steps=30,
     batch_size=16,
@@ -81,11 +76,9 @@ FULL = Scale(
     layers=4,
     vision_size=96,
     vision_layers=4,
-    patch_size=12,
-    text_length=192,
-    text_documents=40000,
-    text_steps=2400,
-    vision_steps=1400,
+    patch_size=16,
+    text_steps=4000,
+    vision_steps=2000,
     batch_size=16,
     pairs=6400,
     sft_steps=400,

@@ -14,7 +14,7 @@ SHAPES = ("circle", "square", "triangle", "star", "cross", "ring")
 COLOURS = ("red", "green", "blue", "yellow", "purple", "white")
 SIZES = ("small", "large")
 MATERIALS = ("smooth", "striped")
-ROWS, COLUMNS = ("upper", "lower"), ("left", "middle", "right")
+ROWS, COLUMNS = ("upper", "lower"), ("left", "right")
 WORDS = ("TEA", "BUS", "CAFE", "OPEN", "EXIT", "MILK", "TAXI", "STOP", "ZOO", "PARK", "ICE", "KEY")
 MAX_THINGS = 3
 SIGN_PROBABILITY = 0.5
@@ -41,12 +41,12 @@ class Thing:
 
     @property
     def column(self) -> str:
-        """``left``, ``middle`` or ``right``."""
+        """``left`` or ``right``."""
         return COLUMNS[self.cell % len(COLUMNS)]
 
     @property
     def name(self) -> str:
-        """Colour and shape, which no other thing in the scene shares."""
+        """Colour and shape; no other thing in the scene has the same colour."""
         return f"{self.colour} {self.shape}"
 
 
@@ -88,12 +88,11 @@ def draw_scene(random: Random) -> Scene:
     """Draw a scene of one to three things."""
     count = int(random.integers(1, MAX_THINGS + 1))
     cells = sorted(int(cell) for cell in random.choice(len(ROWS) * len(COLUMNS), count, replace=False))
-    # Repeated shapes and colours, so that counting is worth asking; pairs of both are unique.
-    shapes, colours = pick_many(random, SHAPES, 3), pick_many(random, COLOURS, 3)
-    kinds = pick_many(random, [(shape, colour) for shape in shapes for colour in colours], count)
+    # Repeated shapes, so that counting is worth asking; a colour is enough to name a thing.
+    shapes, colours = pick_many(random, SHAPES, 2), pick_many(random, COLOURS, count)
     things = tuple(
-        Thing(cell, shape, colour, pick(random, SIZES), pick(random, MATERIALS))
-        for cell, (shape, colour) in zip(cells, kinds, strict=True)
+        Thing(cell, pick(random, shapes), colour, pick(random, SIZES), pick(random, MATERIALS))
+        for cell, colour in zip(cells, colours, strict=True)
     )
     word = pick(random, WORDS) if random.random() < SIGN_PROBABILITY else None
     return Scene(things, word, "top" if random.random() < 0.5 else "bottom")

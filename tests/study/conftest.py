@@ -24,7 +24,6 @@ def one_thread():
 
 TINY = replace(
     SMOKE,
-    text_documents=60,
     text_steps=30,
     vision_steps=40,
     batch_size=8,

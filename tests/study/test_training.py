@@ -39,7 +39,7 @@ def changed(module, before):
 def test_stage_zero_learns(stage_zero):
     language, vision = (pd.read_csv(folder / "curve.csv") for folder in stage_zero)
     vocabulary = len(LlavaProcessor.from_pretrained(stage_zero[0]).tokenizer)
-    assert language["loss"][0] == pytest.approx(math.log(vocabulary), abs=0.3)
+    assert language["loss"][0] > 0.95 * math.log(vocabulary)
     assert final_loss(language) < 0.8 * math.log(vocabulary)
     # Pictures and captions in batches of 32, none told apart: log(32).
     assert final_loss(vision) < math.log(32) - 0.02

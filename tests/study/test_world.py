@@ -1,8 +1,11 @@
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from mir_task.study.captions import LENGTHS, NUMBERS, caption
+from mir_task.study.contrast import edited
 from mir_task.study.picture import IMAGE_SIZE, RGB, SIGN_HEIGHT, render
 from mir_task.study.questions import SKILLS, ask, ask_any
 from mir_task.study.scene import COLOURS, COLUMNS, ROWS, SHAPES, Scene, Thing, scene_of
@@ -14,13 +17,13 @@ def scenes(split, count=300):
     return [scene_of(split, 0, index) for index in range(count)]
 
 
-def named(scene, name):
-    (thing,) = [thing for thing in scene.things if name == f"{thing.colour} {thing.shape}"]
+def of_colour(scene, colour):
+    (thing,) = [thing for thing in scene.things if thing.colour == colour]
     return thing
 
 
 def spot(thing):
-    return divmod(thing.cell, 3)
+    return divmod(thing.cell, 2)
 
 
 def test_splits_share_no_scene():
@@ -46,11 +49,11 @@ def test_an_example_is_the_same_every_time_and_another_seed_only_words_it_otherw
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_things_are_where_and_what_the_scene_says(colour):
-    for cell in range(6):
+    for cell in range(4):
         scene = Scene((Thing(cell, "square", colour, "large", "smooth"),), None, "top")
         pixels = np.asarray(render(scene, np.random.default_rng(cell)), dtype=float)
-        row, column = divmod(cell, 3)
-        x, y = round((column + 0.5) * IMAGE_SIZE / 3), round((row + 0.5) * IMAGE_SIZE / 2)
+        row, column = divmod(cell, 2)
+        x, y = round((column + 0.5) * IMAGE_SIZE / 2), round((row + 0.5) * IMAGE_SIZE / 2)
         assert np.abs(pixels[y - 2 : y + 3, x - 2 : x + 3].mean((0, 1)) - RGB[colour]).max() < 8
 
 
@@ -61,7 +64,7 @@ def test_shapes_and_materials_look_different():
         return np.asarray(render(scene, np.random.default_rng(0)), dtype=float)
 
     pictures = [picture(shape=shape) for shape in SHAPES]
-    pictures += [picture(material="striped"), picture(material="dotted"), picture(size="small")]
+    pictures += [picture(material="striped"), picture(size="small")]
     noise = np.abs(picture() - pictures[0]).mean()
     for index, one in enumerate(pictures):
         for other in pictures[index + 1 :]:
@@ -70,7 +73,7 @@ def test_shapes_and_materials_look_different():
 
 @pytest.mark.parametrize("place", ["top", "bottom"])
 def test_sign_hangs_where_the_scene_says(place):
-    thing = Thing(1, "circle", "black", "small", "smooth")
+    thing = Thing(1, "circle", "red", "small", "smooth")
     bare, signed = (
         np.asarray(render(Scene((thing,), word, place), np.random.default_rng(3)).convert("L"), dtype=float)
         for word in (None, "TEA")
@@ -98,29 +101,37 @@ def check(scene, skill, question, answer):
     """Whether an answer is right, worked out from the words of the question."""
     words = question.rstrip("?").split()
     if skill == "position":
-        row, column = spot(named(scene, " ".join(words[-2:])))
+        row, column = spot(of_colour(scene, words[-2]))
         assert answer == f"{ROWS[row]} {COLUMNS[column]}"
     elif skill == "relation":
-        (row, column), (row2, column2) = spot(named(scene, answer)), spot(named(scene, " ".join(words[-2:])))
-        step = {"left": (0, -1), "right": (0, 1), "above": (-1, 0), "below": (1, 0)}[words[2]]
+        (row, column), (row2, column2) = spot(of_colour(scene, answer)), spot(of_colour(scene, words[-2]))
+        step = {"left": (0, -1), "right": (0, 1), "above": (-1, 0), "below": (1, 0)}[words[5]]
         assert (row - row2, column - column2) == step
     elif skill == "count":
-        kind = words[2].removesuffix("es") if words[2] == "crosses" else words[2].removesuffix("s")
-        values = [(thing.shape, thing.colour) for thing in scene.things]
-        right = len(values) if kind == "thing" else sum(kind in value for value in values)
-        assert answer == NUMBERS[right]
+        shape = words[2].removesuffix("es") if words[2] == "crosses" else words[2].removesuffix("s")
+        right = [thing for thing in scene.things if shape in ("thing", thing.shape)]
+        assert answer == NUMBERS[len(right)]
     elif skill == "yesno":
         assert answer == ("yes" if " ".join(words[-2:]) in [t.name for t in scene.things] else "no")
     elif skill == "reading":
         assert answer == scene.word
     elif words[1] == "colour":
         assert [thing.colour for thing in scene.things if thing.shape == words[-1]] == [answer]
-    elif words[1] == "shape":
-        assert [thing.shape for thing in scene.things if thing.colour == words[-2]] == [answer]
-    elif words[1] == "material":
-        assert named(scene, " ".join(words[-2:])).material == answer
     else:
-        assert named(scene, f"{words[2]} {words[3]}").size == answer
+        kind = words[1] if words[0] == "What" else "size"
+        assert getattr(of_colour(scene, words[-2] if words[0] == "What" else words[2]), kind) == answer
+
+
+def test_an_edited_scene_differs_in_one_property():
+    for index, scene in enumerate(scenes("train", 200)):
+        other = edited(scene, np.random.default_rng(index))
+        assert other.split == "train" and len({thing.colour for thing in other.things}) == len(scene.things)
+        gone, new = set(scene.things) - set(other.things), set(other.things) - set(scene.things)
+        if scene.word != other.word:
+            assert not gone and not new and None not in (scene.word, other.word)
+        else:
+            (before,), (after,) = gone, new
+            assert sum(a != b for a, b in zip(astuple(before), astuple(after), strict=True)) == 1
 
 
 @pytest.mark.parametrize("skill", SKILLS)
