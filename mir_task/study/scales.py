@@ -8,7 +8,7 @@ from mir_task.study.training import Recipe
 
 TEXT_RECIPE = Recipe(2e-3, weight_decay=0.01)
 VISION_RECIPE = Recipe(1e-3, weight_decay=0.01)
-SFT_RECIPE = Recipe(5e-4)
+SFT_RECIPE = Recipe(2e-4)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ SMOKE = Scale(
 )
 FULL = Scale(
     name="full",
-    estimate="a few hours in two processes on two CPU cores; not measured yet",
+    estimate="about three hours in two processes on two CPU cores",
     vocabulary=1024,
     hidden_size=128,
     layers=4,
@@ -81,11 +81,11 @@ FULL = Scale(
     vision_steps=2000,
     batch_size=16,
     pairs=6400,
-    sft_steps=400,
-    turns=6,
+    sft_steps=200,
+    turns=8,
     probe_pairs=100,
     baseline_examples=128,
-    questions=100,
+    questions=250,
     main_seeds=3,
     side_seeds=2,
 )
