@@ -4,8 +4,10 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 DEMO = demo-output
+SCALE ?= smoke
+STUDY ?= study-output/$(SCALE)
 
-.PHONY: demo test test-oldest test-wheel bench lint clean
+.PHONY: demo test test-oldest test-wheel bench study lint clean
 
 demo: $(INSTALLED)
 	rm -rf $(DEMO)
@@ -34,13 +36,17 @@ test-wheel:
 bench: $(INSTALLED)
 	$(BIN)/python -m mir_task.bench $(BENCH)
 
+# The paper in miniature; goes on where it was left off. SCALE=smoke|small|full
+study: $(INSTALLED)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m mir_task.study --scale $(SCALE) --output $(STUDY)
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv .venv-oldest .venv-wheel $(DEMO) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-wheel $(DEMO) study-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -21,6 +21,7 @@ REQUEST_TYPE = "mir"
 MODELS = {
     "llava_pretrain": "mir_task.checkpoints.model.LlavaPretrain",
     "mir_demo": "mir_task.demo.model.MirDemo",
+    "mir_study": "mir_task.study.lmms_model.MirStudy",
 }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from mir_task.data import builtin_texts
 VOCABULARY = 2048
 IMAGE_SIZE, PATCH_SIZE = 112, 14
 HIDDEN_SIZE, LAYERS = 128, 6
+TRAINED = Path(str(resources.files("mir_task.demo") / "trained"))
+"""A small LLaVA after stage 1, from the study: what ``mir_demo`` runs."""
 
 # LLaVA-1.5's, without the system prompt.
 CHAT_TEMPLATE = """\
@@ -106,19 +109,29 @@ def build_processor() -> LlavaProcessor:
     )
 
 
-def build_tokenizer(placeholders: Sequence[str] = ("<image>",)) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer trained on the built-in passages."""
+def build_tokenizer(
+    placeholders: Sequence[str] = ("<image>",),
+    texts: Iterable[str] | None = None,
+    vocabulary: int = VOCABULARY,
+) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer with LLaVA's special tokens.
+
+    Args:
+        placeholders: further special tokens, for images.
+        texts: what it learns its merges from; by default the built-in passages.
+        vocabulary: tokens at most, special ones included.
+    """
     special = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         special_tokens=[*special.values(), *placeholders],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(builtin_texts(), trainer)
+    tokenizer.train_from_iterator(builtin_texts() if texts is None else texts, trainer)
     bos = special["bos_token"]
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{bos} $A", special_tokens=[(bos, tokenizer.token_to_id(bos))]

@@ -1,0 +1,76 @@
+"""``python -m mir_task.study.adopt``: the study's best checkpoint after stage 1 becomes the demo's model."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from transformers import LlavaForConditionalGeneration
+
+from mir_task.demo.checkpoint import TRAINED
+from mir_task.errors import MIRDataError
+from mir_task.study.layout import Layout
+
+SUMS = "SHA256SUMS"
+SOURCE = "SOURCE"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Adopt a checkpoint."""
+    parser = argparse.ArgumentParser(prog="python -m mir_task.study.adopt", description=__doc__)
+    parser.add_argument("study", type=Path, help="output folder of python -m mir_task.study")
+    parser.add_argument("--run", help="name of a run; default: the one with the best score after SFT")
+    parser.add_argument("--output", type=Path, default=TRAINED)
+    given = parser.parse_args(arguments)
+    layout = Layout(given.study)
+    models = pd.read_csv(layout.models)
+    run = given.run or best_run(models)
+    adopt(layout.stage_one / run, given.output, source_of(models, run))
+    print(f"{run} -> {given.output}")
+    return 0
+
+
+def best_run(models: pd.DataFrame) -> str:
+    """The run with the best average after SFT, of those that are plain LLaVAs and load everywhere.
+
+    Args:
+        models: ``models.csv`` of a study.
+
+    Raises:
+        MIRDataError: there is none.
+    """
+    plain = models[~models["model"].str.contains("connector-|moca-")]
+    if plain.empty:
+        raise MIRDataError("the study has no complete run with transformers' own connector")
+    return str(plain["model"].iloc[int(plain["average"].argmax())])
+
+
+def source_of(models: pd.DataFrame, run: str) -> str:
+    """What the demo's folder says of where its weights come from."""
+    row = models[models["model"] == run].iloc[0]
+    return (
+        f"run {run} of the study, after stage 1; mir on the study's pairs {row['mir']:.4f}, "
+        f"average after SFT {row['average']:.3f}\n"
+        "made by: make study SCALE=full && python -m mir_task.study.adopt study-output/full\n"
+    )
+
+
+def adopt(checkpoint: Path, folder: Path, source: str) -> None:
+    """Write a checkpoint, where it comes from and checksums of its files; what was there is replaced."""
+    shutil.rmtree(folder, ignore_errors=True)
+    model = LlavaForConditionalGeneration.from_pretrained(checkpoint)
+    model.save_pretrained(folder)
+    for file in sorted(checkpoint.iterdir()):
+        if file.suffix in (".json", ".jinja") and not (folder / file.name).exists():
+            shutil.copyfile(file, folder / file.name)
+    (folder / SOURCE).write_text(source)
+    lines = [
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}"
+        for file in sorted(folder.iterdir())
+        if file.name != SUMS
+    ]
+    (folder / SUMS).write_text("\n".join(lines) + "\n")

@@ -1,0 +1,107 @@
+"""What one could use in the place of MIR before SFT: caption perplexity and 2-shot in-context score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from mir_task.study.captions import caption
+from mir_task.study.chat import IGNORED, batch_of, chat_text
+from mir_task.study.questions import SKILLS, ask
+from mir_task.study.scales import Scale
+from mir_task.study.world import Stream, example
+
+SHOTS = 2
+SHOT_OFFSET = 10**6
+"""Examples in the context are of other numbers than the pairs of the perplexity."""
+SEARCH = 1000
+"""Scenes apart that two in-context prompts start."""
+
+
+def caption_perplexity(model: Any, processor: Any, scale: Scale) -> float:
+    """Perplexity, a token, of the long captions of held-out scenes, each given its image.
+
+    Args:
+        model: LLaVA.
+        processor: its processor.
+        scale: how many scenes.
+    """
+    total, tokens = 0.0, 0
+    for indices in _batches(scale, "baselines: perplexity"):
+        examples = [example("heldout", Stream.BASELINES, index) for index in indices]
+        texts = [
+            chat_text(processor, [("", caption(scene, "long", random))], images=1)
+            for scene, _, random in examples
+        ]
+        batch = batch_of(processor, texts, [image for _, image, _ in examples])
+        targets, logits = _answers(model, batch)
+        known = targets != IGNORED
+        total += float(cross_entropy(logits[known], targets[known], reduction="sum"))
+        tokens += int(known.sum())
+    return math.exp(total / tokens)
+
+
+def in_context_score(model: Any, processor: Any, scale: Scale) -> float:
+    """Share of held-out questions answered exactly after two solved ones of the same skill, each with its image.
+
+    The skills take turns. A teacher-forced pass decides: every token of the answer and the end of sequence is
+    the most likely one, which is so exactly if greedy decoding gives the answer.
+    """
+    right: list[bool] = []
+    for indices in _batches(scale, "baselines: in context"):
+        texts, images = [], []
+        for index in indices:
+            turns, shown = _prompt(index)
+            texts.append(chat_text(processor, turns, images=len(turns)))
+            images += shown
+        batch = batch_of(processor, texts, images)
+        targets, logits = _answers(model, _last_answer_only(batch))
+        right += ((logits.argmax(-1) == targets) | (targets == IGNORED)).all(-1).tolist()
+    return sum(right) / len(right)
+
+
+def _prompt(number: int) -> tuple[list[tuple[str, str]], list[Any]]:
+    """Two solved questions and the one to answer, and their images."""
+    skill = list(SKILLS)[number % len(SKILLS)]
+    turns: list[tuple[str, str]] = []
+    images = []
+    index = SHOT_OFFSET + SEARCH * number
+    while len(turns) <= SHOTS:
+        scene, image, random = example("heldout", Stream.BASELINES, index)
+        question = ask(scene, skill, random)
+        if question:
+            turns.append(question)
+            images.append(image)
+        index += 1
+    return turns, images
+
+
+def _last_answer_only(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The batch, its labels those of the last answer."""
+    labels = batch["labels"].clone()
+    for row in labels:
+        kept = (row != IGNORED).nonzero().flatten()
+        gaps = (kept.diff() > 1).nonzero().flatten()
+        row[: kept[gaps[-1] + 1]] = IGNORED
+    return {**batch, "labels": labels}
+
+
+def _answers(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Targets [batch, sequence - 1] and the logits [batch, sequence - 1, vocabulary] that predict them."""
+    labels = batch["labels"].to(model.device)
+    inputs = {name: value.to(model.device) for name, value in batch.items() if name != "labels"}
+    with torch.inference_mode():
+        logits = model.eval()(**inputs).logits
+    return labels[:, 1:], logits[:, :-1]
+
+
+def _batches(scale: Scale, description: str) -> Iterator[range]:
+    size = scale.batch_size
+    for first in tqdm(range(0, scale.baseline_examples, size), desc=description, unit="batch"):
+        yield range(first, min(first + size, scale.baseline_examples))

@@ -1,0 +1,70 @@
+"""Gathers what the runs have left into one table, and the curves beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mir_task.study.experiments import Run, members
+from mir_task.study.layout import Layout
+from mir_task.study.numbers import predictors
+from mir_task.study.scales import Scale
+from mir_task.study.stages import lock_of
+from mir_task.study.training import final_loss
+
+METRIC = "exact_match,none"
+
+
+def collect(scale: Scale, layout: Layout) -> Path:
+    """Write ``scores.csv`` and ``models.csv``: a row for each complete run in each experiment that it belongs to.
+
+    ``scores.csv`` is what a report reads beside the per-layer files. Columns: ``model``, ``group`` (the experiment),
+    ``seed``, ``note`` (the variant), the skills, their ``average`` and ``average_over``, and the baselines ``loss``
+    (final, of stage 1), ``caption_ppl``, ``in_context``, and ``samples`` (image-caption pairs seen). ``models.csv``
+    has besides what :func:`mir_task.study.numbers.predictors` tells.
+    """
+    scores, models = [], []
+    for experiment, variant, run in members(scale):
+        if complete(run, layout):
+            row = {"model": run.name, "group": experiment, "seed": run.seed, "note": variant}
+            row |= _row(scale, run, layout)
+            scores.append(row)
+            models.append(row | predictors(layout.mir / run.name, layout.matched / run.name))
+    layout.table.parent.mkdir(parents=True, exist_ok=True)
+    with lock_of(layout.table):
+        pd.DataFrame(scores).to_csv(layout.table, index=False)
+        pd.DataFrame(models).to_csv(layout.models, index=False)
+        _copy_curves(layout)
+    return layout.table
+
+
+def complete(run: Run, layout: Layout) -> bool:
+    """Whether every stage of a run is done."""
+    stages = (layout.mir, layout.matched, layout.baselines, layout.scores)
+    return all((stage / run.name).exists() for stage in stages)
+
+
+def _row(scale: Scale, run: Run, layout: Layout) -> dict[str, Any]:
+    (file,) = (layout.scores / run.name).glob("*_results.json")
+    results = json.loads(file.read_text())["results"]
+    skills = {task: values[METRIC] for task, values in results.items()}
+    curve = pd.read_csv(layout.stage_one / run.name / "curve.csv")
+    return {
+        **skills,
+        "average": sum(skills.values()) / len(skills),
+        "average_over": ";".join(skills),
+        "loss": final_loss(curve),
+        **json.loads((layout.baselines / run.name / "baselines.json").read_text()),
+        "samples": len(curve) * scale.batch_size,
+    }
+
+
+def _copy_curves(layout: Layout) -> None:
+    layout.curves.mkdir(parents=True, exist_ok=True)
+    for curve in sorted(layout.root.glob("stage*/*/curve.csv")):
+        stage, name, _ = curve.relative_to(layout.root).parts
+        shutil.copyfile(curve, layout.curves / f"{stage}_{name}.csv")

@@ -1,0 +1,94 @@
+"""Evaluates a checkpoint with lmms-eval, in this process: the same code and files as its command line's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mir_task.errors import MIRError
+
+TIMEZONE = "UTC"
+
+
+def evaluate(
+    checkpoint: Path,
+    tasks: Sequence[str],
+    folder: Path,
+    device: str,
+    limit: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run tasks on a checkpoint of the study and write lmms-eval's files, and ours, into the folder.
+
+    Args:
+        checkpoint: its last name is the model's name in the results.
+        tasks: names of lmms-eval tasks.
+        folder: where to.
+        device: where the model runs.
+        limit: documents of a task; None: all.
+        environment: settings of the tasks.
+
+    Raises:
+        MIRError: lmms-eval ended without a results file.
+    """
+    from lmms_eval.evaluator import simple_evaluate
+    from lmms_eval.loggers import EvaluationTracker
+    from lmms_eval.utils import get_datetime_str
+
+    arguments = {
+        "model": "mir_study",
+        "model_args": f"pretrained={checkpoint.name},folder={checkpoint.parent}",
+    }
+    options = Namespace(
+        **arguments, output_path=str(folder), timezone=TIMEZONE, process_with_media=False, limit=limit
+    )
+    tracker = EvaluationTracker(output_path=str(folder))
+    date = get_datetime_str(timezone=TIMEZONE)
+    with _environment(environment or {}):
+        results = simple_evaluate(
+            **arguments,
+            tasks=list(tasks),
+            batch_size=1,
+            device=device,
+            limit=limit,
+            log_samples=False,
+            evaluation_tracker=tracker,
+            task_manager=_task_manager(),
+            cli_args=options,
+            datetime_str=date,
+        )
+    tracker.save_results_aggregated(results=results, samples=None, datetime_str=date)
+    for file in folder.glob("*/*"):
+        shutil.move(str(file), folder / file.name)
+        if not any(file.parent.iterdir()):
+            file.parent.rmdir()
+    if not list(folder.glob("*_results.json")):
+        raise MIRError(f"lmms-eval wrote no results of {checkpoint.name} to {folder}; see its log above")
+
+
+@lru_cache(maxsize=1)
+def _task_manager() -> Any:
+    import lmms_eval.models  # noqa: F401  (loads the plugins, ours among them)
+    from lmms_eval.tasks import TaskManager
+
+    return TaskManager("INFO", model_name="mir_study")
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

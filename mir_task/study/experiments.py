@@ -1,0 +1,121 @@
+"""The experiments as data: what each varies, and the runs that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from mir_task.study.captions import Length
+from mir_task.study.connectors import Connector
+from mir_task.study.scales import Scale
+
+Unlocked = Literal["none", "lora", "half", "all"]
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Stage 1 of one run; the defaults are the base run's."""
+
+    data: float = 1.0
+    """Multiple of the scale's image-caption pairs."""
+    epochs: int = 1
+    stop: float = 1.0
+    """Leave off after this share of the steps, in the middle of the schedule."""
+    caption: Length = "long"
+    rate: float = 1e-3
+    warmup: float = 0.03
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    clip: float = 1.0
+    unlocked: Unlocked = "none"
+    """Of the language model."""
+    connector: Connector = "mlp2"
+    moca: bool = False
+
+    def pairs(self, scale: Scale) -> int:
+        """Image-caption pairs that it learns from."""
+        return max(scale.batch_size, round(self.data * scale.pairs))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model: a stage 1 of a seed. SFT is the same for all."""
+
+    pretraining: Pretraining
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The same for the same settings, so that experiments share runs; fit for a file's name."""
+        default = asdict(Pretraining())
+        changed = [
+            f"{key}-{value}" for key, value in asdict(self.pretraining).items() if value != default[key]
+        ]
+        return "_".join([*(changed or ["base"]), f"s{self.seed}"])
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is varied, and the paper's table or figure of it."""
+
+    source: str
+    variants: dict[str, dict[str, Any]]
+    main: bool = False
+    """Run with the main experiment's number of seeds."""
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "data scale": Experiment(
+        "figures 1 and 6",
+        {f"{share:g}": {"data": share} for share in (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2)},
+        main=True,
+    ),
+    "caption length": Experiment(
+        "table 1", {name: {"caption": name} for name in ("short", "medium", "long", "detailed")}
+    ),
+    "learning rate": Experiment(
+        "table 2",
+        {
+            "1e-3 cosine": {},
+            "1e-3 cosine, warm-up 0.05": {"warmup": 0.05},
+            "1e-3 linear": {"schedule": "linear"},
+            "3e-4 cosine": {"rate": 3e-4},
+            "3e-3 cosine": {"rate": 3e-3},
+            "1e-2 cosine": {"rate": 1e-2},
+            "1e-2 constant, no clipping": {"rate": 1e-2, "schedule": "constant_with_warmup", "clip": 1e9},
+        },
+    ),
+    "unlocked part": Experiment(
+        "table 3", {name: {"unlocked": name} for name in ("none", "lora", "half", "all")}
+    ),
+    "connector": Experiment(
+        "table 4", {name: {"connector": name} for name in ("mlp1", "mlp2", "mlp4", "qformer")}
+    ),
+    "MoCa": Experiment("table 5", {"off": {}, "on": {"moca": True}}),
+    "training step": Experiment(
+        "figure 4", {f"{stop:g}": {"stop": stop} for stop in (0.05, 0.1, 0.25, 0.5, 1.0)}
+    ),
+    "second epoch": Experiment(
+        "figure 5",
+        {
+            f"{2 * stop:g} epochs": {"data": 0.125, "epochs": 2, "stop": stop}
+            for stop in (0.25, 0.5, 0.75, 1.0)
+        },
+    ),
+}
+
+
+def members(scale: Scale) -> Iterator[tuple[str, str, Run]]:
+    """(experiment, variant, run) of a scale; a run may be in several experiments."""
+    for name, experiment in EXPERIMENTS.items():
+        if scale.experiments is not None and name not in scale.experiments:
+            continue
+        for seed in range(scale.main_seeds if experiment.main else scale.side_seeds):
+            for variant, changes in experiment.variants.items():
+                yield name, variant, Run(Pretraining(**changes), seed)
+
+
+def runs(scale: Scale) -> list[Run]:
+    """Every run of a scale once: first the main experiment, then the others seed by seed, so that a part is of use."""
+    ordered = sorted(members(scale), key=lambda member: -1 if EXPERIMENTS[member[0]].main else member[2].seed)
+    return list(dict.fromkeys(run for _, _, run in ordered))

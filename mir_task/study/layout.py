@@ -1,0 +1,99 @@
+"""Where a study keeps what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mir_task.study.world import Stream
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Folders of a study; below ``results`` is what a report reads, the rest are checkpoints."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """The scale, as JSON."""
+        return self.root / "scale.json"
+
+    @property
+    def processor(self) -> Path:
+        """Tokenizer and image processor, which all models share."""
+        return self.root / "stage0" / "processor"
+
+    @property
+    def language(self) -> Path:
+        """Language model of stage 0, and the processor."""
+        return self.root / "stage0" / "language"
+
+    @property
+    def vision(self) -> Path:
+        """Vision tower of stage 0."""
+        return self.root / "stage0" / "vision"
+
+    def features(self, stream: Stream) -> Path:
+        """What the vision tower sees in a stream's training pictures."""
+        return self.root / "features" / stream.name.lower()
+
+    @property
+    def probe(self) -> Path:
+        """Held-out images and unrelated texts that MIR is measured on."""
+        return self.root / "probe"
+
+    @property
+    def stage_one(self) -> Path:
+        """Checkpoints after stage 1, by run."""
+        return self.root / "stage1"
+
+    @property
+    def stage_two(self) -> Path:
+        """Checkpoints after stage 2, by run."""
+        return self.root / "stage2"
+
+    @property
+    def results(self) -> Path:
+        """All results."""
+        return self.root / "results"
+
+    @property
+    def mir(self) -> Path:
+        """lmms-eval's and the per-layer files of the checkpoints after stage 1, by run."""
+        return self.results / "mir"
+
+    @property
+    def scores(self) -> Path:
+        """lmms-eval's files of the checkpoints after stage 2, by run."""
+        return self.results / "sft"
+
+    @property
+    def baselines(self) -> Path:
+        """Caption perplexity and in-context score, by run."""
+        return self.results / "baselines"
+
+    @property
+    def matched(self) -> Path:
+        """MIR of the checkpoints after stage 1 with vision rows scaled to the text's norm, by run."""
+        return self.results / "matched"
+
+    @property
+    def properties(self) -> Path:
+        """Properties of MIR on one checkpoint."""
+        return self.results / "properties"
+
+    @property
+    def curves(self) -> Path:
+        """Training curves of all stages."""
+        return self.results / "curves"
+
+    @property
+    def table(self) -> Path:
+        """Scores and baselines of every model in every experiment."""
+        return self.results / "scores.csv"
+
+    @property
+    def models(self) -> Path:
+        """The same, with all that MIR is made of."""
+        return self.results / "models.csv"

@@ -1,0 +1,58 @@
+"""Everything that could predict the score after SFT, of one stage-1 checkpoint, in one row."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from mir_task.errors import MIRDataError
+from mir_task.result import LayerResult, MIRResult
+from mir_task.study.matched import read_norm_matched
+
+TASK, OTHER_TASK = "mir_local", "mir_builtin"
+"""The study's own pairs, and the built-in ones: of other images, and texts of another kind."""
+
+
+def predictors(mir_folder: Path, matched_folder: Path) -> dict[str, float]:
+    """MIR and what it is made of; all but ``norm_ratio`` log10 of a sum over layers, as MIR is.
+
+    Args:
+        mir_folder: holds the per-layer files of one checkpoint, of both tasks.
+        matched_folder: holds its MIR with matched norms.
+
+    Returns:
+        ``mir``, ``mir_se``, ``mir_reference``, ``mir_builtin``; ``mean_term`` and ``covariance_term``: of eq. 3 alone;
+        ``unnormalised``: without eq. 2; ``norm_matched``: vision rows scaled to the text's mean norm;
+        ``norm_ratio``: mean over layers of log10(mean vision norm / mean text norm).
+
+    Raises:
+        MIRDataError: a per-layer file is missing, or there are several.
+    """
+    own = per_layer_file(mir_folder, TASK)
+    return {
+        "mir": own.mir,
+        "mir_se": own.standard_error if own.standard_error is not None else math.nan,
+        "mir_reference": own.mir_reference if own.mir_reference is not None else math.nan,
+        "mir_builtin": per_layer_file(mir_folder, OTHER_TASK).mir,
+        "mean_term": _log_sum([layer.mean_term for layer in own.layers]),
+        "covariance_term": _log_sum([layer.covariance_term for layer in own.layers]),
+        "unnormalised": _log_sum([layer.fid / layer.alpha**2 for layer in own.layers]),
+        "norm_matched": read_norm_matched(matched_folder).mir,
+        "norm_ratio": sum(map(_norm_ratio, own.layers)) / len(own.layers),
+    }
+
+
+def per_layer_file(folder: Path, task: str) -> MIRResult:
+    """The only per-layer file of a task in a folder."""
+    files = list(folder.glob(f"*_mir_{task}.json"))
+    if len(files) != 1:
+        raise MIRDataError(f"expected one per-layer file of {task} in {folder}, found {len(files)}")
+    return MIRResult.load(files[0])
+
+
+def _norm_ratio(layer: LayerResult) -> float:
+    return math.log10(layer.vision_norm / layer.text_norm)
+
+
+def _log_sum(values: list[float]) -> float:
+    return math.log10(math.fsum(values))

@@ -1,0 +1,132 @@
+"""Properties of MIR on one checkpoint: how many pairs it needs, and what it makes of other data and templates."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from mir_task import measure
+from mir_task.data import builtin_pairs, open_image
+from mir_task.probe import Pair
+from mir_task.study.captions import Length, caption
+from mir_task.study.matched import probe_pairs
+from mir_task.study.model import load
+from mir_task.study.rows import hidden_rows, mir_of
+from mir_task.study.scales import Scale
+from mir_task.study.scene import Split
+from mir_task.study.world import Stream, example, text_example
+
+FILE = "properties.csv"
+SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+DRAWS = 10
+"""Disjoint sets of pairs of each size at most."""
+LARGEST = 10
+"""The largest set is this many times the study's number of pairs."""
+ELSEWHERE = 10**5
+"""Numbers of scenes that nothing else in the study uses."""
+
+
+def write_properties(scale: Scale, probe: Path, pretrained: Path, device: str, folder: Path) -> None:
+    """Write ``properties.csv``: ``property``, ``variant``, ``draw``, ``pairs``, ``mir``, ``mir_se``, ``mir_reference``.
+
+    Args:
+        scale: how many pairs.
+        probe: the study's own pairs.
+        pretrained: a stage-1 checkpoint.
+        device: where it runs.
+        folder: where to.
+    """
+    model, processor = load(pretrained)
+    model.to(device)
+    rows = [*_by_size(model, processor, scale), *_by_data(model, processor, scale, probe_pairs(probe))]
+    pd.DataFrame(rows).to_csv(folder / FILE, index=False)
+
+
+def _by_size(model: Any, processor: Any, scale: Scale) -> Iterator[dict[str, Any]]:
+    """Table 6: disjoint sets of pairs of several sizes, which tells bias and spread apart."""
+    total = LARGEST * scale.probe_pairs
+    pairs = [
+        Pair(
+            example("heldout", Stream.PROBE_IMAGES, ELSEWHERE + index).image, _description(ELSEWHERE + index)
+        )
+        for index in tqdm(range(total), desc="properties: pairs", unit="pair")
+    ]
+    rows = hidden_rows(model, processor, pairs)
+    for size in (size for size in SIZES if size <= total):
+        for draw in range(min(DRAWS, total // size)):
+            result = mir_of(rows[draw * size : (draw + 1) * size])
+            yield {
+                "property": "number of pairs",
+                "variant": str(size),
+                "draw": draw,
+                "pairs": size,
+                "mir": result.mir,
+                "mir_reference": result.mir_reference,
+            }
+
+
+def _by_data(model: Any, processor: Any, scale: Scale, own: list[Pair]) -> Iterator[dict[str, Any]]:
+    """Figure 3: other images and texts, with and without template, related and not, seen in training and not."""
+    count = scale.probe_pairs
+    other = [example("heldout", Stream.PROBE_IMAGES, ELSEWHERE + index).image for index in range(count)]
+    builtin = [(open_image(row["image"]), row["text"]) for row in builtin_pairs({}).dataset][:count]
+    images, texts = [pair.image for pair in own], [pair.text for pair in own]
+    described = [_description(ELSEWHERE + index) for index in range(count)]
+    sets = {
+        ("data", "the study's own"): own,
+        ("data", "other images"): _join(other, texts),
+        ("data", "other texts"): _join(images, described),
+        ("data", "other images and texts"): _join(other, described),
+        ("data", "images of another kind"): _join([image for image, _ in builtin], texts),
+        ("data", "texts of another kind"): _join(images, [text for _, text in builtin]),
+        ("relation", "unrelated"): _join(*_captioned("heldout", Stream.PROBE_IMAGES, count, apart=1)),
+        ("relation", "related"): _join(*_captioned("heldout", Stream.PROBE_IMAGES, count)),
+        ("training", "unseen"): _join(*_captioned("heldout", Stream.CAPTIONS, count)),
+        ("training", "seen"): _join(*_captioned("train", Stream.CAPTIONS, count)),
+    }
+    for (name, variant), pairs in sets.items():
+        yield _row(name, variant, model, processor, pairs)
+    yield _row("template", "with", model, processor, own)
+    yield _row("template", "without", model, _without_template(processor), own)
+
+
+def _row(name: str, variant: str, model: Any, processor: Any, pairs: list[Pair]) -> dict[str, Any]:
+    result = measure(model, processor, pairs, progress=False)
+    return {
+        "property": name,
+        "variant": variant,
+        "draw": 0,
+        "pairs": result.pairs,
+        "mir": result.mir,
+        "mir_se": result.standard_error,
+        "mir_reference": result.mir_reference,
+    }
+
+
+def _captioned(
+    split: Split, stream: Stream, count: int, length: Length = "long", apart: int = 0
+) -> tuple[list[Any], list[str]]:
+    """Images and the captions that stage 1 would give them, or those of the image ``apart`` further on."""
+    examples = [example(split, stream, index) for index in range(count)]
+    captions = [caption(one.scene, length, one.random) for one in examples]
+    return [one.image for one in examples], captions[apart:] + captions[:apart]
+
+
+def _description(index: int) -> str:
+    scene, random = text_example("heldout", Stream.PROBE_TEXTS, index)
+    return caption(scene, "detailed", random)
+
+
+def _join(images: list[Any], texts: list[str]) -> list[Pair]:
+    return [Pair(image, text) for image, text in zip(images, texts, strict=True)]
+
+
+def _without_template(processor: Any) -> Any:
+    bare = copy.deepcopy(processor)
+    bare.chat_template = bare.tokenizer.chat_template = None
+    return bare

@@ -1,0 +1,132 @@
+"""``python -m mir_task.study.publish``: from a study's folder to the results that are kept with the code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mir_task.report.cli import main as mir_report
+from mir_task.report.figures.style import Drawing
+from mir_task.study import properties
+from mir_task.study.figures import against_score, along
+from mir_task.study.layout import Layout
+from mir_task.study.numbers import TASK
+from mir_task.study.page import page
+
+KEPT = (
+    *("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples", "config", "date"),
+    *("model_name", "model_source", "lmms_eval_version", "total_evaluation_time_seconds"),
+)
+"""Of lmms-eval's files; the rest describes the machine, or repeats."""
+CURVE_ROWS = 100
+"""A curve is thinned to about so many rows."""
+DIGITS = 5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Publish a study."""
+    parser = argparse.ArgumentParser(prog="python -m mir_task.study.publish", description=__doc__)
+    parser.add_argument("study", type=Path, help="output folder of python -m mir_task.study")
+    parser.add_argument("--output", type=Path, default=Path("results/study"))
+    parser.add_argument("--machine", default="two CPU cores", help="what it ran on, in words")
+    given = parser.parse_args(arguments)
+    publish(Layout(given.study), given.output, given.machine)
+    return 0
+
+
+def publish(layout: Layout, output: Path, machine: str) -> None:
+    """Write everything below ``output``; what was there of an earlier time is replaced.
+
+    Args:
+        layout: of a study, finished or not: complete runs count.
+        output: where to.
+        machine: what it ran on, in words.
+    """
+    for name in ("mir", "sft", "baselines", "matched", "curves", "figures"):
+        shutil.rmtree(output / name, ignore_errors=True)
+    output.mkdir(parents=True, exist_ok=True)
+    models = pd.read_csv(layout.models)
+    complete = set(models["model"])
+    for folder in (layout.mir, layout.scores, layout.baselines, layout.matched):
+        for file in sorted(folder.glob("[!.]*/*.json")):
+            if file.parent.name in complete:
+                copy_json(file, output / file.relative_to(layout.results), layout.root)
+    hours = copy_curves(layout.curves, output / "curves", complete)
+    for table in (layout.table, layout.models):
+        pd.read_csv(table).to_csv(output / table.name, index=False, float_format=f"%.{DIGITS}g")
+    known = layout.properties / properties.FILE
+    told = pd.read_csv(known) if known.exists() else None
+    if told is not None:
+        told.to_csv(output / known.name, index=False, float_format=f"%.{DIGITS}g")
+    _draw(models, output / "figures")
+    facts = {"settings": json.loads(layout.settings.read_text()), "hours": hours, "machine": machine}
+    (output / "README.md").write_text(page(models, told, facts))
+    mir_report(
+        [
+            *(str(output / "mir"), str(output / layout.table.name), "--output", str(output)),
+            *("--task", TASK, "--baseline", "caption_ppl", "--title", "The paper in miniature"),
+        ]
+    )
+
+
+def copy_json(file: Path, target: Path, root: Path) -> None:
+    """Copy a result without what tells of the machine: paths become relative to the study's folder."""
+    value = json.loads(file.read_text())
+    if "configs" in value and "results" in value:
+        value = {name: value[name] for name in KEPT if name in value}
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    for path in {str(root), str(root.resolve())}:
+        text = text.replace(path + "/", "")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text + "\n")
+
+
+def copy_curves(source: Path, target: Path, complete: set[str]) -> float:
+    """Copy thinned curves of stage 0 and of complete runs.
+
+    Returns:
+        Hours of training that all of them took.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    seconds = 0.0
+    for file in sorted(source.glob("*.csv")):
+        stage, _, name = file.stem.partition("_")
+        if stage != "stage0" and name not in complete:
+            continue
+        curve = pd.read_csv(file)
+        seconds += float(curve["seconds"].iloc[-1])
+        step = max(1, len(curve) // CURVE_ROWS)
+        kept = curve[(curve.index % step == 0) | (curve.index == len(curve) - 1)]
+        kept.to_csv(target / file.name, index=False, float_format=f"%.{DIGITS - 1}g")
+    return seconds / 3600
+
+
+def _draw(models: pd.DataFrame, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    there = set(models["group"])
+    drawings: list[Drawing] = []
+    if "data scale" in there:
+        drawings += [
+            against_score(models, "data scale", predictor)
+            for predictor in ("mir", "loss", "caption_ppl", "in_context", "norm_matched")
+        ]
+        drawings.append(along(models, "data scale", "image-caption pairs", log=True))
+    for experiment in ("training step", "second epoch"):
+        if experiment in there:
+            drawings.append(along(models, experiment, "image-caption pairs seen", log=False))
+    for drawing in drawings:
+        (folder / f"{drawing.name}.png").write_bytes(_png(drawing))
+
+
+def _png(drawing: Drawing) -> Any:
+    return drawing.png
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

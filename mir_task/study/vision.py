@@ -1,0 +1,95 @@
+"""Stage 0, vision: a small CLIP trained contrastively on pictures and captions; its vision tower is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import CLIPConfig, CLIPModel, CLIPVisionModel, LlavaProcessor
+
+from mir_task.study.captions import caption
+from mir_task.study.contrast import edited
+from mir_task.study.picture import IMAGE_SIZE, render
+from mir_task.study.scales import Scale
+from mir_task.study.training import train
+from mir_task.study.world import Stream, example
+
+CONTRAST = 4
+"""A contrastive batch is this many times larger than the others; half of it are edited scenes."""
+MAX_TEXT = 128
+
+
+def train_vision_encoder(scale: Scale, processor_folder: Path, folder: Path, device: str) -> None:
+    """Save the vision tower into the folder, and the curve beside it."""
+    processor = LlavaProcessor.from_pretrained(processor_folder)
+    torch.manual_seed(0)
+    model = CLIPModel(clip_config(scale, processor.tokenizer)).to(device)
+    half = CONTRAST * scale.batch_size // 2
+
+    def loss_of(step: int) -> Tensor:
+        shown = [shot for index in range(step * half, (step + 1) * half) for shot in _pair(index)]
+        inputs = processor.tokenizer(
+            [f"{text}{processor.tokenizer.pad_token}" for text, _ in shown],
+            return_tensors="pt",
+            padding=True,
+            truncation=True,
+            max_length=MAX_TEXT,
+        )
+        pixels = processor.image_processor(images=[image for _, image in shown], return_tensors="pt")
+        loss: Tensor = model(
+            input_ids=inputs["input_ids"].to(device),
+            attention_mask=inputs["attention_mask"].to(device),
+            pixel_values=pixels["pixel_values"].to(device),
+            return_loss=True,
+        ).loss
+        return loss
+
+    curve = train(loss_of, model.parameters(), scale.vision_recipe, scale.vision_steps, "stage 0: vision")
+    tower = CLIPVisionModel(model.config.vision_config)
+    # transformers 4.57 has one more level between the tower and its layers.
+    getattr(tower, "vision_model", tower).load_state_dict(model.vision_model.state_dict())
+    tower.save_pretrained(folder)
+    curve.to_csv(folder / "curve.csv", index=False)
+
+
+def _pair(index: int) -> Iterator[tuple[str, Image.Image]]:
+    """Caption and picture of a scene and of one that differs in one property."""
+    scene, image, random = example("train", Stream.VISION, index)
+    yield caption(scene, "long", random), image
+    other = edited(scene, random)
+    yield caption(other, "long", random), render(other, random)
+
+
+def clip_config(scale: Scale, tokenizer: Any) -> CLIPConfig:
+    """A CLIP of this scale, whose text side reads the study's own tokenizer."""
+    width = scale.vision_size
+    tower = {
+        "hidden_size": width,
+        "intermediate_size": 4 * width,
+        "num_attention_heads": 4,
+        "projection_dim": width,
+    }
+    return CLIPConfig(
+        text_config={
+            **tower,
+            "num_hidden_layers": 2,
+            "vocab_size": len(tokenizer),
+            "max_position_embeddings": MAX_TEXT,
+            "bos_token_id": tokenizer.bos_token_id,
+            # Where a text ends and its embedding is read off: the first padding token, one of which every text has.
+            # (The true one has id 2, for which CLIP would take the highest id of the text instead.)
+            "eos_token_id": tokenizer.pad_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+        },
+        vision_config={
+            **tower,
+            "num_hidden_layers": scale.vision_layers,
+            "image_size": IMAGE_SIZE,
+            "patch_size": scale.patch_size,
+        },
+        projection_dim=width,
+    )

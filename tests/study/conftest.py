@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mir_task.study.experiments import Pretraining, Run
+from mir_task.study.features import Features, write_features
+from mir_task.study.language import build_processor, train_language_model
+from mir_task.study.layout import Layout
+from mir_task.study.run import run_study
+from mir_task.study.scales import SMOKE
+from mir_task.study.vision import train_vision_encoder
+from mir_task.study.world import Stream
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread():
+    """Models this small gain nothing from more, and lose much where tests share the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+TINY = replace(
+    SMOKE,
+    text_steps=30,
+    vision_steps=40,
+    batch_size=8,
+    pairs=32,
+    sft_steps=8,
+    probe_pairs=6,
+    baseline_examples=6,
+    questions=2,
+    experiments=("MoCa",),
+)
+BASE = Run(Pretraining(), 0)
+
+
+@pytest.fixture(scope="package")
+def stage_zero(tmp_path_factory):
+    """Folders of a language model with its processor and of a vision tower, trained for a few steps."""
+    root = tmp_path_factory.mktemp("stage_zero")
+    for name in ("processor", "language", "vision"):
+        (root / name).mkdir()
+    build_processor(TINY).save_pretrained(root / "processor")
+    train_language_model(TINY, root / "processor", root / "language", "cpu")
+    train_vision_encoder(TINY, root / "processor", root / "vision", "cpu")
+    return root / "language", root / "vision"
+
+
+@pytest.fixture(scope="package")
+def features(stage_zero, tmp_path_factory):
+    """What the vision tower sees in the pictures of stages 1 and 2."""
+    found = []
+    for stream, count in ((Stream.CAPTIONS, 2 * TINY.pairs), (Stream.QUESTIONS, TINY.pairs * 2)):
+        folder = tmp_path_factory.mktemp("features")
+        write_features(stage_zero[1], stage_zero[0], stream, count, folder)
+        found.append(Features(folder))
+    return found
+
+
+@pytest.fixture(scope="package")
+def study(tmp_path_factory):
+    """A whole study of one run."""
+    layout = Layout(tmp_path_factory.mktemp("study"))
+    run_study(TINY, layout.root, "cpu")
+    return layout
