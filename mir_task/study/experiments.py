@@ -31,6 +31,8 @@ class Pretraining:
     """Of the language model."""
     connector: Connector = "mlp2"
     moca: bool = False
+    start: float = 1.0
+    """Multiple of what the connector gives before it is trained."""
 
     def pairs(self, scale: Scale) -> int:
         """Image-caption pairs that it learns from."""
@@ -101,6 +103,10 @@ EXPERIMENTS: dict[str, Experiment] = {
             f"{2 * stop:g} epochs": {"data": 0.125, "epochs": 2, "stop": stop}
             for stop in (0.25, 0.5, 0.75, 1.0)
         },
+    ),
+    "long start": Experiment(
+        "this study's own",
+        {f"{share:g}": {"data": share, "start": 8.0} for share in (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)},
     ),
 }
 

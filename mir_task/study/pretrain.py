@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
@@ -33,12 +34,22 @@ def pretrain(scale: Scale, run: Run, layout: Layout, folder: Path, device: str) 
     """Train stage 1 of a run; save the checkpoint into the folder, and the curve beside it."""
     settings = run.pretraining
     model, processor = assemble(layout.language, layout.vision, settings.connector, run.seed)
+    scale_output(model.model.multi_modal_projector, settings.start)
     features = Features(layout.features(Stream.CAPTIONS))
     curve = train_stage_one(
         model.to(device), processor, features, settings, scale, run.seed, f"stage 1: {run.name}"
     )
     save(model, processor, folder)
     curve.to_csv(folder / "curve.csv", index=False)
+
+
+def scale_output(connector: nn.Module, factor: float) -> None:
+    """Make what a connector gives so many times longer, by the weights of its last layer."""
+    *_, last = (module for module in connector.modules() if isinstance(module, nn.Linear))
+    with torch.no_grad():
+        last.weight *= factor
+        if last.bias is not None:
+            last.bias *= factor
 
 
 def train_stage_one(
