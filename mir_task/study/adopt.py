@@ -74,3 +74,7 @@ def adopt(checkpoint: Path, folder: Path, source: str) -> None:
         if file.name != SUMS
     ]
     (folder / SUMS).write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -69,7 +69,7 @@ class Experiment:
 EXPERIMENTS: dict[str, Experiment] = {
     "data scale": Experiment(
         "figures 1 and 6",
-        {f"{share:g}": {"data": share} for share in (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2)},
+        {f"{share:g}": {"data": share} for share in (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4)},
         main=True,
     ),
     "caption length": Experiment(
