@@ -44,7 +44,8 @@ def page(models: pd.DataFrame, properties: pd.DataFrame | None, facts: dict[str,
     Args:
         models: ``models.csv`` of a study.
         properties: ``properties.csv``; None where there is none.
-        facts: what was run, for the template: ``settings`` (the scale), ``hours`` (of training), ``machine``.
+        facts: what was run, for the template: ``settings`` (the scale), ``hours`` (of training), ``machine``,
+            ``findings`` (Markdown, or None).
     """
     noise = pooled_noise(models)
     experiments = [_experiment(str(name), runs, noise) for name, runs in models.groupby("group", sort=False)]

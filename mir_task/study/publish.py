@@ -24,6 +24,8 @@ KEPT = (
     *("model_name", "model_source", "lmms_eval_version", "total_evaluation_time_seconds"),
 )
 """Of lmms-eval's files; the rest describes the machine, or repeats."""
+FINDINGS = "findings.md"
+"""In the output folder: what somebody made of the numbers, which becomes a part of the page."""
 CURVE_ROWS = 100
 """A curve is thinned to about so many rows."""
 DIGITS = 5
@@ -65,7 +67,13 @@ def publish(layout: Layout, output: Path, machine: str) -> None:
     if told is not None:
         told.to_csv(output / known.name, index=False, float_format=f"%.{DIGITS}g")
     _draw(models, output / "figures")
-    facts = {"settings": json.loads(layout.settings.read_text()), "hours": hours, "machine": machine}
+    findings = output / FINDINGS
+    facts = {
+        "settings": json.loads(layout.settings.read_text()),
+        "hours": hours,
+        "machine": machine,
+        "findings": findings.read_text().strip() if findings.exists() else None,
+    }
     (output / "README.md").write_text(page(models, told, facts))
     mir_report(
         [

@@ -1,0 +1,75 @@
+import hashlib
+import json
+
+import pandas as pd
+import pytest
+import torch
+from transformers import LlavaForConditionalGeneration
+
+from mir_task import MIRResult
+from mir_task.demo.checkpoint import TRAINED
+from mir_task.errors import MIRDataError
+from mir_task.study import publish
+from mir_task.study.adopt import best_run, main
+from mir_task.study.model import load
+from tests.study.conftest import BASE
+
+
+def checksums_hold(folder):
+    lines = [line.split("  ") for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    found = {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in folder.iterdir()
+        if file.name != "SHA256SUMS"
+    }
+    return {name: digest for digest, name in lines} == found
+
+
+@pytest.fixture(scope="module")
+def published(study, tmp_path_factory):
+    output = tmp_path_factory.mktemp("published")
+    (output / "findings.md").write_text("What somebody **made** of it.\n")
+    publish.main([str(study.root), "--output", str(output), "--machine", "a test's machine"])
+    return output
+
+
+def test_published_page_tells_what_was_run_and_found(published, study):
+    page = (published / "README.md").read_text()
+    assert "a test's machine" in page and "What somebody **made** of it." in page
+    models = pd.read_csv(study.models)
+    for row in models.itertuples():
+        assert f"{row.mir:.3f}" in page and f"{row.average:.3f}" in page
+    # One seed, two variants: nothing can be told, and the page says so.
+    assert "cannot tell" in page and "**holds**" not in page
+
+
+def test_published_results_are_the_studys_and_tell_nothing_of_the_machine(published, study):
+    for file in study.mir.glob("*/*_mir_*.json"):
+        kept = MIRResult.load(published / file.relative_to(study.results))
+        assert kept.mir == MIRResult.load(file).mir
+    for file in published.rglob("*"):
+        if file.suffix in (".json", ".csv", ".md", ".html"):
+            assert str(study.root) not in file.read_text()
+    assert {"report.html", "report.md", "models.csv", "scores.csv", "properties.csv", "curves"} <= {
+        file.name for file in published.iterdir()
+    }
+    (results,) = (published / "sft" / BASE.name).glob("*_results.json")
+    assert "git_hash" not in json.loads(results.read_text())
+
+
+def test_the_demo_takes_over_the_best_plain_checkpoint(study, tmp_path, capsys):
+    main([str(study.root), "--output", str(tmp_path / "demo")])
+    assert BASE.name in capsys.readouterr().out
+    assert checksums_hold(tmp_path / "demo")
+    adopted, trained = load(tmp_path / "demo")[0], load(study.stage_one / BASE.name)[0]
+    assert all(torch.equal(adopted.state_dict()[name], value) for name, value in trained.state_dict().items())
+    models = pd.read_csv(study.models)
+    with pytest.raises(MIRDataError, match="no complete run with transformers' own connector"):
+        best_run(models[models["model"].str.startswith("moca-")])
+
+
+def test_the_demos_weights_are_whole_and_load_without_this_package():
+    assert checksums_hold(TRAINED)
+    model, told = LlavaForConditionalGeneration.from_pretrained(TRAINED, output_loading_info=True)
+    assert not told["missing_keys"] and not told["unexpected_keys"]
+    assert 1_000_000 < sum(parameter.numel() for parameter in model.parameters()) < 3_000_000
