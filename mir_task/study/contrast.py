@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from mir_task.builtin.drawing.chance import Random, pick
 from mir_task.study.scene import COLOURS, COLUMNS, MATERIALS, ROWS, SHAPES, SIZES, WORDS, Scene, Thing
@@ -43,5 +44,6 @@ def _edit(scene: Scene, random: Random) -> Scene:
         free = [cell for cell in range(len(ROWS) * len(COLUMNS)) if cell not in taken]
         changed: Thing = replace(chosen, cell=pick(random, free))
     else:
-        changed = replace(chosen, **{kind: pick(random, VALUES[kind])})
+        value: dict[str, Any] = {kind: pick(random, VALUES[kind])}
+        changed = replace(chosen, **value)
     return replace(scene, things=tuple(sorted([*others, changed])))

@@ -29,6 +29,7 @@ LOWER_IS_BETTER = {
     "norm_ratio": True,
     "loss": True,
     "caption_ppl": True,
+    "vision_spread": False,
     "in_context": False,
 }
 """Of every predictor, as its authors mean it (of the norm ratio: as MIR's first term would have it)."""

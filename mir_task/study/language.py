@@ -106,7 +106,7 @@ def document(processor: Any, index: int) -> str:
     else:
         first, *others = ask_any(scene, TURNS, random)
         turns = [(f"{description}\n{first.question}", first.answer), *others]
-    return bos + chat_text(processor, turns)
+    return f"{bos}{chat_text(processor, turns)}"
 
 
 def _processor(tokenizer: Any, scale: Scale) -> LlavaProcessor:

@@ -14,7 +14,7 @@ TASK, OTHER_TASK = "mir_local", "mir_builtin"
 
 
 def predictors(mir_folder: Path, matched_folder: Path) -> dict[str, float]:
-    """MIR and what it is made of; all but ``norm_ratio`` log10 of a sum over layers, as MIR is.
+    """MIR and what it is made of; all but ``norm_ratio`` and ``vision_spread`` log10 of a sum over layers, as MIR is.
 
     Args:
         mir_folder: holds the per-layer files of one checkpoint, of both tasks.
@@ -23,12 +23,13 @@ def predictors(mir_folder: Path, matched_folder: Path) -> dict[str, float]:
     Returns:
         ``mir``, ``mir_se``, ``mir_reference``, ``mir_builtin``; ``mean_term`` and ``covariance_term``: of eq. 3 alone;
         ``unnormalised``: without eq. 2; ``norm_matched``: vision rows scaled to the text's mean norm;
+        ``vision_spread``: how varied vision rows are (:func:`mir_task.study.rows.spread_of`);
         ``norm_ratio``: mean over layers of log10(mean vision norm / mean text norm).
 
     Raises:
         MIRDataError: a per-layer file is missing, or there are several.
     """
-    own = per_layer_file(mir_folder, TASK)
+    own, matched = per_layer_file(mir_folder, TASK), read_norm_matched(matched_folder)
     return {
         "mir": own.mir,
         "mir_se": own.standard_error if own.standard_error is not None else math.nan,
@@ -37,7 +38,8 @@ def predictors(mir_folder: Path, matched_folder: Path) -> dict[str, float]:
         "mean_term": _log_sum([layer.mean_term for layer in own.layers]),
         "covariance_term": _log_sum([layer.covariance_term for layer in own.layers]),
         "unnormalised": _log_sum([layer.fid / layer.alpha**2 for layer in own.layers]),
-        "norm_matched": read_norm_matched(matched_folder).mir,
+        "norm_matched": matched.result.mir,
+        "vision_spread": matched.vision_spread,
         "norm_ratio": sum(map(_norm_ratio, own.layers)) / len(own.layers),
     }
 

@@ -32,6 +32,7 @@ SHOWN = {
     "mean_term": "mean term alone",
     "covariance_term": "covariance term alone",
     "unnormalised": "MIR without eq. 2",
+    "vision_spread": "variance of vision rows, log ratio to text's",
     "loss": "stage-1 loss",
     "caption_ppl": "caption perplexity",
     "in_context": "2-shot in-context score",

@@ -45,11 +45,11 @@ def pretrain(scale: Scale, run: Run, layout: Layout, folder: Path, device: str) 
 
 def scale_output(connector: nn.Module, factor: float) -> None:
     """Make what a connector gives so many times longer, by the weights of its last layer."""
-    *_, last = (module for module in connector.modules() if isinstance(module, nn.Linear))
+    last = [module for module in connector.modules() if isinstance(module, nn.Linear)][-1]
     with torch.no_grad():
-        last.weight *= factor
+        last.weight.mul_(factor)
         if last.bias is not None:
-            last.bias *= factor
+            last.bias.mul_(factor)
 
 
 def train_stage_one(

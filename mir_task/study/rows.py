@@ -25,6 +25,17 @@ def hidden_rows(model: Any, processor: Any, pairs: Iterable[Pair]) -> list[PairR
     return found
 
 
+def spread_of(rows: Sequence[PairRows]) -> float:
+    """How varied vision rows are beside text rows: mean over layers of log10(tr Sigma_vision / tr Sigma_text)."""
+    layers = sorted(rows[0].vision)
+    ratios = [
+        torch.cat([pair.vision[layer] for pair in rows]).double().var(0).sum()
+        / torch.cat([pair.text[layer] for pair in rows]).double().var(0).sum()
+        for layer in layers
+    ]
+    return float(torch.stack(ratios).log10().mean())
+
+
 def mir_of(rows: Sequence[PairRows], match_norms: bool = False) -> MIRResult:
     """MIR of pairs' rows.
 

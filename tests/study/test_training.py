@@ -7,6 +7,7 @@ import torch
 from transformers import LlamaForCausalLM, LlavaForConditionalGeneration, LlavaProcessor
 
 from mir_task import MIRModelError, Pair, measure
+from mir_task.prefill import PairRows
 from mir_task.study import baselines
 from mir_task.study.chat import IGNORED, batch_of, chat_text
 from mir_task.study.connectors import ConnectorLlava
@@ -15,7 +16,8 @@ from mir_task.study.features import features_for_pixels
 from mir_task.study.finetune import train_stage_two
 from mir_task.study.model import assemble, load, save
 from mir_task.study.picture import IMAGE_SIZE
-from mir_task.study.pretrain import train_stage_one
+from mir_task.study.pretrain import scale_output, train_stage_one
+from mir_task.study.rows import mir_of, spread_of
 from mir_task.study.scales import FULL, SCALES
 from mir_task.study.training import Recipe, final_loss, train
 from mir_task.study.world import Stream, example
@@ -233,3 +235,30 @@ def test_scales_say_how_long_they_take():
     assert list(SCALES) == ["smoke", "full"]
     for scale in SCALES.values():
         assert any(unit in scale.estimate for unit in ("minute", "hour")), scale.name
+
+
+@pytest.mark.parametrize("variant", CONNECTORS)
+def test_a_long_start_makes_what_the_connector_gives_longer(stage_zero, features, variant):
+    model, _ = assemble(*stage_zero, seed=0, **CONNECTORS[variant])
+    connector, patches = model.model.multi_modal_projector, features[0][[0, 1]][:, 1:]
+    with torch.inference_mode():
+        before = connector(patches)
+        scale_output(connector, 8.0)
+        torch.testing.assert_close(connector(patches), 8 * before)
+
+
+def test_spread_and_norms_of_rows_are_numpys():
+    generator = torch.Generator().manual_seed(0)
+    rows = [
+        PairRows(*({k: size * torch.randn(9, 5, generator=generator) for k in (1, 2)} for size in (3.0, 0.5)))
+        for _ in range(4)
+    ]
+    ratios = []
+    for layer in (1, 2):
+        vision, text = (np.concatenate([pair[index][layer] for pair in rows]) for index in (0, 1))
+        ratios.append(vision.astype(float).var(0, ddof=1).sum() / text.astype(float).var(0, ddof=1).sum())
+    assert spread_of(rows) == pytest.approx(np.log10(ratios).mean())
+    matched = mir_of(rows, match_norms=True)
+    assert [layer.vision_norm for layer in matched.layers] == pytest.approx(
+        [layer.text_norm for layer in matched.layers]
+    )
