@@ -38,6 +38,16 @@ def shared_llava(checkpoint):
     return model, AutoProcessor.from_pretrained(checkpoint)
 
 
+@pytest.fixture(scope="session")
+def demo_llava():
+    """What mir_demo runs, without lmms-eval."""
+    from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+    from mir_task.demo.checkpoint import TRAINED
+
+    return LlavaForConditionalGeneration.from_pretrained(TRAINED), AutoProcessor.from_pretrained(TRAINED)
+
+
 @pytest.fixture
 def llava(shared_llava):
     """Model and processor; a test may damage the model's weights, they are put back."""
@@ -45,8 +55,7 @@ def llava(shared_llava):
     state = {name: value.clone() for name, value in model.state_dict().items()}
     template = processor.chat_template
     yield model, processor
-    model.load_state_dict(state)
-    model.eval().float()
+    model.eval().float().load_state_dict(state)  # in this order: a coarser dtype would round them
     processor.chat_template = template
 
 

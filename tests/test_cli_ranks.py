@@ -11,7 +11,7 @@ LIMIT = 5
 
 
 def test_pairs_that_three_processes_cannot_share_evenly_and_fewer_than_processes(
-    lmms_eval_cli, tmp_path, shared_llava, one_thread
+    lmms_eval_cli, tmp_path, demo_llava, one_thread
 ):
     """Five pairs of one task, and two of another in the same run."""
     (tmp_path / "images").mkdir()
@@ -27,7 +27,7 @@ def test_pairs_that_three_processes_cannot_share_evenly_and_fewer_than_processes
         processes=3,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 layers at a time" in done.stdout  # of six, in so little memory
+    assert "2 layers at a time" in done.stdout  # of four, in so little memory
     datasets = {
         "mir_builtin": builtin_pairs({}).dataset.select(range(LIMIT)),
         "mir_local": local_pairs(environment).dataset,
@@ -35,7 +35,7 @@ def test_pairs_that_three_processes_cannot_share_evenly_and_fewer_than_processes
     results = lmms_eval_cli.results(tmp_path / "out")
     for task, dataset in datasets.items():
         pairs = [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in dataset]
-        expected = measure(*shared_llava, pairs, progress=False)
+        expected = measure(*demo_llava, pairs, progress=False)
         assert results[task]["mir,none"] == pytest.approx(expected.mir, rel=1e-9)
         assert results[task]["mir_reference,none"] == pytest.approx(expected.mir_reference, rel=1e-9)
         assert results[task]["mir_pairs,none"] == len(pairs) == (LIMIT if task == "mir_builtin" else 2)

@@ -87,6 +87,6 @@ FULL = Scale(
     baseline_examples=128,
     questions=250,
     main_seeds=3,
-    side_seeds=1,
+    side_seeds=2,
 )
 SCALES = {scale.name: scale for scale in (SMOKE, FULL)}
