@@ -2,6 +2,7 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
 
+import copy
 import json
 import subprocess
 import sys
@@ -50,12 +51,10 @@ def demo_llava():
 
 @pytest.fixture
 def llava(shared_llava):
-    """Model and processor; a test may damage the model's weights, they are put back."""
+    """A model of the test's own, to damage as it likes, and the processor, whose template is put back."""
     model, processor = shared_llava
-    state = {name: value.clone() for name, value in model.state_dict().items()}
     template = processor.chat_template
-    yield model, processor
-    model.eval().float().load_state_dict(state)  # in this order: a coarser dtype would round them
+    yield copy.deepcopy(model), processor
     processor.chat_template = template
 
 

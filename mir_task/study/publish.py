@@ -60,13 +60,14 @@ def publish(layout: Layout, output: Path, machine: str) -> None:
             if file.parent.name in complete:
                 copy_json(file, output / file.relative_to(layout.results), layout.root)
     hours = copy_curves(layout.curves, output / "curves", complete)
-    for table in (layout.table, layout.models):
-        pd.read_csv(table).to_csv(output / table.name, index=False, float_format=f"%.{DIGITS}g")
+    models.to_csv(output / layout.models.name, index=False, float_format=f"%.{DIGITS}g")
+    percent(pd.read_csv(layout.table)).to_csv(
+        output / layout.table.name, index=False, float_format=f"%.{DIGITS}g"
+    )
     known = layout.properties / properties.FILE
     told = pd.read_csv(known) if known.exists() else None
     if told is not None:
         told.to_csv(output / known.name, index=False, float_format=f"%.{DIGITS}g")
-    _draw(models, output / "figures")
     findings = output / FINDINGS
     facts = {
         "settings": json.loads(layout.settings.read_text()),
@@ -81,6 +82,13 @@ def publish(layout: Layout, output: Path, machine: str) -> None:
             *("--task", TASK, "--baseline", "caption_ppl", "--title", "The paper in miniature"),
         ]
     )
+    _draw(models, output / "figures")  # beside the report's own, which replace what is there
+
+
+def percent(table: pd.DataFrame) -> pd.DataFrame:
+    """Scores in per cent, as reports show them; without the seeds, which would be taken for scores."""
+    scores = [name for name in table if name == "average" or str(name).startswith("mir_study_")]
+    return table.assign(**{name: 100 * table[name] for name in scores}).drop(columns="seed")
 
 
 def copy_json(file: Path, target: Path, root: Path) -> None:

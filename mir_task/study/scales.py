@@ -70,7 +70,7 @@ SMOKE = Scale(
 )
 FULL = Scale(
     name="full",
-    estimate="about three hours in two processes on two CPU cores",
+    estimate="two to three hours in two processes on two CPU cores",
     vocabulary=1024,
     hidden_size=128,
     layers=4,

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -50,6 +51,11 @@ def test_published_results_are_the_studys_and_tell_nothing_of_the_machine(publis
     for file in published.rglob("*"):
         if file.suffix in (".json", ".csv", ".md", ".html"):
             assert str(study.root) not in file.read_text()
+    scores, own = pd.read_csv(published / "scores.csv"), pd.read_csv(study.models)
+    assert scores["average"].tolist() == pytest.approx((100 * own["average"]).tolist(), rel=1e-4)
+    assert "seed" not in scores
+    linked = re.findall(r"\]\((\S+)\)", (published / "README.md").read_text())
+    assert linked and all((published / target).exists() for target in linked)
     assert {"report.html", "report.md", "models.csv", "scores.csv", "properties.csv", "curves"} <= {
         file.name for file in published.iterdir()
     }
