@@ -53,6 +53,9 @@ def along(models: pd.DataFrame, experiment: str, axis: str, log: bool) -> Drawin
             right.plot(rows["samples"], rows["average"], "s--", ms=3, lw=1, color=colour(1))
         if log:
             axes.set_xscale("log", base=2)
+            seen = sorted(runs["samples"].unique())
+            axes.set_xticks(seen, [f"{samples:g}" for samples in seen], rotation=45)
+            axes.minorticks_off()
         axes.set_xlabel(axis)
         axes.set_ylabel("MIR (solid)", color=colour(0))
         right.set_ylabel("average after SFT (dashed)", color=colour(1))
