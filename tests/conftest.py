@@ -2,14 +2,15 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
 
-import copy
 import json
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import hypothesis
 import pytest
+import torch
 from PIL import Image
 
 from mir_task import Pair
@@ -51,10 +52,16 @@ def demo_llava():
 
 @pytest.fixture
 def llava(shared_llava):
-    """A model of the test's own, to damage as it likes, and the processor, whose template is put back."""
+    """Model and processor; a test may damage the model's weights, they are put back."""
     model, processor = shared_llava
+    # Some buffers are in no state dict, and a coarser dtype rounds them, too.
+    tensors = {name: value.clone() for name, value in chain(model.named_parameters(), model.named_buffers())}
     template = processor.chat_template
-    yield copy.deepcopy(model), processor
+    yield model, processor
+    model.eval().float()
+    with torch.no_grad():
+        for name, value in chain(model.named_parameters(), model.named_buffers()):
+            value.copy_(tensors[name])
     processor.chat_template = template
 
 
