@@ -87,7 +87,8 @@ def publish(layout: Layout, output: Path, machine: str) -> None:
 
 def percent(table: pd.DataFrame) -> pd.DataFrame:
     """Scores in per cent, as reports show them; without the seeds, which would be taken for scores."""
-    scores = [name for name in table if name == "average" or str(name).startswith("mir_study_")]
+    names = map(str, table)
+    scores = [name for name in names if name == "average" or name.startswith("mir_study_")]
     return table.assign(**{name: 100 * table[name] for name in scores}).drop(columns="seed")
 
 
