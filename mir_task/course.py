@@ -54,7 +54,7 @@ class Course:
             d=adapter.hidden_size,
             itemsize=adapter.model.dtype.itemsize,
             groups=passes.groups,
-            own_groups=passes.own_groups,
+            own_groups=len(passes.own_groups),
             max_text_tokens=passes.max_text_tokens,
             batch_size=passes.batch_size,
         )
@@ -204,7 +204,7 @@ class Course:
             self._store.save(self._progress({}), {})
 
     def _statistics(self) -> ModalityStatistics:
-        return ModalityStatistics(self._passes.groups, self._parts)
+        return ModalityStatistics(self._passes.groups, self._parts, self._passes.own_groups)
 
 
 def _if_again(part: ModalityStatistics) -> ModalityStatistics | None:

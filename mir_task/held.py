@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from mir_task.state import State
 
+MIN_WAITING = 4096
+
+
+class Sizes(NamedTuple):
+    """How many rows are held back: those of the largest and of the smallest norms, and others that wait."""
+
+    largest: int
+    smallest: int
+    waiting: int
+
+    @classmethod
+    def of(cls, d: int) -> Sizes:
+        """For rows of d dimensions."""
+        waiting = max(d, MIN_WAITING)
+        return cls(waiting // 2, waiting // 8, waiting)
+
+    @property
+    def capacity(self) -> int:
+        """Rows in all."""
+        return sum(self)
+
 
 class RowBuffer:
-    """Up to ``capacity`` rows [n, d] with their norms and the numbers of their groups.
+    """Up to :class:`Sizes` rows [n, d] with their norms and the numbers of their groups.
 
     Tensors that come and go with every pair would leave holes in the heap: with them, a measurement of 400 pairs needed
     a third more memory than one of 50.
@@ -17,10 +40,10 @@ class RowBuffer:
     Args:
         rows: [.., d], an example of the rows: d, dtype and device are theirs.
         norms: an example of the norms.
-        capacity: rows at most.
     """
 
-    def __init__(self, rows: Tensor, norms: Tensor, capacity: int) -> None:
+    def __init__(self, rows: Tensor, norms: Tensor) -> None:
+        capacity = Sizes.of(rows.shape[-1]).capacity
         self._rows = rows.new_empty(capacity, rows.shape[-1])
         self._norms = norms.new_empty(capacity)
         self._groups = torch.empty(capacity, dtype=torch.long)
@@ -54,9 +77,9 @@ class RowBuffer:
         return {"rows": self.rows, "norms": self.norms, "groups": self.groups}
 
     @classmethod
-    def from_state(cls, state: State, capacity: int, device: torch.device) -> RowBuffer:
+    def from_state(cls, state: State, device: torch.device) -> RowBuffer:
         """What :meth:`state` was taken of, bit for bit."""
-        buffer = cls(state["rows"].to(device), state["norms"], capacity)
+        buffer = cls(state["rows"].to(device), state["norms"])
         count = len(state["norms"])
         buffer._rows[:count], buffer._norms[:count] = state["rows"].to(device), state["norms"]
         buffer._groups[:count] = state["groups"]

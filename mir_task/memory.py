@@ -17,8 +17,8 @@ from torch import Tensor
 
 from mir_task.adapters.decoder import Decoder
 from mir_task.errors import MIRDataError
+from mir_task.held import Sizes
 from mir_task.reservoir import room
-from mir_task.statistics import held_rows
 from mir_task.uncertainty import MIN_GROUPS
 
 SHARE = 0.5
@@ -50,7 +50,7 @@ class Footprint:
     def layer(self, parts: int) -> int:
         """Bytes that one layer's statistics take, at most, with so many scatter matrices a modality."""
         scatter = min(parts, self.own_groups) * self.d**2 * 8
-        rows = (held_rows(self.d) + room(self.d, self.itemsize)) * self.d * self.itemsize
+        rows = (Sizes.of(self.d).capacity + room(self.d, self.itemsize)) * self.d * self.itemsize
         captured = self.batch_size * (self.max_text_tokens + IMAGE_TOKENS) * self.d * self.itemsize
         return 2 * (scatter + rows) + captured
 
@@ -119,7 +119,7 @@ def check(chosen: Plan, budgets: dict[torch.device, int], ceiling: int | None) -
     places = ", ".join(f"{budget / GIB:.2f} GiB on {device}" for device, budget in budgets.items())
     logger.info(
         f"MIR: statistics of all layers would take up to {chosen.needed / GIB:.2f} GiB on a device, {places} may be "
-        f"used; {chosen.layers} layers at a time ({chosen.taken / GIB:.2f} GiB), {chosen.passes} passes over the pairs"
+        f"used; {chosen.layers} layers at a time ({chosen.taken / GIB:.2f} GiB), passes over the pairs: {chosen.passes}"
     )
     if chosen.taken > min(budgets.values()):
         problem = f"the statistics of a single layer take {chosen.taken / GIB:.2f} GiB, {places} may be used"

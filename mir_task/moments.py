@@ -55,6 +55,10 @@ class RunningMoments:
             self._sums = torch.zeros(self.width, self.width, dtype=torch.float64, device=self.centre.device)
         return self._sums
 
+    def reserve(self) -> None:
+        """Take the scatter's memory now, not with the first rows."""
+        self._sums = self._scatter
+
     def state(self) -> State:
         """All there is to it, to be carried elsewhere; shares its memory."""
         state = {"centre": self.centre, "total": self.total, "epsilon": scalar(self._epsilon)}

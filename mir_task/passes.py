@@ -63,9 +63,9 @@ class Passes:
         self._checked = False
 
     @property
-    def own_groups(self) -> int:
-        """How many groups this process sees pairs of."""
-        return len({self._group(number) for number in self.share})
+    def own_groups(self) -> set[int]:
+        """The groups that this process sees pairs of."""
+        return {self._group(number) for number in self.share}
 
     def run(
         self,

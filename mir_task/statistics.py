@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
 from mir_task.errors import MIRDataError
 from mir_task.growing import GrowingVector
-from mir_task.held import RowBuffer
+from mir_task.held import RowBuffer, Sizes
 from mir_task.moments import RunningMoments
 from mir_task.outliers import OutlierRule
 from mir_task.reservoir import RowReservoir, random_keys
 from mir_task.state import State, part_of, scalar, under
 from mir_task.summary import ModalitySummary
 
-MIN_BUFFER_ROWS = 4096
 FLOAT64_WIDTH = 1024
+MIN_PRODUCT_ROWS = 1024
+"""That are multiplied at a time, or d if that is more: copies of more cost memory, products of fewer time."""
 
 
 class ModalityStatistics:
@@ -34,10 +37,14 @@ class ModalityStatistics:
         groups: how many groups of rows there are.
         parts: how many scatter matrices [d, d] are kept apart, to which the groups are dealt in turn; by default one
             for each group.
+        expected: the groups that are going to come here.
     """
 
-    def __init__(self, groups: int = 1, parts: int | None = None) -> None:
+    def __init__(
+        self, groups: int = 1, parts: int | None = None, expected: Collection[int] | None = None
+    ) -> None:
         self._parts = parts or groups
+        self._expected = range(groups) if expected is None else expected
         self._norms = [GrowingVector() for _ in range(groups)]
         self._norm_sums = [0.0] * groups
         self._moments: list[RunningMoments] = []
@@ -190,6 +197,7 @@ class ModalityStatistics:
         state = {
             "parts": scalar(self._parts),
             "passes": scalar(self._passes),
+            "expected": torch.tensor(list(self._expected), dtype=torch.long),
             "cursors": torch.tensor(self._cursors),
             "norm_sums": torch.tensor(self._norm_sums, dtype=torch.float64),
             **under("norms", {str(group): norms for group, norms in enumerate(self.norms)}),
@@ -209,7 +217,7 @@ class ModalityStatistics:
     def from_state(cls, state: State, device: torch.device) -> ModalityStatistics:
         """What :meth:`state` was taken of: given the same rows, it goes on to the same numbers bit for bit."""
         groups = len(state["cursors"])
-        statistics = cls(groups, int(state["parts"]))
+        statistics = cls(groups, int(state["parts"]), state["expected"].tolist())
         statistics._passes = int(state["passes"])
         statistics._cursors = state["cursors"].tolist()
         statistics._norm_sums = state["norm_sums"].tolist()
@@ -224,48 +232,31 @@ class ModalityStatistics:
             statistics._width = statistics._moments[0].width
         if held := part_of(state, "held"):
             statistics._width = held["rows"].shape[1]
-            statistics._held = RowBuffer.from_state(held, statistics._capacity, device)
+            statistics._held = RowBuffer.from_state(held, device)
         if "outliers.0" in state:
             statistics._known_outliers = [state[f"outliers.{group}"] for group in range(groups)]
         if "rule" in state:
             statistics._rule = OutlierRule(*state["rule"].tolist())
         return statistics
 
-    @property
-    def _buffer_rows(self) -> int:
-        assert self._width is not None
-        return max(self._width, MIN_BUFFER_ROWS)
-
-    @property
-    def _largest(self) -> int:
-        return self._buffer_rows // 2
-
-    @property
-    def _smallest(self) -> int:
-        return self._buffer_rows // 8
-
-    @property
-    def _capacity(self) -> int:
-        return self._buffer_rows + self._largest + self._smallest
-
     def _hold(self, rows: Tensor, norms: Tensor, group: int) -> None:
         """Put rows into the buffer; whenever it is full, all but those of extreme norms go into the moments."""
         if self._held is None:
-            self._held = RowBuffer(rows, norms, self._capacity)
+            self._held = RowBuffer(rows, norms)
         while len(rows):
             if not self._held.free:
-                self._absorb(self._ordinary(self._held.norms))
+                self._absorb(self._ordinary(self._held))
             free = self._held.free
             self._held.append(rows[:free], norms[:free], group)
             rows, norms = rows[free:], norms[free:]
 
-    def _ordinary(self, norms: Tensor) -> Tensor:
+    def _ordinary(self, held: RowBuffer) -> Tensor:
         """Which of the rows held need not be held any longer, [n] bool."""
-        result = torch.ones(len(norms), dtype=torch.bool)
+        result = torch.ones(len(held), dtype=torch.bool)
         if self._known_outliers is None:
-            order = norms.argsort()
-            result[order[: self._smallest]] = False
-            result[order[-self._largest :]] = False
+            order, sizes = held.norms.argsort(), Sizes.of(held.rows.shape[1])
+            result[order[: sizes.smallest]] = False
+            result[order[-sizes.largest :]] = False
         return result
 
     def _absorb(self, mask: Tensor) -> None:
@@ -280,12 +271,17 @@ class ModalityStatistics:
             # Centred on the first rows to come: ordinary ones, as extreme ones are held back.
             centre = held.rows[mask.to(held.rows.device)].mean(0, dtype=torch.float64)
             self._moments = [RunningMoments(centre) for _ in range(self._parts)]
+            # All at once: what runs out of memory does so early, and rows that come and go leave no holes between.
+            for part in {group % self._parts for group in self._expected}:
+                self._moments[part].reserve()
         parts = held.groups % self._parts
+        d = held.rows.shape[1]
         for part in sorted(set(parts[mask].tolist())):
-            rows = held.rows[(mask & (parts == part)).to(held.rows.device)]
-            few = sum(moments.count for moments in self._moments) < 2 * rows.shape[1]
-            exact = few or rows.dtype == torch.float64 or rows.shape[1] <= FLOAT64_WIDTH
-            self._moments[part].update(rows, torch.float64 if exact else torch.float32)
+            chosen = (mask & (parts == part)).nonzero().squeeze(1).to(held.rows.device)
+            for some in chosen.split(max(d, MIN_PRODUCT_ROWS)):
+                few = sum(moments.count for moments in self._moments) < 2 * d
+                exact = few or held.rows.dtype == torch.float64 or d <= FLOAT64_WIDTH
+                self._moments[part].update(held.rows[some], torch.float64 if exact else torch.float32)
         held.keep(~mask)
 
     @staticmethod
@@ -304,9 +300,3 @@ class ModalityStatistics:
     def _outlier_masks(self) -> list[Tensor]:
         rule = self._decided
         return [rule.mask(norms) for norms in self.norms]
-
-
-def held_rows(d: int) -> int:
-    """The most rows of d dimensions that are held back at a time."""
-    rows = max(d, MIN_BUFFER_ROWS)
-    return rows // 2 + rows // 8 + rows

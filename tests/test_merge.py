@@ -17,7 +17,7 @@ GROUPS = 5
 
 @pytest.fixture
 def little_room(monkeypatch):
-    monkeypatch.setattr("mir_task.statistics.MIN_BUFFER_ROWS", 200)
+    monkeypatch.setattr("mir_task.held.MIN_WAITING", 200)
     monkeypatch.setattr("mir_task.reservoir.BUDGET_BYTES", 0)  # the sample is smaller than the rows
 
 
@@ -90,11 +90,14 @@ def test_far_from_zero_no_digits_are_lost():
     assert np.abs(dealt.moments.covariance.numpy() - covariance).max() <= 1e-9 * np.abs(covariance).max()
 
 
-def test_parts_without_rows_take_no_memory():
-    statistics = ModalityStatistics(GROUPS)
+def test_memory_is_taken_for_expected_groups_alone_and_at_once():
+    statistics = ModalityStatistics(GROUPS, expected={0, 3})
     feed(statistics, rows().split(97), range(10), 62)  # all of the first group
     statistics.settle()
-    assert [f"moments.{part}.scatter" in statistics.state() for part in range(GROUPS)] == [True] + [False] * 4
+    taken = [part for part in range(GROUPS) if f"moments.{part}.scatter" in statistics.state()]
+    assert taken == [0, 3]
+    statistics = ModalityStatistics.from_state(statistics.state(), torch.device("cpu"))
+    assert set(statistics.state()["expected"].tolist()) == {0, 3}
 
 
 @pytest.mark.parametrize("scenario", ["1% x100", "masking: 15% x100"])

@@ -79,7 +79,7 @@ def assert_equals_two_pass(result, data, rtol=1e-12):
 @pytest.fixture
 def little_room(monkeypatch):
     """Hold back 100 rows of large norms and 25 of small ones only, so that thousands are too many."""
-    monkeypatch.setattr("mir_task.statistics.MIN_BUFFER_ROWS", 200)
+    monkeypatch.setattr("mir_task.held.MIN_WAITING", 200)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

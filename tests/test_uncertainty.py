@@ -6,6 +6,7 @@ import torch
 
 from mir_task import MIRDataError, measure
 from mir_task.frechet import terms_between
+from mir_task.held import Sizes
 from mir_task.memory import Plan
 from mir_task.metric import measure_layer, totals
 from mir_task.statistics import ModalityStatistics
@@ -176,7 +177,7 @@ def test_measure_estimates_from_ten_pairs_on(llava, pairs):
 def test_second_pass_gives_the_same_number(llava, pairs, monkeypatch):
     once = measure(*llava, pairs, progress=False)
     assert {layer.passes for layer in once.layers} == {1}
-    monkeypatch.setattr("mir_task.statistics.ModalityStatistics._buffer_rows", 8)
+    monkeypatch.setattr("mir_task.held.Sizes.of", lambda _: Sizes(largest=4, smallest=1, waiting=8))
     twice = measure(*llava, iter(pairs), progress=False)
     assert 2 in {layer.passes for layer in twice.layers}
     assert twice.mir == pytest.approx(once.mir, rel=1e-12)

@@ -53,10 +53,7 @@ def save_checkpoint(folder: str | Path, seed: int = 0) -> Path:
         The folder.
     """
     processor = build_processor()
-    model = build_model(processor.tokenizer, seed)
-    # Each process of a run saves one for itself; transformers would let only the first.
-    model.should_save_on_this_rank = lambda _: True
-    model.save_pretrained(folder)
+    build_model(processor.tokenizer, seed).save_pretrained(folder)
     processor.save_pretrained(folder)
     return Path(folder)
 

@@ -63,6 +63,8 @@ def adopt(checkpoint: Path, folder: Path, source: str) -> None:
     """Write a checkpoint, where it comes from and checksums of its files; what was there is replaced."""
     shutil.rmtree(folder, ignore_errors=True)
     model = LlavaForConditionalGeneration.from_pretrained(checkpoint)
+    for part in (model.config.text_config, model.config.vision_config):
+        part.name_or_path = ""  # a folder of the machine that it was trained on
     model.save_pretrained(folder)
     for file in sorted(checkpoint.iterdir()):
         if file.suffix in (".json", ".jinja") and not (folder / file.name).exists():

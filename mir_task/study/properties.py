@@ -14,8 +14,11 @@ from mir_task import measure
 from mir_task.data import builtin_pairs, open_image
 from mir_task.probe import Pair
 from mir_task.study.captions import Length, caption
+from mir_task.study.connectors import Connector
+from mir_task.study.experiments import Run
+from mir_task.study.layout import Layout
 from mir_task.study.matched import probe_pairs
-from mir_task.study.model import load
+from mir_task.study.model import assemble, load
 from mir_task.study.rows import hidden_rows, mir_of
 from mir_task.study.scales import Scale
 from mir_task.study.scene import Split
@@ -31,19 +34,24 @@ ELSEWHERE = 10**5
 """Numbers of scenes that nothing else in the study uses."""
 
 
-def write_properties(scale: Scale, probe: Path, pretrained: Path, device: str, folder: Path) -> None:
+def write_properties(scale: Scale, layout: Layout, run: Run, device: str, folder: Path) -> None:
     """Write ``properties.csv``: ``property``, ``variant``, ``draw``, ``pairs``, ``mir``, ``mir_se``, ``mir_reference``.
 
     Args:
         scale: how many pairs.
-        probe: the study's own pairs.
-        pretrained: a stage-1 checkpoint.
+        layout: of the study.
+        run: whose stage 1 is done.
         device: where it runs.
         folder: where to.
     """
-    model, processor = load(pretrained)
+    model, processor = load(layout.stage_one / run.name)
     model.to(device)
-    rows = [*_by_size(model, processor, scale), *_by_data(model, processor, scale, probe_pairs(probe))]
+    own = probe_pairs(layout.probe)
+    rows = [
+        *_by_size(model, processor, scale),
+        *_by_data(model, processor, scale, own),
+        *_untrained(scale, layout, run.pretraining.connector, device, own),
+    ]
     pd.DataFrame(rows).to_csv(folder / FILE, index=False)
 
 
@@ -74,7 +82,7 @@ def _by_data(model: Any, processor: Any, scale: Scale, own: list[Pair]) -> Itera
     """Figure 3: other images and texts, with and without template, related and not, seen in training and not."""
     count = scale.probe_pairs
     other = [example("heldout", Stream.PROBE_IMAGES, ELSEWHERE + index).image for index in range(count)]
-    builtin = [(open_image(row["image"]), row["text"]) for row in builtin_pairs({}).dataset][:count]
+    builtin = _builtin(count)
     images, texts = [pair.image for pair in own], [pair.text for pair in own]
     described = [_description(ELSEWHERE + index) for index in range(count)]
     sets = {
@@ -82,8 +90,8 @@ def _by_data(model: Any, processor: Any, scale: Scale, own: list[Pair]) -> Itera
         ("data", "other images"): _join(other, texts),
         ("data", "other texts"): _join(images, described),
         ("data", "other images and texts"): _join(other, described),
-        ("data", "images of another kind"): _join([image for image, _ in builtin], texts),
-        ("data", "texts of another kind"): _join(images, [text for _, text in builtin]),
+        ("data", "images of another kind"): _join([pair.image for pair in builtin], texts),
+        ("data", "texts of another kind"): _join(images, [pair.text for pair in builtin]),
         ("relation", "unrelated"): _join(*_captioned("heldout", Stream.PROBE_IMAGES, count, apart=1)),
         ("relation", "related"): _join(*_captioned("heldout", Stream.PROBE_IMAGES, count)),
         ("training", "unseen"): _join(*_captioned("heldout", Stream.CAPTIONS, count)),
@@ -93,6 +101,17 @@ def _by_data(model: Any, processor: Any, scale: Scale, own: list[Pair]) -> Itera
         yield _row(name, variant, model, processor, pairs)
     yield _row("template", "with", model, processor, own)
     yield _row("template", "without", model, _without_template(processor), own)
+
+
+def _untrained(
+    scale: Scale, layout: Layout, connector: Connector, device: str, own: list[Pair]
+) -> Iterator[dict[str, Any]]:
+    """Where stage 1 starts: the parts of stage 0 and the connector that each seed begins with."""
+    for seed in range(scale.main_seeds):
+        model, processor = assemble(layout.language, layout.vision, connector, seed)
+        model.eval().to(device)
+        for name, pairs in (("the study's own", own), ("built-in", _builtin(scale.probe_pairs))):
+            yield _row("untrained connector", f"seed {seed}, pairs: {name}", model, processor, pairs)
 
 
 def _row(name: str, variant: str, model: Any, processor: Any, pairs: list[Pair]) -> dict[str, Any]:
@@ -106,6 +125,10 @@ def _row(name: str, variant: str, model: Any, processor: Any, pairs: list[Pair])
         "mir_se": result.standard_error,
         "mir_reference": result.mir_reference,
     }
+
+
+def _builtin(count: int) -> list[Pair]:
+    return [Pair(open_image(row["image"]), row["text"]) for row in builtin_pairs({}).dataset][:count]
 
 
 def _captioned(

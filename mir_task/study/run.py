@@ -77,9 +77,9 @@ def run_study(scale: Scale, output: Path, device: str) -> Path:
                 collect(scale, layout)
         except Timeout:
             logger.info(f"run {number} of {len(todo)}: {run.name} is another process's")
-    base = layout.stage_one / Run(Pretraining(), 0).name
-    if base.exists():
-        once(layout.properties, partial(write_properties, scale, layout.probe, base, device))
+    base = Run(Pretraining(), 0)
+    if (layout.stage_one / base.name).exists():
+        once(layout.properties, partial(write_properties, scale, layout, base, device))
     return collect(scale, layout)
 
 

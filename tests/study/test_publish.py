@@ -67,6 +67,7 @@ def test_the_demo_takes_over_the_best_plain_checkpoint(study, tmp_path, capsys):
     main([str(study.root), "--output", str(tmp_path / "demo")])
     assert BASE.name in capsys.readouterr().out
     assert checksums_hold(tmp_path / "demo")
+    assert str(study.root) not in (tmp_path / "demo" / "config.json").read_text()
     adopted, trained = load(tmp_path / "demo")[0], load(study.stage_one / BASE.name)[0]
     assert all(torch.equal(adopted.state_dict()[name], value) for name, value in trained.state_dict().items())
     models = pd.read_csv(study.models)
