@@ -25,6 +25,8 @@ SHARE = 0.5
 """Of the free memory that statistics may take, where no ceiling was given."""
 WORKING_MATRICES = 10
 """Float64 matrices [d, d] that a layer's distance takes beside the statistics, at most."""
+ROW_BYTES = 16
+"""What a row takes that is held back or sampled, beside its numbers: norm and group, or key."""
 IMAGE_TOKENS = 1024
 """Taken for a pair's vision rows before the first pair tells."""
 GIB = 2**30
@@ -50,9 +52,10 @@ class Footprint:
     def layer(self, parts: int) -> int:
         """Bytes that one layer's statistics take, at most, with so many scatter matrices a modality."""
         scatter = min(parts, self.own_groups) * self.d**2 * 8
-        rows = (Sizes.of(self.d).capacity + room(self.d, self.itemsize)) * self.d * self.itemsize
+        rows = Sizes.of(self.d).capacity + room(self.d, self.itemsize)
+        kept = rows * (self.d * self.itemsize + ROW_BYTES)
         captured = self.batch_size * (self.max_text_tokens + IMAGE_TOKENS) * self.d * self.itemsize
-        return 2 * (scatter + rows) + captured
+        return 2 * (scatter + kept) + captured
 
     def working(self, parts: int) -> int:
         """Bytes that the distance of one layer takes beside the statistics, those of other processes among them."""
