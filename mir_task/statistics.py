@@ -17,8 +17,7 @@ from mir_task.state import State, part_of, scalar, under
 from mir_task.summary import ModalitySummary
 
 FLOAT64_WIDTH = 1024
-MIN_PRODUCT_ROWS = 1024
-"""That are multiplied at a time, or d if that is more: copies of more cost memory, products of fewer time."""
+MIN_PRODUCT_ROWS = 1024  # at a time, or d if that is more: copies of more cost memory, products of fewer time
 
 
 class ModalityStatistics:
@@ -124,9 +123,8 @@ class ModalityStatistics:
         """Whether rows that turned out to be outliers are in the moments already."""
         if self._known_outliers is not None or (self._rule is None and self.tokens < 2):
             return False
-        flagged = sum(int(mask.sum()) for mask in self._outlier_masks())
         held = 0 if self._held is None else int(self._decided.mask(self._held.norms).sum())
-        return flagged > held
+        return sum(int(mask.sum()) for mask in self._outlier_masks()) > held
 
     def restart(self) -> None:
         """Forget the moments and remember which rows are outliers, for a second pass over the same rows."""
@@ -279,7 +277,7 @@ class ModalityStatistics:
         for part in sorted(set(parts[mask].tolist())):
             chosen = (mask & (parts == part)).nonzero().squeeze(1).to(held.rows.device)
             for some in chosen.split(max(d, MIN_PRODUCT_ROWS)):
-                few = sum(moments.count for moments in self._moments) < 2 * d
+                few = sum(each.count for each in self._moments) < 2 * d
                 exact = few or held.rows.dtype == torch.float64 or d <= FLOAT64_WIDTH
                 self._moments[part].update(held.rows[some], torch.float64 if exact else torch.float32)
         held.keep(~mask)
