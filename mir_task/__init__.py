@@ -9,14 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mir_task.callback import MIRCallback
     from mir_task.errors import MIRDataError, MIRError, MIRModelError
-    from mir_task.frechet import frechet_distance
-    from mir_task.metric import mir_from_features
-    from mir_task.moca import MoCa
-    from mir_task.probe import Pair, measure
+    from mir_task.measurement.run import measure
+    from mir_task.metric.frechet import frechet_distance
+    from mir_task.metric.layers import mir_from_features
+    from mir_task.pair import Pair
     from mir_task.result import MIRResult, Protocol
-    from mir_task.training import measure_in_training
+    from mir_task.training.between_steps import measure_in_training
+    from mir_task.training.callback import MIRCallback
+    from mir_task.training.moca import MoCa
 
 __all__ = [
     "MIRCallback",
@@ -34,18 +35,18 @@ __all__ = [
 ]
 
 _HOME = {
-    "MIRCallback": "callback",
+    "MIRCallback": "training.callback",
     "MIRDataError": "errors",
     "MIRError": "errors",
     "MIRModelError": "errors",
     "MIRResult": "result",
-    "MoCa": "moca",
-    "Pair": "probe",
+    "MoCa": "training.moca",
+    "Pair": "pair",
     "Protocol": "result",
-    "frechet_distance": "frechet",
-    "measure": "probe",
-    "measure_in_training": "training",
-    "mir_from_features": "metric",
+    "frechet_distance": "metric.frechet",
+    "measure": "measurement.run",
+    "measure_in_training": "training.between_steps",
+    "mir_from_features": "metric.layers",
 }
 
 

@@ -7,9 +7,8 @@ import yaml
 from PIL import Image
 
 import mir_task
-from mir_task import families
-from mir_task.adapters import ADAPTERS, CROSS_ATTENTION
-from mir_task.task import METRICS
+from mir_task.adapters import ADAPTERS, CROSS_ATTENTION, families
+from mir_task.lmms.task import METRICS
 from tests.conftest import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
@@ -27,7 +26,9 @@ def test_every_task_is_described():
 
 def test_every_setting_is_described():
     package = REPOSITORY / "mir_task"
-    code = "".join(file.read_text() for file in [*package.glob("data/*.py"), package / "settings.py"])
+    code = "".join(
+        file.read_text() for file in [*package.glob("data/*.py"), package / "lmms" / "settings.py"]
+    )
     described = re.findall(r"^\| `(MIR_\w+)` \|", section("Tasks"), re.M)
     assert sorted(described) == sorted(set(re.findall(r"MIR_[A-Z_]+", code)))
 
@@ -111,9 +112,9 @@ def test_pretraining_example_runs(tmp_path, monkeypatch, llava):
 def test_every_argument_of_pretraining_exists():
     import inspect
 
-    from mir_task.breakdown import metric_names
     from mir_task.checkpoints import load
     from mir_task.checkpoints.settings import Settings
+    from mir_task.lmms.breakdown import metric_names
 
     text = section("Pre-training")
     known = {*inspect.signature(load).parameters, *Settings.model_fields}

@@ -10,8 +10,8 @@ import torch
 from mir_task import measure as measure_mir
 from mir_task.bench.isolated import measure
 from mir_task.bench.whole import MAX_TEXT_TOKENS, Inputs, bare, prepare
-from mir_task.memory import Footprint, plan
-from mir_task.uncertainty import GROUPS
+from mir_task.measurement.plan import Footprint, plan
+from mir_task.metric.uncertainty import GROUPS
 
 PAIRS, LAYERS, D = 20, 8, 1024
 MIB = 2**20

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mir_task.frechet import frechet_distance
-from mir_task.metric import measure_layer, totals
-from mir_task.statistics import ModalityStatistics
-from mir_task.uncertainty import GROUPS
+from mir_task.accumulate.statistics import ModalityStatistics
+from mir_task.metric.frechet import frechet_distance
+from mir_task.metric.layers import measure_layer, totals
+from mir_task.metric.uncertainty import GROUPS
 
 D, PAIRS, TOKENS, REPEATS, LAYERS = 64, 100, 32, 200, 3
 CORRELATION = 0.3

@@ -10,11 +10,11 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
+from mir_task.accumulate.statistics import ModalityStatistics
 from mir_task.bench.features import hidden_states
 from mir_task.bench.isolated import measure
 from mir_task.bench.peers import script_fast_root
-from mir_task.metric import measure_layer
-from mir_task.statistics import ModalityStatistics
+from mir_task.metric.layers import measure_layer
 
 PAIRS, VISION_TOKENS, TEXT_TOKENS, D = 100, 576, 824, 4096
 Pairs = list[tuple[Tensor, Tensor]]

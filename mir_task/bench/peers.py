@@ -13,8 +13,8 @@ import torch
 import torch_fidelity.metric_fid
 import torchmetrics.image.fid
 
-from mir_task.frechet import frechet_distance
-from mir_task.root import by_polar
+from mir_task.metric.frechet import frechet_distance
+from mir_task.metric.root import by_polar
 
 
 def ours(statistics: Any) -> float:

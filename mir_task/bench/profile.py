@@ -10,15 +10,19 @@ from typing import Any
 from mir_task.bench.whole import OVERHEAD, ours, prepare
 
 PHASES = {
-    "whole": ("probe.py", "measure", None),
-    "pairs: image and text preparation": ("passes.py", "_prepared", None),
-    "pairs: forward pass": ("prefill.py", "prefill", None),
-    "pairs: rows into statistics": ("statistics.py", "update", None),
-    "layers: rows held back into statistics": ("statistics.py", "settle", None),
-    "layers: distance of vision and text": ("frechet.py", "terms_between", "measure_layer"),
-    "layers: distances of halves (noise floors, bias)": ("uncertainty.py", "half_distances", None),
-    "layers: distances without each group (standard error)": ("uncertainty.py", "left_out_distances", None),
-    "layers: mir_reference": ("reference.py", "reference_distances", None),
+    "whole": ("measurement/run.py", "measure", None),
+    "pairs: image and text preparation": ("measurement/passes.py", "_prepared", None),
+    "pairs: forward pass": ("adapters/prefill.py", "prefill", None),
+    "pairs: rows into statistics": ("accumulate/statistics.py", "update", None),
+    "layers: rows held back into statistics": ("accumulate/statistics.py", "settle", None),
+    "layers: distance of vision and text": ("metric/frechet.py", "terms_between", "measure_layer"),
+    "layers: distances of halves (noise floors, bias)": ("metric/uncertainty.py", "half_distances", None),
+    "layers: distances without each group (standard error)": (
+        "metric/uncertainty.py",
+        "left_out_distances",
+        None,
+    ),
+    "layers: mir_reference": ("metric/released_script.py", "reference_distances", None),
 }
 """Each the time inside a function (of ours: file and name; called by whom, if that matters)."""
 

@@ -12,9 +12,9 @@ from typing import Any
 from transformers import LlavaForConditionalGeneration, Trainer, TrainingArguments
 
 from mir_task.adapters import adapter_for
-from mir_task.callback import MIRCallback
 from mir_task.data import builtin_pairs, open_image
 from mir_task.demo.checkpoint import build_model, build_processor
+from mir_task.training.callback import MIRCallback
 
 TEXT_TOKENS = 64
 

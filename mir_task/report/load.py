@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mir_task.report import harness, tables
+from mir_task.report import lmms_results, tables
 from mir_task.report.files import TABLE_SUFFIXES, UnreadableError, candidates, read_json
 from mir_task.report.names import resolve
 from mir_task.report.records import Evidence, MIRReportError, Row, Run, Skipped
@@ -51,7 +51,7 @@ class _Reader:
     def __init__(self, settings: LoadSettings) -> None:
         self._settings = settings
         self._found = Evidence()
-        self._harness: list[tuple[Path, harness.HarnessFile, bool]] = []
+        self._lmms_results: list[tuple[Path, lmms_results.LmmsResults, bool]] = []
         self._results: list[tuple[Path, MIRResult]] = []
 
     def read(self, path: Path, after_sft: bool) -> None:
@@ -69,12 +69,12 @@ class _Reader:
             self._add_table(tables.read_table(path, self._settings.baselines))
             return True
         value = read_json(path)
-        if harness.is_harness_file(value):
+        if lmms_results.is_lmms_results(value):
             try:
-                found = harness.read_harness_file(value, self._settings.metrics)
+                found = lmms_results.read_lmms_results(value, self._settings.metrics)
             except ValueError as error:
                 raise UnreadableError(str(error)) from error
-            self._harness.append((path, found, after_sft))
+            self._lmms_results.append((path, found, after_sft))
             self._found.metrics.update(found.metrics)
         elif isinstance(value, dict) and "mir" in value and "layers" in value:
             self._results.append((path, _validated(value)))
@@ -99,12 +99,12 @@ class _Reader:
     def evidence(self) -> Evidence:
         found = self._found
         self._add_runs()
-        models = {file.model for _, file, _ in self._harness}
+        models = {file.model for _, file, _ in self._lmms_results}
         mapping = [
             {**entry, "finetuned": resolve(entry["finetuned"], models) or entry["finetuned"]}
             for entry in _read_mapping(self._settings.mapping)
         ]
-        for path, file, after_sft in self._harness:
+        for path, file, after_sft in self._lmms_results:
             if not file.scores:
                 continue
             targets = [entry for entry in mapping if entry["finetuned"] == file.model]
@@ -129,7 +129,9 @@ class _Reader:
     def _add_runs(self) -> None:
         """Per-layer files, named as lmms-eval named the model of the same run; then runs without such a file."""
         numbers = [
-            (path, file, task, values) for path, file, _ in self._harness for task, values in file.mir.items()
+            (path, file, task, values)
+            for path, file, _ in self._lmms_results
+            for task, values in file.mir.items()
         ]
         by_value = {(path.parent, task, values["mir"]): file for path, file, task, values in numbers}
         told = set()
@@ -162,10 +164,10 @@ class _Reader:
                     )
                 )
         perplexity = {
-            file.model: file.perplexity for _, file, _ in self._harness if file.perplexity is not None
+            file.model: file.perplexity for _, file, _ in self._lmms_results if file.perplexity is not None
         }
         self._found.runs = [
-            replace(run, extras={harness.PERPLEXITY_METRIC: perplexity[run.model], **run.extras})
+            replace(run, extras={lmms_results.PERPLEXITY_METRIC: perplexity[run.model], **run.extras})
             if run.model in perplexity
             else run
             for run in self._found.runs

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from transformers import AutoConfig, CLIPVisionModel, LlamaForCausalLM, LlavaConfig, LlavaProcessor
 
-from mir_task.moca import MoCa
 from mir_task.study.connectors import NATIVE, QFORMER_GRID, Connector, llava_class
 from mir_task.study.features import FEATURE_LAYER
+from mir_task.training.moca import MoCa
 
 MOCA_FILE = "moca.safetensors"
 

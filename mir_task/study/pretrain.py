@@ -14,7 +14,6 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from mir_task.moca import MoCa
 from mir_task.study.captions import Length, caption
 from mir_task.study.chat import batch_of, chat_text
 from mir_task.study.experiments import Pretraining, Run, Unlocked
@@ -24,6 +23,7 @@ from mir_task.study.model import assemble, save
 from mir_task.study.scales import Scale
 from mir_task.study.training import Recipe, train
 from mir_task.study.world import Stream, text_example
+from mir_task.training.moca import MoCa
 
 LORA = LoraConfig(
     r=16, lora_alpha=32, lora_dropout=0.0, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"]

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from mir_task.adapters import adapter_for
-from mir_task.metric import mir_from_features
-from mir_task.prefill import PairRows, PreparedPair, prefill
-from mir_task.probe import DEFAULT_MAX_TEXT_TOKENS, Pair, evaluation_mode
+from mir_task.adapters.prefill import PairRows, PreparedPair, prefill
+from mir_task.measurement.run import DEFAULT_MAX_TEXT_TOKENS, Pair, evaluation_mode
+from mir_task.metric.layers import mir_from_features
 from mir_task.result import MIRResult
 
 

@@ -1,1 +1,1 @@
-"""The tasks; their classes are in ``mir_task.task``."""
+"""The tasks; their classes are in ``mir_task.lmms.task``."""

@@ -7,7 +7,7 @@ import torch
 from transformers import LlamaForCausalLM, LlavaForConditionalGeneration, LlavaProcessor
 
 from mir_task import MIRModelError, Pair, measure
-from mir_task.prefill import PairRows
+from mir_task.adapters.prefill import PairRows
 from mir_task.study import baselines
 from mir_task.study.chat import IGNORED, batch_of, chat_text
 from mir_task.study.connectors import ConnectorLlava

@@ -1,0 +1,1 @@
+"""Rows in, moments out, in one pass. Knows torch and nothing else."""

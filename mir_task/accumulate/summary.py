@@ -1,0 +1,74 @@
+"""One modality at one layer when all rows have been seen: what the distance is computed from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from mir_task.accumulate.moments import Moments, RunningMoments, merged
+from mir_task.accumulate.reservoir import RowReservoir
+from mir_task.errors import MIRDataError
+
+
+@dataclass(frozen=True)
+class ModalitySummary:
+    """After outlier handling; rows are not scaled by alpha yet."""
+
+    inliers: list[RunningMoments]
+    """The rows that are no outliers (the paper removes the others): all together, in two halves (groups of even and
+    of odd number) or a group each."""
+    sample: RowReservoir
+    """Of all rows."""
+    norms: list[Tensor]
+    """A group: L2 norms [n] of all rows, float64 if the rows are, else float32."""
+    norm_sums: list[float]
+    """A group: the sum of these, in float64 in any case."""
+    outlier_masks: list[Tensor]
+    """A group: which of its rows are outliers, [n] bool."""
+    passes: int
+    """How often the rows had to be seen."""
+
+    @property
+    def tokens(self) -> int:
+        """Rows before outlier handling."""
+        return sum(map(len, self.norms))
+
+    @property
+    def outliers(self) -> int:
+        """Rows that the outlier rule flags."""
+        return sum(int(mask.sum()) for mask in self.outlier_masks)
+
+    @property
+    def mean_norm(self) -> float:
+        """Mean L2 norm over all rows, outliers included."""
+        return math.fsum(self.norm_sums) / self.tokens
+
+    @property
+    def mean_norm_inliers(self) -> float:
+        """Mean L2 norm over the rows that are no outliers."""
+        return float(torch.cat(self.norms)[~torch.cat(self.outlier_masks)].double().mean())
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Moments with the outlier rows removed.
+
+        Raises:
+            MIRDataError: fewer than two rows are left.
+        """
+        left = self.tokens - self.outliers
+        if left < 2:
+            removed = f" after removing {self.outliers} outliers" if self.outliers else ""
+            raise MIRDataError(f"a covariance needs at least 2 rows, got {left}{removed}")
+        return merged(self.inliers).finish()
+
+    @cached_property
+    def replacements(self) -> list[Tensor]:
+        """What the released script puts in the place of an outlier row: the per-dimension median [d] of all rows.
+
+        If it is taken from a sample, two more from halves of the sample, which tell its error.
+        """
+        return [self.sample.median(), *([] if self.sample.exact else self.sample.halves())]

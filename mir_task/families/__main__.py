@@ -1,0 +1,5 @@
+"""Print the table of supported models."""
+
+from mir_task.adapters.families import main
+
+main()

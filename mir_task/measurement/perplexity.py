@@ -1,0 +1,199 @@
+"""Perplexity of captions given their images: the baseline that the paper compares MIR with before SFT."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
+from scipy import stats
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from mir_task.adapters import Adapter, adapter_for
+from mir_task.errors import MIRDataError, MIRError, MIRModelError
+from mir_task.measurement.ranks import Ranks
+from mir_task.measurement.run import DEFAULT_MAX_TEXT_TOKENS, evaluation_mode
+from mir_task.pair import Pair, by_number, opened
+from mir_task.result import MIN_PAIRS, Protocol
+
+RESAMPLES = 1000
+
+
+class CaptionPerplexity(BaseModel):
+    """exp of the mean negative log-likelihood of a caption's tokens given image and the tokens before. Lower is better.
+
+    Comparable only between models of one tokenizer: a token of another vocabulary is another amount of text.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    schema_version: int = 1
+    caption_ppl: float = Field(description="over all tokens of all captions together")
+    standard_error: float | None = Field(description="by bootstrap over pairs; null where not finite")
+    pairs: int
+    tokens: int = Field(description="caption tokens, of which each is predicted once")
+    nll: list[float] = Field(
+        description="summed negative log-likelihood of each caption, in nats, in the pairs' order"
+    )
+    model: str
+    protocol: Protocol | None = None
+
+    @property
+    def numbers(self) -> dict[str, float | int | None]:
+        """What lmms-eval's table shows."""
+        return {
+            "caption_ppl": self.caption_ppl,
+            "caption_ppl_se": self.standard_error,
+            "caption_pairs": self.pairs,
+            "caption_tokens_per_pair": self.tokens / self.pairs,
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the result as JSON, making the folder if needed, and return the path."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        return path
+
+
+def caption_perplexity(
+    model: Any,
+    processor: Any,
+    pairs: Iterable[tuple[Image.Image, str] | Pair],
+    *,
+    max_text_tokens: int = DEFAULT_MAX_TEXT_TOKENS,
+    protocol: Protocol | None = None,
+    progress: bool = True,
+    ranks: Ranks | None = None,
+) -> CaptionPerplexity:
+    """Teacher-forced perplexity of captions, each shown as the assistant's turn as in :func:`mir_task.measure`.
+
+    Only the caption's own tokens count; those of the template around it do not.
+
+    Args:
+        model: a transformers vision-language model with an LM head.
+        processor: its processor.
+        pairs: (PIL image, caption) tuples or :class:`mir_task.Pair`; at least two.
+        max_text_tokens: captions are cut to this many tokens.
+        protocol: where the pairs come from.
+        progress: show a progress bar.
+        ranks: the processes that share the pairs, as for :func:`mir_task.measure`.
+
+    Raises:
+        MIRModelError: no adapter for the model, or NaN in its logits.
+        MIRDataError: fewer than two pairs, or an empty caption.
+    """
+    adapter = adapter_for(model, processor)
+    pairs = by_number(pairs)
+    ranks = ranks or Ranks()
+    if len(pairs) < MIN_PAIRS:
+        raise MIRDataError(f"perplexity needs at least {MIN_PAIRS} pairs, got {len(pairs)}")
+    own: list[tuple[float, int, str]] = []
+    frame: tuple[Tensor, Tensor] | None = None
+    bar = tqdm(
+        ranks.share(len(pairs)),
+        desc="Caption perplexity",
+        unit="pair",
+        disable=not progress or ranks.rank > 0,
+    )
+    with ranks.together(), evaluation_mode(model), torch.inference_mode():
+        for number in bar:
+            pair, pair_id = opened(pairs, number)
+            image = pair.image.convert("RGB")
+            try:
+                frame = frame or _frame(adapter, image)
+                losses = _losses(adapter, image, pair.text, max_text_tokens, frame)
+            except MIRError as error:
+                raise type(error)(f"pair {pair_id}: {error}") from error
+            own.append((float(losses.double().sum()), len(losses), pair_id))
+    nll, tokens, ids = map(list, zip(*(each for part in ranks.gather(own) for each in part), strict=True))
+    return CaptionPerplexity(
+        caption_ppl=_perplexity(np.array(nll), np.array(tokens)),
+        standard_error=_standard_error(np.array(nll), np.array(tokens)),
+        pairs=len(nll),
+        tokens=sum(tokens),
+        nll=nll,
+        model=adapter.model.config._name_or_path or type(adapter.model).__name__,
+        protocol=(protocol or Protocol()).model_copy(
+            update={
+                "pair_ids": ids,
+                "max_text_tokens": max_text_tokens,
+                "template": adapter.template,
+                "template_sha256": adapter.template_sha256,
+            }
+        ),
+    )
+
+
+def _frame(adapter: Adapter, image: Image.Image) -> tuple[Tensor, Tensor]:
+    """The tokens that the template writes between image and caption, and after the caption."""
+    # Two texts that share nothing: what is equal at either end belongs to the template.
+    a, b = (_after_image(adapter, adapter.prepare(image, text, 1)) for text in ("a", "the"))
+    return a[: _shared(a, b)], a[len(a) - _shared(a.flip(0), b.flip(0)) :]
+
+
+def _losses(
+    adapter: Adapter, image: Image.Image, text: str, max_text_tokens: int, frame: tuple[Tensor, Tensor]
+) -> Tensor:
+    """[tokens] negative log-likelihood of each caption token, float32."""
+    inputs = adapter.prepare(image, text, max_text_tokens)
+    after = _after_image(adapter, inputs)
+    head, tail = frame
+    end = len(after) - len(tail)
+    if end <= len(head) or not (after[: len(head)].equal(head) and after[end:].equal(tail)):
+        raise MIRModelError(
+            "the chat template writes other tokens around this caption than around another; perplexity of the "
+            "caption alone cannot be told"
+        )
+    keep = len(after) - len(head) + 1  # a token is predicted by the position before it
+    forward = inspect.signature(adapter.model.forward).parameters
+    only = {"logits_to_keep": keep} if "logits_to_keep" in forward else {}
+    logits = adapter.model(**inputs, **only, use_cache=False).logits[0, -keep:]
+    losses = cross_entropy(logits[: end - len(head)].float(), after[len(head) : end], reduction="none")
+    if not torch.isfinite(losses).all():
+        raise MIRModelError(
+            f"NaN or Inf in the logits ({adapter.model.dtype}); load the model in bfloat16 or float32"
+        )
+    return losses
+
+
+def _after_image(adapter: Adapter, inputs: dict[str, Tensor]) -> Tensor:
+    """[tokens] ids of every position after the last vision position."""
+    vision = adapter.vision_mask(inputs)
+    if vision is None:
+        raise MIRModelError(
+            f"{type(adapter.model).__name__}: perplexity of captions needs a placeholder id for the image, which this "
+            "family has not"
+        )
+    ids: Tensor = inputs["input_ids"][0, int(vision.nonzero().max()) + 1 :]
+    return ids
+
+
+def _shared(a: Tensor, b: Tensor) -> int:
+    """How many ids two sequences have in common from their start."""
+    length = min(len(a), len(b))
+    return int(a[:length].eq(b[:length]).int().cumprod(0).sum())
+
+
+def _perplexity(nll: Any, tokens: Any, axis: int = -1) -> Any:
+    return np.exp(nll.sum(axis=axis) / tokens.sum(axis=axis))
+
+
+def _standard_error(nll: Any, tokens: Any) -> float | None:
+    error = stats.bootstrap(
+        (nll, tokens),
+        _perplexity,
+        paired=True,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        method="basic",
+        rng=np.random.default_rng(0),
+    ).standard_error
+    return float(error) if np.isfinite(error) else None

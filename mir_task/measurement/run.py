@@ -1,0 +1,158 @@
+"""Measures MIR on a live model: one prefill a pair, statistics a layer, then the distances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from loguru import logger
+from PIL import Image
+
+from mir_task.adapters import adapter_for
+from mir_task.errors import MIRDataError, MIRModelError
+from mir_task.measurement.identity import fingerprint, model_info, versions
+from mir_task.measurement.loop import Course
+from mir_task.measurement.passes import OnError, Passes
+from mir_task.measurement.ranks import Ranks
+from mir_task.measurement.resume import PartialStore
+from mir_task.metric.layers import totals
+from mir_task.metric.uncertainty import GROUPS, MIN_GROUPS
+from mir_task.pair import Pair, by_number, content_id
+from mir_task.result import MIN_PAIRS, MIRResult, Protocol, SkippedPair
+
+__all__ = ["DEFAULT_MAX_TEXT_TOKENS", "Pair", "content_id", "evaluation_mode", "measure"]
+
+DEFAULT_MAX_TEXT_TOKENS = 1024
+
+
+def measure(
+    model: Any,
+    processor: Any,
+    pairs: Iterable[tuple[Image.Image, str] | Pair],
+    *,
+    max_text_tokens: int = DEFAULT_MAX_TEXT_TOKENS,
+    protocol: Protocol | None = None,
+    batch_size: int = 1,
+    progress: bool = True,
+    max_memory: int | None = None,
+    resume: str | Path | None = None,
+    on_error: OnError = "raise",
+    ranks: Ranks | None = None,
+) -> MIRResult:
+    """Measure the Modality Integration Rate of a model on image-text pairs.
+
+    Each pair is one forward pass over the processor's chat template with the image as the user's turn and the
+    text as the assistant's; nothing is generated. The model keeps its weights, training state and hooks as
+    they were.
+
+    Args:
+        model: a transformers vision-language model with local weights, on any device, in any dtype.
+        processor: its processor (``AutoProcessor``); for models of remote code their tokenizer, or the model's own
+            input code as a :class:`mir_task.adapters.Pipeline`.
+        pairs: (PIL image, text) tuples, or :class:`Pair` to name them; at least two. Read one at a time, and again
+            where statistics of all layers do not fit into memory, or outliers are too many to hold back.
+        max_text_tokens: texts are cut to this many tokens; the image never is.
+        protocol: where the pairs come from; what is measured here (template, cut, pair ids) is filled in.
+        batch_size: how many pairs share a forward pass, in families that allow it (LLaVA, Qwen-VL from 2 on,
+            InternVL -HF) and where their images are prepared to the same shape; the others go one at a time. Padding
+            is never counted: numbers differ by the round-off of the model's dtype.
+        progress: show progress bars.
+        max_memory: bytes that statistics may take on each device; default: half of what is free. Layers that do not
+            fit are measured in further passes over the pairs.
+        resume: folder in which partial statistics are kept every few minutes, and from which a measurement that was
+            cut short continues to the same number bit for bit. Empty again at the end.
+        on_error: ``skip``: leave out pairs that cannot be read or do not fit into memory, and list them in the result.
+        ranks: the processes that share the pairs, each calling this function with all of them (what is only opened
+            when its turn comes is opened in one process); default: this process alone.
+
+    Returns:
+        ``mir``, ``mir_reference`` and everything of each layer; the same in all processes.
+
+    Raises:
+        MIRModelError: no adapter for the model, vision that enters by cross-attention, NaN or Inf in hidden
+            states (naming layer and pair), no memory for a pair (naming it and its size).
+        MIRDataError: fewer than two pairs, a setting that makes no sense, an image or text that cannot be used (naming
+            the pair), too few rows for a covariance, ``max_memory`` below what one layer takes, ``resume`` of another
+            measurement.
+        MIRError: an error in another process, or the loss of it.
+    """
+    _check_settings(model, max_text_tokens, batch_size, on_error)
+    adapter = adapter_for(model, processor)
+    pairs = by_number(pairs)
+    if len(pairs) < MIN_PAIRS:
+        raise MIRDataError(f"MIR needs at least {MIN_PAIRS} pairs, got {len(pairs)}")
+    ranks = ranks or Ranks()
+    passes = Passes(
+        *(adapter, pairs, ranks, min(GROUPS, len(pairs)), max_text_tokens),
+        batch_size=batch_size if adapter.batched else 1,
+        on_error=on_error,
+        progress=progress,
+    )
+    settings: dict[str, Any] = {
+        "max_text_tokens": max_text_tokens,
+        "template": adapter.template,
+        "template_sha256": adapter.template_sha256,
+    }
+    protocol = (protocol or Protocol()).model_copy(update=settings)
+    info = model_info(adapter)
+    store = PartialStore(None if resume is None else Path(resume), ranks)
+    identity = {
+        "pairs": len(pairs),
+        "batch_size": batch_size,
+        "protocol": protocol.model_dump(mode="json"),
+        "model": info.model_dump(mode="json"),
+        "weights": fingerprint(model) if store.used else None,
+        "version": version("mir-task"),
+    }
+    with evaluation_mode(model), torch.inference_mode():
+        course = Course(adapter, passes, ranks, store, identity, max_memory, progress)
+        layers = course.run()
+    store.remove()
+    ids = {number: name for part in ranks.gather(passes.ids) for number, name in part.items()}
+    skipped = {number: reason for part in ranks.gather(passes.skipped) for number, reason in part.items()}
+    if passes.groups >= MIN_GROUPS and not all(layer.left_out for layer in layers):
+        logger.warning(
+            "No standard error of MIR: a covariance is singular (fewer rows than dimensions), and there is no room "
+            "to keep the groups of pairs apart; measure more pairs"
+        )
+    return MIRResult(
+        **totals(layers),
+        pairs=len(ids),
+        groups=passes.groups,
+        batch_size=min(ranks.gather(passes.batch_size)),
+        skipped=[SkippedPair(number=number, reason=skipped[number]) for number in sorted(skipped)],
+        protocol=protocol.model_copy(update={"pair_ids": [ids[number] for number in sorted(ids)]}),
+        model=info,
+        versions=versions(),
+        timings=course.timings,
+    )
+
+
+@contextmanager
+def evaluation_mode(model: Any) -> Iterator[None]:
+    """Put a model into evaluation mode and afterwards every module back into the mode it had."""
+    training = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+
+
+def _check_settings(model: Any, max_text_tokens: int, batch_size: int, on_error: str) -> None:
+    if not isinstance(model, torch.nn.Module):
+        raise MIRModelError(
+            f"MIR needs a model whose hidden states can be read: expected a torch module with local weights, got "
+            f"{type(model).__name__}"
+        )
+    if max_text_tokens < 1:
+        raise MIRDataError(f"max_text_tokens must be at least 1, got {max_text_tokens}")
+    if batch_size < 1:
+        raise MIRDataError(f"batch_size must be at least 1, got {batch_size}")
+    if on_error not in ("raise", "skip"):
+        raise MIRDataError(f"on_error must be 'raise' or 'skip', got {on_error!r}")

@@ -1,0 +1,164 @@
+"""A layer's distance without each group of pairs in turn, to first order: one decomposition for all groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mir_task.accumulate.moments import Moments, RunningMoments
+from mir_task.accumulate.state import State
+from mir_task.accumulate.summary import ModalitySummary
+from mir_task.errors import MIRDataError
+from mir_task.metric.frechet import FrechetTerms
+from mir_task.metric.root import congruence
+
+
+class Influence:
+    """What each group of one modality's rows adds to the mean and, through the gradient, to the covariance term.
+
+    Fed with the groups' scatter matrices where they were kept apart, else with the rows themselves once more, which
+    needs the memory of the gradient only.
+
+    Args:
+        gradient: of the covariance term with the modality's covariance, [d, d] float64, symmetric.
+        centre: [d] float64, from which rows are shifted.
+        outliers: a group, which of its rows are outliers, [n] bool.
+    """
+
+    def __init__(self, gradient: Tensor, centre: Tensor, outliers: Sequence[Tensor]) -> None:
+        groups = len(outliers)
+        self._gradient = gradient
+        self._centre = centre
+        self._inliers = [~mask for mask in outliers]
+        self._cursors = [0] * groups
+        self._counts = [0] * groups
+        # Of the rows' distances from the centre: their sum, and that of their squares x^T G x.
+        self._totals = torch.zeros(groups, len(gradient), dtype=torch.float64, device=gradient.device)
+        self._squares = [0.0] * groups
+
+    def add(self, moments: RunningMoments, group: int) -> None:
+        """Add a group of rows at once, about the centre of the summary."""
+        self._counts[group] += moments.count
+        self._totals[group] += moments.total
+        self._squares[group] += moments.quadratic(self._gradient)
+        self._cursors[group] = len(self._inliers[group])
+
+    def update(self, rows: Tensor, group: int, _keys: Tensor | None = None) -> None:
+        """Add rows [n, d] in the order in which the statistics have seen them."""
+        start = self._cursors[group]
+        self._cursors[group] += len(rows)
+        inliers = self._inliers[group][start : start + len(rows)]
+        if len(inliers) < len(rows):
+            raise MIRDataError(
+                "update: in the last pass more rows came than in the first; is the model deterministic?"
+            )
+        dtype = torch.promote_types(rows.dtype, torch.float32)
+        shifted = rows[inliers.to(rows.device)].to(dtype) - self._centre.to(dtype)
+        self._counts[group] += len(shifted)
+        self._totals[group] += shifted.sum(0, dtype=torch.float64)
+        products = shifted @ self._gradient.to(dtype)
+        self._squares[group] += float((products * shifted).sum(dtype=torch.float64))
+
+    @property
+    def frame(self) -> State:
+        """What another process needs for one of its own: the gradient and the centre."""
+        return {"gradient": self._gradient, "centre": self._centre}
+
+    @property
+    def sums(self) -> State:
+        """What rows have been added to so far."""
+        self._check_complete()
+        return {
+            "counts": torch.tensor(self._counts),
+            "totals": self._totals,
+            "squares": torch.tensor(self._squares, dtype=torch.float64),
+            "seen": torch.tensor(self._cursors),
+        }
+
+    def merge(self, sums: State) -> None:
+        """Add the :attr:`sums` of a part of the rows."""
+        for group, count in enumerate(sums["counts"].tolist()):
+            self._counts[group] += count
+            self._squares[group] += float(sums["squares"][group])
+            self._cursors[group] += int(sums["seen"][group])
+        self._totals += sums["totals"].to(self._totals.device)
+
+    def _check_complete(self) -> None:
+        if self._cursors != list(map(len, self._inliers)):
+            raise MIRDataError("not all rows were seen: update() with the rows of every pair")
+
+    def without(self, group: int | None) -> tuple[Tensor, float]:
+        """Mean [d] and inner product of gradient and covariance, of all rows or of all but a group's."""
+        self._check_complete()
+        rest = [index for index in range(len(self._counts)) if index != group]
+        count = sum(self._counts[index] for index in rest)
+        mean = self._totals[rest].sum(0) / count
+        squares = sum(self._squares[index] for index in rest) - count * float(mean @ self._gradient @ mean)
+        return self._centre + mean, squares / (count - 1)
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """One layer's distance around its moments: mean term exact, covariance term to first order."""
+
+    covariance_term: float
+    vision: Influence
+    text: Influence
+    alphas: dict[int, float]
+    """The text-centric scale without each group."""
+
+    @classmethod
+    def at(cls, vision: ModalitySummary, text: ModalitySummary, terms: FrechetTerms) -> Linearised | None:
+        """At the moments of both modalities; None where a covariance is singular and there is no gradient."""
+        gradients = _gradients(vision.moments, text.moments)
+        if gradients is None:
+            return None
+        at_vision, at_text = gradients
+        return cls(
+            terms.covariance_term,
+            Influence(at_vision, vision.inliers[0].centre, vision.outlier_masks),
+            Influence(at_text, text.inliers[0].centre, text.outlier_masks),
+            scales_without(text),
+        )
+
+    def distances(self) -> list[float]:
+        """The scaled distance without each group in turn; all rows must have been added."""
+        (_, whole_vision), (_, whole_text) = self.vision.without(None), self.text.without(None)
+        values = []
+        for group, alpha in self.alphas.items():
+            (mean_v, vision), (mean_t, text) = self.vision.without(group), self.text.without(group)
+            mean_term = float((mean_v - mean_t).square().sum())
+            change = vision - whole_vision + text - whole_text
+            values.append(alpha**2 * (mean_term + self.covariance_term + change))
+        return values
+
+
+def scales_without(text: ModalitySummary) -> dict[int, float]:
+    """Alpha (eq. 2) without each group of text rows in turn, by the group's number; of groups that have rows."""
+    total = sum(text.norm_sums)
+    return {
+        group: (text.tokens - len(norms)) / (total - own)
+        for group, (norms, own) in enumerate(zip(text.norms, text.norm_sums, strict=True))
+        if len(norms)
+    }
+
+
+def _gradients(vision: Moments, text: Moments) -> tuple[Tensor, Tensor] | None:
+    """Of the covariance term with either covariance, [d, d] each.
+
+    d/dS_v = I - T and d/dS_t = I - T^-1, with T the optimal map from N(0, S_v) to N(0, S_t), T S_v T = S_t.
+    """
+    lower, failed = torch.linalg.cholesky_ex(vision.covariance)
+    if int(failed):
+        return None
+    squares, basis = torch.linalg.eigh(congruence(text.covariance, lower))
+    if float(squares[0]) <= 0:
+        return None
+    # With S_v = L L^T and R = (L^T S_t L)^(1/2): T = L^-T R L^-1 and T^-1 = L R^-1 L^T.
+    left = torch.linalg.solve_triangular(lower.T, basis * squares**0.25, upper=True)
+    right = lower @ (basis * squares**-0.25)
+    eye = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
+    return eye - left @ left.T, eye - right @ right.T

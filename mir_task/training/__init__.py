@@ -1,0 +1,1 @@
+"""MIR inside a training loop, and MoCa."""

@@ -1,0 +1,111 @@
+"""MIR between two steps of a training loop, which goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from mir_task.errors import MIRModelError
+from mir_task.measurement.run import DEFAULT_MAX_TEXT_TOKENS, Pair, measure
+from mir_task.result import MIRResult, Protocol
+
+SHARDED = (
+    "the weights are sharded over processes (FSDP, DeepSpeed ZeRO-3, tensor parallel), so that one process alone "
+    "cannot run the model; train with DDP or ZeRO-2, or measure saved checkpoints"
+)
+WRAPPERS = (torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)
+
+Pairs = Collection[tuple[Image.Image, str] | Pair]
+
+
+def measure_in_training(
+    model: Any,
+    processor: Any,
+    pairs: Pairs,
+    *,
+    max_text_tokens: int = DEFAULT_MAX_TEXT_TOKENS,
+    protocol: Protocol | None = None,
+    progress: bool = False,
+) -> MIRResult:
+    """Measure MIR between two steps of a training loop, which then goes on as if nothing had happened.
+
+    The live model is measured, no copy of it, in its weights' dtype whatever autocast is on. Training modes, gradients,
+    buffers, hooks and the random states of Python, NumPy, torch and CUDA are afterwards exactly as before.
+
+    Args:
+        model: the model; wrappers of DistributedDataParallel, torch.compile and peft are looked through.
+        processor: its processor.
+        pairs: as for :func:`mir_task.measure`; always the same ones, to compare steps.
+        max_text_tokens: as for :func:`mir_task.measure`.
+        protocol: as for :func:`mir_task.measure`.
+        progress: show progress bars.
+
+    Returns:
+        As :func:`mir_task.measure`.
+
+    Raises:
+        MIRModelError: as for :func:`mir_task.measure`; weights that are sharded over processes.
+        MIRDataError: as for :func:`mir_task.measure`.
+    """
+    inner = unwrap(model)
+    with undisturbed(inner):
+        return measure(
+            inner, processor, pairs, max_text_tokens=max_text_tokens, protocol=protocol, progress=progress
+        )
+
+
+def unwrap(model: Any) -> Any:
+    """The transformers model inside wrappers that do not change its function.
+
+    Raises:
+        MIRModelError: weights that are sharded over processes, or a prompt-learning method of peft.
+    """
+    while (
+        isinstance(model, WRAPPERS)
+        or hasattr(model, "_orig_mod")
+        or type(model).__name__ == "DeepSpeedEngine"
+    ):
+        model = model._orig_mod if hasattr(model, "_orig_mod") else model.module
+    config = getattr(model, "active_peft_config", None)
+    if config is not None and hasattr(model, "get_base_model"):
+        if config.is_prompt_learning:
+            raise MIRModelError(
+                f"MIR cannot look through peft's {config.peft_type}, which adds virtual tokens"
+            )
+        model = model.get_base_model()
+    if isinstance(model, torch.nn.Module) and _is_sharded(model):
+        raise MIRModelError(SHARDED)
+    return model
+
+
+def _is_sharded(model: torch.nn.Module) -> bool:
+    """ZeRO-3 gives parameters an id, FSDP 2 and tensor parallelism make them DTensors, FSDP 1 wraps modules."""
+    of_parameters = any(
+        hasattr(part, "ds_id") or hasattr(part, "_local_tensor") for part in model.parameters()
+    )
+    return of_parameters or any(type(part).__name__ == "FullyShardedDataParallel" for part in model.modules())
+
+
+@contextmanager
+def undisturbed(model: torch.nn.Module) -> Iterator[None]:
+    """Restore random states and buffers, and keep autocast off meanwhile."""
+    buffers = {module: dict(module._buffers) for module in model.modules()}
+    states = random.getstate(), np.random.get_state()
+    device = next(model.parameters()).device.type
+    cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(cuda), torch.autocast(device, enabled=False):
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
+            for module, own in buffers.items():
+                # A buffer that a forward recomputes (some rotary embeddings do) would be of inference mode.
+                module._buffers.clear()
+                module._buffers.update(own)

@@ -1,0 +1,176 @@
+"""MIR while a model trains: a callback for transformers' Trainer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Literal
+
+from accelerate.utils import broadcast_object_list
+from loguru import logger
+from transformers import EarlyStoppingCallback, TrainerCallback
+
+from mir_task.adapters import adapter_for
+from mir_task.data import PairSet, open_image
+from mir_task.errors import MIRDataError, MIRError, MIRModelError
+from mir_task.measurement.run import DEFAULT_MAX_TEXT_TOKENS, Pair
+from mir_task.result import MIN_PAIRS, MIRResult, Protocol
+from mir_task.training.between_steps import SHARDED, Pairs, measure_in_training, unwrap
+
+
+class MIRCallback(TrainerCallback):  # type: ignore[misc]
+    """Measures MIR on the live model while a Trainer trains it, and logs it to whatever the Trainer logs to.
+
+    Logged are ``eval_mir``, ``eval_mir_se``, ``eval_mir_reference`` and each layer's distance as
+    ``eval_mir_fid_layer_01`` and so on. Measurements at evaluations are also among the evaluation's metrics, so that
+    ``metric_for_best_model="eval_mir"`` with ``greater_is_better=False``, and early stopping, work.
+
+    In several processes (DDP) the first one measures and the others wait for its number; ``ddp_timeout`` must be longer
+    than a measurement takes. Sharded weights are refused when training begins.
+
+    A model whose MIR cannot be computed any more (NaN after divergence) does not end the training: the reason is logged
+    and ``eval_mir`` is NaN.
+
+    Args:
+        trainer: the Trainer; add the callback to it: ``trainer.add_callback(MIRCallback(trainer, pairs, processor))``.
+        pairs: fixed pairs, as for :func:`mir_task.measure`, or a set of :mod:`mir_task.data`, such as
+            ``builtin_pairs()``.
+        processor: the model's processor; default: the Trainer's ``processing_class``.
+        at: ``evaluate``: at each evaluation; ``save``: whenever a checkpoint was saved; None: neither.
+        every_steps: also after every so many optimiser steps.
+        output_dir: write each result there as ``mir_step_000100.json``.
+        max_text_tokens: as for :func:`mir_task.measure`.
+        protocol: as for :func:`mir_task.measure`.
+
+    Attributes:
+        results: :class:`MIRResult` by step, in the first process.
+
+    Raises:
+        MIRDataError: fewer than two pairs, or a setting that never measures.
+        MIRModelError: when training begins: a model or processor that MIR cannot be measured on.
+    """
+
+    def __init__(
+        self,
+        trainer: Any,
+        pairs: Pairs | PairSet,
+        processor: Any = None,
+        *,
+        at: Literal["evaluate", "save"] | None = "evaluate",
+        every_steps: int | None = None,
+        output_dir: str | Path | None = None,
+        max_text_tokens: int = DEFAULT_MAX_TEXT_TOKENS,
+        protocol: Protocol | None = None,
+    ) -> None:
+        if isinstance(pairs, PairSet):
+            protocol = protocol or Protocol(**pairs.source)
+            pairs = [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in pairs.dataset]
+        if not isinstance(pairs, Collection) or len(pairs) < MIN_PAIRS:
+            raise MIRDataError(
+                f"MIRCallback needs a list of at least {MIN_PAIRS} pairs, the same at every step, got "
+                f"{len(pairs) if isinstance(pairs, Collection) else type(pairs).__name__}"
+            )
+        if at not in ("evaluate", "save", None) or (every_steps is not None and every_steps < 1):
+            raise MIRDataError(
+                f"MIRCallback: at must be evaluate, save or None (got {at!r}), every_steps a positive number (got "
+                f"{every_steps!r})"
+            )
+        if at is None and every_steps is None:
+            raise MIRDataError("MIRCallback would never measure: set at or every_steps")
+        self.trainer, self.pairs, self.processor = trainer, pairs, processor or trainer.processing_class
+        self.at, self.every_steps = at, every_steps
+        self.output_dir = None if output_dir is None else Path(output_dir)
+        self.settings: dict[str, Any] = {"max_text_tokens": max_text_tokens, "protocol": protocol}
+        self.results: dict[int, MIRResult] = {}
+        self._training = False
+        self._last: tuple[int, dict[str, float]] | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Check early what can be checked, and take a place before callbacks that read the metrics."""
+        adapter_for(unwrap(self.trainer.model), self.processor)
+        zero = getattr(args, "hf_deepspeed_config", None)
+        if self.trainer.is_fsdp_enabled or (zero is not None and zero.is_zero3()):
+            raise MIRModelError(f"MIRCallback: {SHARDED}")
+        self._training, self._last = True, None
+        handler = self.trainer.callback_handler
+        others = [callback for callback in handler.callbacks if callback is not self]
+        readers = [i for i, callback in enumerate(others) if isinstance(callback, EarlyStoppingCallback)]
+        # A new list: the handler is going through the old one at this moment.
+        handler.callbacks = (
+            [*others[: readers[0]], self, *others[readers[0] :]] if readers else handler.callbacks
+        )
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Forget the last measurement: the Trainer may have put back the best model's weights."""
+        self._training, self._last = False, None
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Every so many steps."""
+        if self.every_steps and state.global_step % self.every_steps == 0:
+            self._measure_and_log(state.global_step)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """At each checkpoint."""
+        if self.at == "save":
+            self._measure_and_log(state.global_step)
+
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: dict[str, float] | None = None, **kwargs: Any
+    ) -> None:
+        """At each evaluation: also among its metrics, from which the Trainer chooses the best model."""
+        if self.at == "evaluate":
+            numbers = self._measure_and_log(state.global_step)
+            if metrics is not None:
+                metrics.update(numbers)
+
+    def _measure_and_log(self, step: int) -> dict[str, float]:
+        """Once a step, however many events fall on it."""
+        if self._last is not None and self._last[0] == step:
+            return self._last[1]
+        numbers = self._numbers_of_all_processes(step)
+        self._last = (step, numbers) if self._training else None
+        # Logging ends with "logged": the Trainer's own log of the same step must not be lost to ours.
+        control = self.trainer.control
+        due = control.should_log
+        self.trainer.log(dict(numbers))
+        control.should_log = due
+        return numbers
+
+    def _numbers_of_all_processes(self, step: int) -> dict[str, float]:
+        """What the first process measured; the others get it, or its error, instead of waiting for ever."""
+        answer: list[Any] = [None]
+        failure: Exception | None = None
+        if self.trainer.args.process_index == 0:
+            try:
+                answer = [self._measure(step)]
+            except Exception as error:
+                failure, answer = error, [repr(error)]
+        if self.trainer.args.world_size > 1:
+            broadcast_object_list(answer, from_process=0)
+        if isinstance(answer[0], str):
+            raise failure or RuntimeError(f"MIR could not be measured in the first process: {answer[0]}")
+        numbers: dict[str, float] = answer[0]
+        return numbers
+
+    def _measure(self, step: int) -> dict[str, float]:
+        try:
+            result = measure_in_training(self.trainer.model, self.processor, self.pairs, **self.settings)
+        except MIRError as error:
+            logger.error(f"MIR could not be measured at step {step}, eval_mir is NaN there: {error}")
+            return {"eval_mir": math.nan}
+        self.results[step] = result
+        if self.output_dir is not None:
+            result.save(self.output_dir / f"mir_step_{step:06d}.json")
+        return numbers_of(result)
+
+
+def numbers_of(result: MIRResult) -> dict[str, float]:
+    """What is logged of a result; what could not be estimated is left out."""
+    numbers = {
+        "eval_mir": result.mir,
+        "eval_mir_se": result.standard_error,
+        "eval_mir_reference": result.mir_reference,
+        **{f"eval_mir_fid_layer_{layer.layer:02d}": layer.fid for layer in result.layers},
+    }
+    return {name: value for name, value in numbers.items() if value is not None}

@@ -1,0 +1,95 @@
+"""The product as its users meet it: lmms-eval's own command line, from an empty folder."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from mir_task import MIRResult, Pair, measure
+from mir_task.data import local_pairs, open_image
+
+pytestmark = pytest.mark.cli
+
+COLOUR_TASK = Path(__file__).parent / "colour_task"
+
+
+def llava_arguments(checkpoint):
+    return ("--model", "llava_hf", "--model_args", f"pretrained={checkpoint},device=cpu,device_map=cpu")
+
+
+def test_mir_beside_another_task_in_one_run(lmms_eval_cli, tmp_path):
+    done = lmms_eval_cli(
+        *("--model", "mir_demo", "--tasks", "mir_builtin,colour", "--include_path", COLOUR_TASK),
+        *("--output_path", tmp_path / "out", "--log_samples"),
+        environment={"MIR_NUM_PAIRS": "5"},
+    )
+    results = lmms_eval_cli.results(tmp_path / "out")
+    assert math.isfinite(results["mir_builtin"]["mir,none"])
+    assert results["mir_builtin"]["mir_pairs,none"] == 5
+    assert "exact_match,none" in results["colour"]
+    # The table: lower is better, and no standard error that nobody computed.
+    assert re.search(r"\|mir_builtin\|none +\| +0\|mir +\|↓ +\| +[\d.-]+\|± +\|N/A", done.stdout)
+    assert "Stderr_CLT" not in re.search(r"\| *Tasks.*", done.stdout)[0] or "|colour" in done.stdout
+    assert not any(results["mir_builtin"][key] != "N/A" for key in results["mir_builtin"] if "stderr" in key)
+
+
+def test_local_files_in_one_and_two_processes_and_without_lmms_eval(
+    lmms_eval_cli, tmp_path, checkpoint, llava, folders, one_thread
+):
+    # Seven pairs, so that lmms-eval has to pad what one of two processes gets.
+    environment = {"MIR_IMAGES": str(folders[0]), "MIR_TEXTS": str(folders[1]), "MIR_NUM_PAIRS": "7"}
+    command = (*llava_arguments(checkpoint), "--tasks", "mir_local", "--output_path")
+    for processes, run in enumerate(("first", "second"), start=1):
+        done = lmms_eval_cli(*command, tmp_path / run, environment=environment, processes=processes)
+        assert done.returncode == 0, done.stdout + done.stderr
+    first, second = (lmms_eval_cli.results(tmp_path / run)["mir_local"] for run in ("first", "second"))
+    assert math.isfinite(first["mir,none"])
+    for name in ("mir,none", "mir_reference,none", "mir_se,none"):
+        assert second[name] == pytest.approx(first[name], rel=1e-9)
+    assert second["mir_pairs,none"] == first["mir_pairs,none"] == 7
+
+    rows = local_pairs(environment).dataset
+    pairs = [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in rows]
+    direct = measure(*llava, pairs, progress=False)
+    assert direct.mir == first["mir,none"]
+
+    (file,) = (tmp_path / "first").rglob("*_mir_*.json")
+    (own,) = (tmp_path / "first").rglob("*_results.json")
+    assert file.parent == own.parent
+    saved = MIRResult.load(file)
+    assert saved.mir == first["mir,none"]
+    assert saved.layers == direct.layers
+    assert saved.protocol.pair_ids == [pair.id for pair in pairs]
+
+
+def test_limit_measures_fewer_pairs(lmms_eval_cli, tmp_path):
+    command = ("--model", "mir_demo", "--tasks", "mir_builtin", "--limit", 3, "--output_path")
+    lmms_eval_cli(*command, tmp_path / "out")
+    assert lmms_eval_cli.results(tmp_path / "out")["mir_builtin"]["mir_pairs,none"] == 3
+
+
+def test_tasks_are_listed(lmms_eval_cli):
+    listed = lmms_eval_cli("--tasks", "list").stdout
+    assert all(f" - {name}\n" in listed for name in ("mir", "mir_builtin", "mir_local", "mme"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        (("--model", "mir_demo", "--tasks", "mir"), {}, r"task mir needs .* mir_builtin .* mir_local"),
+        (
+            ("--model", "mir_demo", "--tasks", "mir_local"),
+            {"MIR_IMAGES": ""},
+            "mir_local needs the environment variable MIR_IMAGES",
+        ),
+        (
+            ("--model", "openai", "--model_args", "model_version=none", "--tasks", "mir_builtin"),
+            {"OPENAI_API_KEY": "none"},
+            "MIR reads hidden states",
+        ),
+    ],
+)
+def test_errors_reach_the_user(lmms_eval_cli, arguments, environment, message):
+    done = lmms_eval_cli(*arguments, environment=environment)
+    assert re.search(f"Error during evaluation: .*{message}", done.stdout)

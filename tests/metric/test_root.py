@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mir_task.metric.polar import _polynomials, nuclear_norm
+from mir_task.metric.root import by_eigenvalues, by_factors, by_polar, fastest_route
+
+
+def covariance(seed, d=40, rank=None, decades=3.0):
+    generator = torch.Generator().manual_seed(seed)
+    basis = torch.linalg.qr(torch.randn(d, d, generator=generator, dtype=torch.float64))[0]
+    spectrum = torch.logspace(0, -decades, d, dtype=torch.float64)
+    spectrum[rank or d :] = 0
+    return basis * spectrum @ basis.T
+
+
+def root_trace(cov_a, cov_b):
+    """From square roots of both, in numpy."""
+    roots = []
+    for cov in (cov_a, cov_b):
+        values, basis = np.linalg.eigh(cov.numpy())
+        roots.append(basis * np.sqrt(values.clip(0)))
+    return np.linalg.svd(roots[0].T @ roots[1], compute_uv=False).sum()
+
+
+@pytest.mark.parametrize("route", [by_eigenvalues, by_polar, lambda a, b: by_factors(a, b, 1e-12)])
+@pytest.mark.parametrize("d", [1, 5, 300])
+def test_routes_agree(route, d):
+    cov_a, cov_b = covariance(0, d), covariance(1, d)
+    assert route(cov_a, cov_b) == pytest.approx(root_trace(cov_a, cov_b), rel=1e-10)
+
+
+@pytest.mark.parametrize("route", [by_eigenvalues, by_polar])
+def test_routes_decline_what_they_cannot_do(route):
+    assert route(covariance(0), covariance(1, rank=20)) is None
+
+
+def test_a_covariance_of_round_off_is_zero():
+    # As identical images give it: no variance, but for a last digit of either sign.
+    nothing = torch.diag(torch.tensor([-4e-19, 2e-19, 0.0], dtype=torch.float64))
+    assert by_factors(nothing, torch.eye(3, dtype=torch.float64), 1e-12) == pytest.approx(0, abs=1e-8)
+    assert by_factors(torch.eye(3, dtype=torch.float64), nothing, 1e-12) == pytest.approx(0, abs=1e-8)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 99), st.floats(0, 14))
+def test_nuclear_norm_is_a_lower_bound_within_its_accuracy(m, n, seed, decades):
+    generator = torch.Generator().manual_seed(seed)
+    matrix = torch.randn(m, n, generator=generator, dtype=torch.float64)
+    matrix *= torch.logspace(0, -decades, n, dtype=torch.float64)
+    exact = float(torch.linalg.svdvals(matrix).sum())
+    for accuracy in (1e-3, 1e-11):
+        norm = nuclear_norm(matrix, accuracy * exact)
+        assert (1 - accuracy) * exact - 1e-13 * exact <= norm <= exact * (1 + 1e-13)
+    assert nuclear_norm(0 * matrix, 1e-9) == 0
+
+
+@pytest.mark.parametrize("lowest", [0.5, 1e-3, 1e-8, 1e-15, 1e-20])
+def test_polynomials_take_the_interval_to_one(lowest):
+    values = np.geomspace(lowest, 1, 100_001)
+    for a, b, c in _polynomials(lowest):
+        values = a * values + b * values**3 + c * values**5
+    assert np.abs(values - 1).max() < 1e-14
+
+
+def test_fastest_route_is_one_that_agrees_with_float64_on_the_cpu():
+    calls = []
+
+    def wrong(cov_a, cov_b):
+        calls.append(cov_a)
+        return 1.001 * by_eigenvalues(cov_a, cov_b)
+
+    def declines(cov_a, cov_b):
+        return None
+
+    cov_a, cov_b = covariance(0), covariance(1)
+    assert fastest_route(cov_a, cov_b, (wrong, declines, by_polar)) is by_polar
+    assert len(calls) == 2
+    assert fastest_route(cov_a, cov_b, (wrong,)) is None
+    assert fastest_route(cov_a, cov_b) in (by_eigenvalues, by_polar)
+    assert fastest_route(cov_a, covariance(1, rank=20)) is None
+
+
+def test_on_other_devices_the_route_is_chosen_once(monkeypatch):
+    """A device that is none: its matrices are the CPU's, under another name."""
+
+    class Elsewhere(torch.Tensor):
+        @property
+        def device(self):
+            return torch.device("cuda:0")
+
+    from mir_task.metric import root
+
+    cov_a, cov_b = covariance(0).as_subclass(Elsewhere), covariance(1).as_subclass(Elsewhere)
+    choices = []
+
+    def choose(*_):
+        choices.append(1)
+        return lambda *_: 42.0
+
+    monkeypatch.setattr(root, "_chosen", {})
+    monkeypatch.setattr(root, "fastest_route", choose)
+    assert [root.root_trace(cov_a, cov_b, 1e-12) for _ in range(3)] == [42.0] * 3
+    assert len(choices) == 1
+    monkeypatch.setattr(root, "fastest_route", lambda *_: None)  # none agrees: factors, on the CPU
+    monkeypatch.setattr(root, "_chosen", {})
+    assert root.root_trace(cov_a, cov_b, 1e-12) == pytest.approx(root_trace(covariance(0), covariance(1)))
