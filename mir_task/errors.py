@@ -1,5 +1,10 @@
 """The errors a user can cause and mend; each message names what was wrong and what to do."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class MIRError(ValueError):
     """Base of every error that this package raises on purpose."""
@@ -11,3 +16,21 @@ class MIRDataError(MIRError):
 
 class MIRModelError(MIRError):
     """A model or processor that MIR cannot be measured on."""
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Put a name before the message of any :class:`MIRError` that leaves the block.
+
+    A message that begins with the name's first word names one already and stays as it is.
+
+    Args:
+        name: what the block works on, such as ``pair 17``.
+    """
+    try:
+        yield
+    except MIRError as error:
+        message = str(error)
+        if message.startswith(name.split()[0] + " "):
+            raise
+        raise type(error)(f"{name}: {message}") from error
