@@ -10,11 +10,11 @@ MAX_PIXELS = 100_000_000
 """A photograph has a tenth of it; a small file that unpacks to more is an accident or an attack. Not PIL's own limit,
 which other packages (several tasks of lmms-eval) raise for the whole process."""
 MAX_TEXT_BYTES = 2**26
-"""Of a file that holds one text."""
+"""Bytes of a file that holds one text."""
 
 
 def check_size(image: Image.Image) -> None:
-    """Refuse an image of too many pixels, before they are unpacked.
+    """Refuse an image of too many pixels before they are unpacked.
 
     Raises:
         MIRDataError: saying how many it has.

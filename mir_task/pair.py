@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 from PIL import Image
 
-from mir_task.errors import MIRDataError, MIRError
+from mir_task.errors import MIRDataError, naming
 from mir_task.limits import check_size
 
 
@@ -20,8 +21,25 @@ class Pair(NamedTuple):
     id: str | None = None
 
 
+class NamedPair(NamedTuple):
+    """A pair that has been opened and checked."""
+
+    image: Image.Image
+    text: str
+    name: str
+    """Its id, or a hash of its content."""
+
+    def size(self, max_text_tokens: int) -> str:
+        """How large it is, for messages."""
+        width, height = self.image.size
+        return (
+            f"an image of {width} x {height} pixels and a text of {len(self.text)} characters (cut to "
+            f"{max_text_tokens} tokens)"
+        )
+
+
 def content_id(pair: Pair) -> str:
-    """Name of a pair that has none: a hash of its pixels and text."""
+    """Hash of a pair's pixels and text: the name of a pair without id."""
     digest = hashlib.sha256(repr((pair.image.size, pair.image.mode)).encode())
     digest.update(pair.image.tobytes())
     digest.update(pair.text.encode())
@@ -29,44 +47,47 @@ def content_id(pair: Pair) -> str:
 
 
 def by_number(pairs: Iterable[Any]) -> Sequence[Any]:
-    """Pairs that can be asked for one at a time, and again: those that can already are left to open them only then."""
+    """Pairs that can be asked for one at a time and more than once; a sequence stays as it is, unopened."""
     indexable = isinstance(pairs, Collection) and hasattr(pairs, "__getitem__")
     return cast("Sequence[Any]", pairs) if indexable else list(pairs)
 
 
-def opened(pairs: Sequence[Any], number: int) -> tuple[Pair, str]:
-    """A pair that can be measured, and its name.
+def opened(pairs: Sequence[Any], number: int) -> NamedPair:
+    """A pair that can be measured.
 
     Args:
         pairs: as the user gave them.
-        number: of the pair, from 0.
+        number: the pair's, from 0.
 
     Raises:
         MIRDataError: naming the pair: it cannot be read, has no image or one of too many pixels, no text or an empty
             one.
     """
-    try:
+    by_position = f"pair number {number + 1}"
+    with naming(by_position):
         given = pairs[number]
-    except MIRError as error:
-        text = str(error)
-        raise type(error)(
-            text if text.startswith("pair ") else f"pair number {number + 1}: {text}"
-        ) from error
     try:
         pair = given if isinstance(given, Pair) else Pair(*given)
     except TypeError as error:
-        raise MIRDataError(f"pair number {number + 1}: expected (PIL image, text): {error}") from error
-    name = pair.id or f"number {number + 1}"
-    if not isinstance(pair.image, Image.Image) or not isinstance(pair.text, str):
-        raise MIRDataError(
-            f"pair {name}: expected (PIL image, text), got "
-            f"({type(pair.image).__name__}, {type(pair.text).__name__})"
-        )
-    try:
-        check_size(pair.image)
-        name = pair.id or content_id(pair)
+        raise MIRDataError(f"{by_position}: expected (PIL image, text): {error}") from error
+    with naming(f"pair {pair.id}" if pair.id else by_position):
+        if not isinstance(pair.image, Image.Image) or not isinstance(pair.text, str):
+            raise MIRDataError(
+                f"expected (PIL image, text), got ({type(pair.image).__name__}, {type(pair.text).__name__})"
+            )
+        with _reading():
+            check_size(pair.image)
+            name = pair.id or content_id(pair)
+    with naming(f"pair {name}"):
         if not pair.text.strip():
             raise MIRDataError("the text is empty")
-    except (MIRDataError, OSError, SyntaxError) as error:  # the latter two of a file that PIL reads only now
-        raise MIRDataError(f"pair {name}: {error}") from error
-    return pair, name
+    return NamedPair(pair.image, pair.text, name)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Errors of a file that PIL reads only when its pixels are asked for."""
+    try:
+        yield
+    except (OSError, SyntaxError) as error:
+        raise MIRDataError(str(error)) from error

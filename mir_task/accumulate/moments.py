@@ -60,14 +60,14 @@ class RunningMoments:
         self._sums = self._scatter
 
     def state(self) -> State:
-        """All there is to it, to be carried elsewhere; shares its memory."""
+        """Everything, to be carried elsewhere; shares its memory."""
         state = {"centre": self.centre, "total": self.total, "epsilon": scalar(self._epsilon)}
         scatter = {} if self._sums is None else {"scatter": self._sums}
         return {"count": scalar(self.count), **state, **scatter}
 
     @classmethod
     def from_state(cls, state: State, device: torch.device) -> RunningMoments:
-        """What :meth:`state` was taken of, bit for bit."""
+        """The moments that :meth:`state` was taken from, bit for bit."""
         moments = cls(state["centre"].to(device))
         moments.count, moments._epsilon = int(state["count"]), float(state["epsilon"])
         moments.total = state["total"].to(device)
@@ -107,7 +107,7 @@ class RunningMoments:
         return result
 
     def without(self, other: RunningMoments) -> RunningMoments:
-        """What would have been accumulated without the rows of ``other``, which has the same centre."""
+        """A copy without the rows of ``other``, which must be among the rows here and have the same centre."""
         result = self.copy()
         result.count -= other.count
         result.total -= other.total
@@ -136,13 +136,13 @@ class RunningMoments:
         return Moments(self.centre + mean, covariance, self._epsilon)
 
 
-def merged(parts: list[RunningMoments]) -> RunningMoments:
-    """All rows of several objects together, which are left as they are; of a single one, that one."""
-    if len(parts) == 1:
-        return parts[0]
-    result = parts[0].copy()
-    for part in parts[1:]:
-        result.merge(part)
+def merged(several: list[RunningMoments]) -> RunningMoments:
+    """Moments of all rows together. The objects stay as they are; a single one is returned itself."""
+    if len(several) == 1:
+        return several[0]
+    result = several[0].copy()
+    for other in several[1:]:
+        result.merge(other)
     return result
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+
+from mir_task.errors import MIRDataError
 
 OUTLIER_SIGMAS = 3.0
 
@@ -22,10 +25,20 @@ class OutlierRule(NamedTuple):
 
     @classmethod
     def of(cls, norms: Tensor) -> OutlierRule:
-        """The rule for rows of these L2 norms [n], n >= 2."""
+        """The rule for rows of these L2 norms [n].
+
+        Raises:
+            MIRDataError: fewer than two rows.
+        """
+        if len(norms) < 2:
+            raise MIRDataError(f"a covariance needs at least 2 rows, got {len(norms)}")
         norms = norms.double()
         return cls(float(norms.median()), OUTLIER_SIGMAS * float(norms.std()))
 
     def mask(self, norms: Tensor) -> Tensor:
         """Which rows it flags, [n] bool."""
         return (norms.double() - self.median).abs() > self.limit
+
+    def state(self) -> Tensor:
+        """Both numbers, [2] float64."""
+        return torch.tensor(self, dtype=torch.float64)

@@ -6,20 +6,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mir_task.accumulate.buffers import BufferSizes
 from mir_task.accumulate.state import State, scalar
-
-BUDGET_BYTES = 4 * 2**20
-MIN_ROWS = 1024
 
 
 class RowReservoir:
-    """Keeps all rows while they fit a budget of 4 MiB (at least 1024 rows), then a uniform random sample of them.
+    """Keeps all rows while they fit its memory (4 MiB, at least 1024 rows), then a uniform random sample of them.
 
     Each row has a key, a random number, and those with the smallest keys stay: which they are depends neither on the
     rows' order nor on how they were batched or dealt to several reservoirs that are merged later.
+
+    Args:
+        buffers: the sample's size.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, buffers: BufferSizes | None = None) -> None:
+        self._buffers = buffers or BufferSizes()
         self._rows: Tensor | None = None  # [capacity, d], filled from the top
         self._keys = torch.empty(0, dtype=torch.float64)
         self._seen = 0
@@ -33,7 +35,7 @@ class RowReservoir:
         """Add rows [n, d] with their keys [n], float64 on the CPU, uniform in [0, 1)."""
         self._seen += len(rows)
         if self._rows is None:
-            self._rows = _room_for(rows)
+            self._rows = self._room_for(rows, rows.device)
         filled = len(self._keys)
         fitting = min(len(rows), len(self._rows) - filled)
         self._rows[filled : filled + fitting] = rows[:fitting]
@@ -50,17 +52,17 @@ class RowReservoir:
         self._seen += unseen
 
     def state(self) -> State:
-        """All there is to it, to be carried elsewhere; shares its memory."""
+        """Everything, to be carried elsewhere; shares its memory."""
         rows = {} if self._rows is None else {"rows": self._sample()}
         return {"keys": self._keys, "seen": scalar(self._seen), **rows}
 
     @classmethod
-    def from_state(cls, state: State, device: torch.device) -> RowReservoir:
-        """What :meth:`state` was taken of, bit for bit."""
-        reservoir = cls()
+    def from_state(cls, state: State, buffers: BufferSizes, device: torch.device) -> RowReservoir:
+        """The reservoir that :meth:`state` was taken from, bit for bit."""
+        reservoir = cls(buffers)
         reservoir._keys, reservoir._seen = state["keys"].clone(), int(state["seen"])
         if "rows" in state:
-            reservoir._rows = _room_for(state["rows"], device)
+            reservoir._rows = reservoir._room_for(state["rows"], device)
             reservoir._rows[: len(reservoir._keys)] = state["rows"].to(device)
         return reservoir
 
@@ -88,18 +90,12 @@ class RowReservoir:
         assert self._rows is not None, "no rows yet"
         return self._rows[: len(self._keys)]
 
+    def _room_for(self, rows: Tensor, device: torch.device) -> Tensor:
+        """[capacity, d] for rows like these."""
+        capacity = self._buffers.sample_rows(rows.shape[1], rows.element_size())
+        return rows.new_empty(capacity, rows.shape[1], device=device)
+
 
 def random_keys(count: int, *seed: int) -> Tensor:
     """Keys [count] of rows, which depend on the seed alone."""
     return torch.from_numpy(np.random.default_rng(seed).random(count))
-
-
-def room(d: int, itemsize: int) -> int:
-    """How many rows a reservoir has room for, of d numbers of so many bytes."""
-    return max(MIN_ROWS, BUDGET_BYTES // (d * itemsize))
-
-
-def _room_for(rows: Tensor, device: torch.device | None = None) -> Tensor:
-    """[capacity, d] for rows like these."""
-    capacity = room(rows.shape[1], rows.element_size())
-    return rows.new_empty(capacity, rows.shape[1], device=device or rows.device)

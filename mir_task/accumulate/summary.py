@@ -16,19 +16,19 @@ from mir_task.errors import MIRDataError
 
 @dataclass(frozen=True)
 class ModalitySummary:
-    """After outlier handling; rows are not scaled by alpha yet."""
+    """One modality at one layer after outlier handling; rows are not scaled by alpha yet."""
 
     inliers: list[RunningMoments]
-    """The rows that are no outliers (the paper removes the others): all together, in two halves (groups of even and
-    of odd number) or a group each."""
+    """Moments of the rows that are no outliers (the paper removes the others), one for each scatter matrix: all rows
+    together, two halves (groups of even and of odd number), or one for each group."""
     sample: RowReservoir
-    """Of all rows."""
+    """Random sample of all rows."""
     norms: list[Tensor]
-    """A group: L2 norms [n] of all rows, float64 if the rows are, else float32."""
+    """L2 norms [n] of all rows, a tensor for each group: float64 if the rows are, else float32."""
     norm_sums: list[float]
-    """A group: the sum of these, in float64 in any case."""
+    """Sum of the norms of each group, taken in float64."""
     outlier_masks: list[Tensor]
-    """A group: which of its rows are outliers, [n] bool."""
+    """For each group which of its rows are outliers, [n] bool."""
     passes: int
     """How often the rows had to be seen."""
 
@@ -67,8 +67,8 @@ class ModalitySummary:
 
     @cached_property
     def replacements(self) -> list[Tensor]:
-        """What the released script puts in the place of an outlier row: the per-dimension median [d] of all rows.
+        """Row [d] that the released script puts in the place of an outlier row: the per-dimension median of all rows.
 
-        If it is taken from a sample, two more from halves of the sample, which tell its error.
+        Where the median is taken from a sample, two more follow, from halves of the sample: they tell its error.
         """
         return [self.sample.median(), *([] if self.sample.exact else self.sample.halves())]

@@ -2,48 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from mir_task.accumulate.state import State
 
-MIN_WAITING = 4096
 
-
-class Sizes(NamedTuple):
-    """How many rows are held back: those of the largest and of the smallest norms, and others that wait."""
-
-    largest: int
-    smallest: int
-    waiting: int
-
-    @classmethod
-    def of(cls, d: int) -> Sizes:
-        """For rows of d dimensions."""
-        waiting = max(d, MIN_WAITING)
-        return cls(waiting // 2, waiting // 8, waiting)
-
-    @property
-    def capacity(self) -> int:
-        """Rows in all."""
-        return sum(self)
-
-
-class RowBuffer:
-    """Up to :class:`Sizes` rows [n, d] with their norms and the numbers of their groups.
+class WaitingRows:
+    """Rows [n, d] with their norms and the numbers of their groups, up to a capacity.
 
     Tensors that come and go with every pair would leave holes in the heap: with them, a measurement of 400 pairs needed
     a third more memory than one of 50.
 
     Args:
+        capacity: rows that there is room for.
         rows: [.., d], an example of the rows: d, dtype and device are theirs.
         norms: an example of the norms.
     """
 
-    def __init__(self, rows: Tensor, norms: Tensor) -> None:
-        capacity = Sizes.of(rows.shape[-1]).capacity
+    def __init__(self, capacity: int, rows: Tensor, norms: Tensor) -> None:
         self._rows = rows.new_empty(capacity, rows.shape[-1])
         self._norms = norms.new_empty(capacity)
         self._groups = torch.empty(capacity, dtype=torch.long)
@@ -51,6 +28,11 @@ class RowBuffer:
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def width(self) -> int:
+        """The rows' dimension d."""
+        return int(self._rows.shape[1])
 
     @property
     def free(self) -> int:
@@ -73,21 +55,21 @@ class RowBuffer:
         return self._groups[: self._count]
 
     def state(self) -> State:
-        """All there is to it, to be carried elsewhere; shares its memory."""
+        """Everything, to be carried elsewhere; shares its memory."""
         return {"rows": self.rows, "norms": self.norms, "groups": self.groups}
 
     @classmethod
-    def from_state(cls, state: State, device: torch.device) -> RowBuffer:
-        """What :meth:`state` was taken of, bit for bit."""
-        buffer = cls(state["rows"].to(device), state["norms"])
+    def from_state(cls, state: State, capacity: int, device: torch.device) -> WaitingRows:
+        """The rows that :meth:`state` was taken from, bit for bit."""
+        waiting = cls(capacity, state["rows"].to(device), state["norms"])
         count = len(state["norms"])
-        buffer._rows[:count], buffer._norms[:count] = state["rows"].to(device), state["norms"]
-        buffer._groups[:count] = state["groups"]
-        buffer._count = count
-        return buffer
+        waiting._rows[:count], waiting._norms[:count] = state["rows"].to(device), state["norms"]
+        waiting._groups[:count] = state["groups"]
+        waiting._count = count
+        return waiting
 
     def append(self, rows: Tensor, norms: Tensor, group: int) -> None:
-        """Add at most as many rows [n, d] of a group as are free, norms [n]."""
+        """Add rows [n, d] of a group with their norms [n], at most as many as are free."""
         self._rows = _promoted(self._rows, rows)
         self._norms = _promoted(self._norms, norms)
         end = self._count + len(rows)
@@ -105,5 +87,5 @@ class RowBuffer:
         self._count = len(chosen)
 
 
-def _promoted(held: Tensor, arriving: Tensor) -> Tensor:
-    return held.to(torch.promote_types(held.dtype, arriving.dtype))
+def _promoted(kept: Tensor, arriving: Tensor) -> Tensor:
+    return kept.to(torch.promote_types(kept.dtype, arriving.dtype))

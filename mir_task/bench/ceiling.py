@@ -10,7 +10,7 @@ import torch
 from mir_task import measure as measure_mir
 from mir_task.bench.isolated import measure
 from mir_task.bench.whole import MAX_TEXT_TOKENS, Inputs, bare, prepare
-from mir_task.measurement.plan import Footprint, plan
+from mir_task.measurement.plan import Footprint, fewest_passes
 from mir_task.metric.uncertainty import GROUPS
 
 PAIRS, LAYERS, D = 20, 8, 1024
@@ -31,16 +31,16 @@ def run(
     cpu = torch.device("cpu")
     for wanted in at_a_time:
         ceiling = footprint.working(GROUPS) + wanted * footprint.layer(GROUPS)
-        chosen = plan(footprint, [cpu] * layers, {cpu: ceiling})
+        estimate = fewest_passes(footprint, [cpu] * layers, {cpu: ceiling})
         measured = measure(_prepare, _measure, pairs, layers, d, ceiling)
         yield {
             "pairs": pairs,
             "layers": layers,
             "d": d,
-            "layers_at_a_time": chosen.layers,
-            "parts": chosen.parts,
-            "passes": chosen.passes,
-            "estimated_mib": chosen.taken / MIB,
+            "layers_at_a_time": estimate.plan.layers,
+            "parts": estimate.plan.scatters,
+            "passes": estimate.passes,
+            "estimated_mib": estimate.taken / MIB,
             "forward_mib": forward / MIB,
             "measured_mib": measured.extra_bytes / MIB,
             "seconds": measured.seconds,

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mir_task.accumulate.statistics import ModalityStatistics
+from mir_task.accumulate.modalities import Modalities
+from mir_task.accumulate.statistics import FirstPass, Settled
 from mir_task.metric.frechet import frechet_distance
-from mir_task.metric.layers import measure_layer, totals
+from mir_task.metric.layers import LayerMeasurement, measure_layer, totals
 from mir_task.metric.uncertainty import GROUPS
 
 D, PAIRS, TOKENS, REPEATS, LAYERS = 64, 100, 32, 200, 3
@@ -67,11 +68,15 @@ def estimate(seed: int, separation: float) -> dict[str, Any]:
     for number, modalities in enumerate(simulate(seed, separation), start=1):
         summaries = []
         for pairs in modalities:
-            statistics = ModalityStatistics(GROUPS)
+            first = FirstPass(GROUPS)
             for index, rows in enumerate(pairs):
-                statistics.update(rows, index % GROUPS)
-            summaries.append(statistics.summary())
-        layers.append(measure_layer(number, *summaries))
+                first.update(rows, index % GROUPS)
+            settled = first.close()
+            assert isinstance(settled, Settled), "simulated rows have few outliers"
+            summaries.append(settled.summary())
+        measured = measure_layer(number, Modalities(*summaries))
+        assert isinstance(measured, LayerMeasurement), "the groups were kept apart"
+        layers.append(measured)
     return totals(layers)
 
 

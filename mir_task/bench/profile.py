@@ -14,7 +14,7 @@ PHASES = {
     "pairs: image and text preparation": ("measurement/passes.py", "_prepared", None),
     "pairs: forward pass": ("adapters/prefill.py", "prefill", None),
     "pairs: rows into statistics": ("accumulate/statistics.py", "update", None),
-    "layers: rows held back into statistics": ("accumulate/statistics.py", "settle", None),
+    "layers: waiting rows into statistics": ("accumulate/statistics.py", "close", None),
     "layers: distance of vision and text": ("metric/frechet.py", "terms_between", "measure_layer"),
     "layers: distances of halves (noise floors, bias)": ("metric/uncertainty.py", "half_distances", None),
     "layers: distances without each group (standard error)": (
@@ -22,7 +22,7 @@ PHASES = {
         "left_out_distances",
         None,
     ),
-    "layers: mir_reference": ("metric/released_script.py", "reference_distances", None),
+    "layers: mir_reference": ("metric/released_script.py", "reference_distance", None),
 }
 """Each the time inside a function (of ours: file and name; called by whom, if that matters)."""
 

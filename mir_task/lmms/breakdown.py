@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from mir_task.data.alignment import LEVEL_COLUMN
-from mir_task.errors import MIRError
-from mir_task.lmms.settings import RunSettings
+from mir_task.errors import naming
 from mir_task.measurement.ranks import Ranks
-from mir_task.measurement.run import measure
+from mir_task.measurement.run import measure_with
+from mir_task.measurement.settings import MeasurementSettings
 from mir_task.result import MIRResult, Protocol
 
 Numbers = dict[str, float | int | None]
@@ -41,9 +42,7 @@ def measure_parts(
     pairs: Sequence[Any],
     levels: Sequence[int] | None,
     protocol: Protocol,
-    max_text_tokens: int,
-    batch_size: int = 1,
-    run: RunSettings | None = None,
+    settings: MeasurementSettings,
     ranks: Ranks | None = None,
 ) -> list[Part]:
     """Measure every model of a family on all pairs and, where pairs are graded, on those of each level.
@@ -52,15 +51,12 @@ def measure_parts(
         model: the model, of which a family's members are different uses.
         processors: by the member's name; one of an empty name if there is no family.
         pairs: as for :func:`mir_task.measure`.
-        levels: of each pair; None: not graded.
+        levels: the level of each pair; None: not graded.
         protocol: of all pairs.
-        max_text_tokens: as for :func:`mir_task.measure`.
-        batch_size: as for :func:`mir_task.measure`.
-        run: likewise; partial statistics of each measurement go to a folder of its own.
-        ranks: likewise.
+        settings: of each measurement; its partial statistics go to a folder of its own.
+        ranks: as for :func:`mir_task.measure`.
     """
     parts = []
-    run = run or RunSettings()
     for variant, processor in processors.items():
         for level in [None, *sorted(set(levels or []))]:
             chosen = (
@@ -72,24 +68,11 @@ def measure_parts(
             if level is not None and protocol.alignment is not None:
                 alignment = protocol.alignment.model_copy(update={"level": level})
                 own = protocol.model_copy(update={"alignment": alignment})
-            try:
-                subset = _Subset(pairs, chosen)
-                result = measure(
-                    model,
-                    processor,
-                    subset,
-                    max_text_tokens=max_text_tokens,
-                    protocol=own,
-                    batch_size=batch_size,
-                    max_memory=run.max_memory,
-                    resume=run.resume and run.resume / f"{own.task}{_suffix(variant, level)}",
-                    on_error=run.on_error,
-                    ranks=ranks,
+            folder = settings.resume and settings.resume / f"{own.task}{_suffix(variant, level)}"
+            with nullcontext() if level is None else naming(f"{LEVEL_COLUMN} {level}"):
+                result = measure_with(
+                    replace(settings, resume=folder), model, processor, _Subset(pairs, chosen), own, ranks
                 )
-            except MIRError as error:
-                if level is None:
-                    raise
-                raise type(error)(f"{LEVEL_COLUMN} {level}: {error}") from error
             if variant and result.model is not None:
                 named = result.model.model_copy(update={"variant": variant})
                 result = result.model_copy(update={"model": named})

@@ -14,7 +14,7 @@ from mir_task.data import LEVEL_COLUMN, open_image
 from mir_task.errors import MIRDataError, MIRModelError
 from mir_task.lmms.backend import model_and_processor
 from mir_task.lmms.breakdown import Numbers, measure_parts, numbers
-from mir_task.lmms.settings import RunSettings
+from mir_task.lmms.settings import settings_from_environment
 from mir_task.measurement.perplexity import CaptionPerplexity, caption_perplexity
 from mir_task.measurement.ranks import Ranks
 from mir_task.pair import Pair
@@ -88,12 +88,14 @@ class _Task:
     documents: set[int]
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """The task's protocol and cut of texts."""
-        return {
-            "protocol": Protocol.model_validate(self.metadata["protocol"]),
-            "max_text_tokens": self.metadata["max_text_tokens"],
-        }
+    def protocol(self) -> Protocol:
+        """Where the task's pairs come from."""
+        return Protocol.model_validate(self.metadata["protocol"])
+
+    @property
+    def max_text_tokens(self) -> int:
+        """Where the task cuts texts."""
+        return int(self.metadata["max_text_tokens"])
 
 
 def _tasks_of_all(ranks: Ranks, requests: list[Any]) -> dict[str, _Task]:
@@ -146,21 +148,22 @@ def _mir(lm: Any, model: Any, processor: Any, pairs: _Pairs, task: _Task, ranks:
     # What --batch_size was; models for which it may be "auto" have no number here.
     batch_size = getattr(lm, "batch_size_per_gpu", 1)
     batch_size = batch_size if isinstance(batch_size, int) else 1
-    run = RunSettings.from_environment()
-    parts = measure_parts(
-        *(model, processors, pairs, pairs.levels),
-        batch_size=batch_size,
-        run=run,
-        ranks=ranks,
-        **task.settings,
-    )
+    settings = settings_from_environment(task.max_text_tokens, batch_size)
+    parts = measure_parts(model, processors, pairs, pairs.levels, task.protocol, settings, ranks)
     return Answer(numbers(parts), {part.suffix: part.result for part in parts})
 
 
 def _caption_perplexity(
     _lm: Any, model: Any, processor: Any, pairs: _Pairs, task: _Task, ranks: Ranks
 ) -> Answer:
-    result = caption_perplexity(model, processor, pairs, ranks=ranks, **task.settings)
+    result = caption_perplexity(
+        model,
+        processor,
+        pairs,
+        ranks=ranks,
+        protocol=task.protocol,
+        max_text_tokens=task.max_text_tokens,
+    )
     return Answer(result.numbers, {"": result})
 
 

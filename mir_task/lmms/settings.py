@@ -1,44 +1,38 @@
-"""Settings of a run from the environment: memory, a folder to continue from, what to do with a pair that fails."""
+"""Settings of a measurement from the environment: memory, a folder to continue from, what to do with a bad pair."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from mir_task.errors import MIRDataError
-from mir_task.measurement.passes import OnError
+from mir_task.measurement.settings import MeasurementSettings
 
 UNITS = {"": 1, "b": 1, **{unit: 1000**power for power, unit in enumerate(("kb", "mb", "gb", "tb"), start=1)}}
 UNITS |= {unit: 1024**power for power, unit in enumerate(("kib", "mib", "gib", "tib"), start=1)}
 
 
-@dataclass(frozen=True)
-class RunSettings:
-    """See :func:`mir_task.measure`."""
+def settings_from_environment(
+    max_text_tokens: int, batch_size: int, environment: Mapping[str, str] = os.environ
+) -> MeasurementSettings:
+    """What the task and lmms-eval say, and ``MIR_MAX_MEMORY`` (as ``12GiB``), ``MIR_RESUME`` and ``MIR_ON_ERROR``.
 
-    max_memory: int | None = None
-    resume: Path | None = None
-    on_error: OnError = "raise"
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> RunSettings:
-        """Read ``MIR_MAX_MEMORY`` (as ``12GiB``), ``MIR_RESUME`` and ``MIR_ON_ERROR``.
-
-        Raises:
-            MIRDataError: naming the variable and what it may be.
-        """
-        on_error = environment.get("MIR_ON_ERROR", "").strip().lower() or "raise"
-        if on_error not in ("raise", "skip"):
-            raise MIRDataError(f"MIR_ON_ERROR must be raise or skip, got {on_error!r}")
-        folder = environment.get("MIR_RESUME", "").strip()
-        return cls(
-            max_memory=_bytes(environment.get("MIR_MAX_MEMORY", "")),
-            resume=Path(folder).expanduser() if folder else None,
-            on_error="skip" if on_error == "skip" else "raise",
-        )
+    Raises:
+        MIRDataError: naming the variable and what it may be.
+    """
+    on_error = environment.get("MIR_ON_ERROR", "").strip().lower() or "raise"
+    if on_error not in ("raise", "skip"):
+        raise MIRDataError(f"MIR_ON_ERROR must be raise or skip, got {on_error!r}")
+    folder = environment.get("MIR_RESUME", "").strip()
+    return MeasurementSettings(
+        max_text_tokens=max_text_tokens,
+        batch_size=batch_size,
+        max_memory=_bytes(environment.get("MIR_MAX_MEMORY", "")),
+        resume=Path(folder).expanduser() if folder else None,
+        on_error="skip" if on_error == "skip" else "raise",
+    )
 
 
 def _bytes(value: str) -> int | None:

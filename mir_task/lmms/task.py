@@ -30,7 +30,7 @@ from mir_task.data import (
 from mir_task.lmms import REQUEST_TYPE
 from mir_task.lmms.breakdown import metric_names
 from mir_task.measurement.perplexity import CaptionPerplexity
-from mir_task.measurement.run import DEFAULT_MAX_TEXT_TOKENS
+from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
 from mir_task.result import MIRResult
 
 # False: lower is better. None: neither, the table draws no arrow.

@@ -2,79 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from mir_task.accumulate.modalities import Modalities
 from mir_task.accumulate.outliers import OutlierRule
-from mir_task.accumulate.statistics import ModalityStatistics
+from mir_task.accumulate.state import State
+from mir_task.accumulate.statistics import Settled
 from mir_task.errors import MIRModelError
 from mir_task.measurement.out_of_memory import out_of_memory
-from mir_task.measurement.passes import Sinks
 from mir_task.measurement.ranks import Ranks
 from mir_task.measurement.resume import LayerStatistics
+from mir_task.measurement.settings import MeasurementSettings
 from mir_task.metric.influence import Influence
-from mir_task.metric.layers import LayerMeasurement, measure_layer, summarise
+from mir_task.metric.layers import LayerMeasurement, PendingLayer, measure_layer, summarise
 
-MODALITIES = ("vision", "text")
-Masks = Mapping[int, tuple[Sequence[Tensor], Sequence[Tensor]]]
-"""Which rows of this process are outliers: of vision and text, by layer, a group."""
+LayerDistances = Mapping[int, LayerMeasurement | PendingLayer]
+"""Layers that are measured in this process, by number."""
+Masks = Mapping[int, Modalities[list[Tensor]]]
+"""For each layer which rows of this process are outliers: for each group [n] bool."""
 
 
-def agree_on_outliers(ranks: Ranks, statistics: LayerStatistics) -> None:
-    """Decide which rows are outliers by the norms of all processes.
+def agree_on_outliers(
+    ranks: Ranks, statistics: LayerStatistics
+) -> dict[int, Modalities[OutlierRule | None]]:
+    """The outlier rule of each layer, by the norms of all processes; None where there are fewer than two rows."""
+    rules = {}
+    for layer, modalities in statistics.items():
+        gathered = ranks.gather(modalities.map(lambda each: torch.cat(each.norms)))
+        rules[layer] = Modalities(
+            _rule([each.vision for each in gathered]), _rule([each.text for each in gathered])
+        )
+    return rules
 
-    Raises:
-        MIRDataError: fewer than two rows, naming layer and modality.
-    """
-    for modalities in statistics.values():
-        gathered = ranks.gather([torch.cat(each.norms) for each in modalities])
-        for own, *norms in zip(modalities, *gathered, strict=True):
-            together = torch.cat(norms)
-            if len(together) > 1:  # if not, the summary says so
-                own.decide(OutlierRule.of(together))
+
+def _rule(norms: list[Tensor]) -> OutlierRule | None:
+    together = torch.cat(norms)
+    return OutlierRule.of(together) if len(together) > 1 else None
 
 
 def measure_layers(
-    ranks: Ranks, statistics: LayerStatistics, devices: Sequence[torch.device], progress: Any
-) -> dict[int, LayerMeasurement]:
-    """The distance of each layer, from the statistics of all processes, in the one that owns the layer.
-
-    Takes the statistics out of the dictionary, whose memory is needed for what follows.
+    ranks: Ranks,
+    layers: Iterable[tuple[int, Modalities[Settled]]],
+    devices: Sequence[torch.device],
+    settings: MeasurementSettings,
+    progress: Callable[[list[int]], Iterable[int]],
+) -> dict[int, LayerMeasurement | PendingLayer]:
+    """The distance of each layer, from the statistics of all processes, in the process that owns the layer.
 
     Args:
         ranks: the processes.
-        statistics: of this one.
+        layers: number and statistics of each; given up by the caller, as their memory is needed for what follows.
         devices: where each layer's statistics live.
-        progress: wraps the layers in a progress bar.
+        settings: of the measurement.
+        progress: wraps the layers' numbers in a progress bar.
     """
-    merged: LayerStatistics = {}
-    for index, layer in enumerate(list(statistics)):
-        vision, text = statistics.pop(layer)
-        to = ranks.owner(index), devices[layer - 1]
-        whole = merge(ranks, vision, *to), merge(ranks, text, *to)
-        if whole[0] is not None and whole[1] is not None:
-            merged[layer] = whole[0], whole[1]
-    layers = {}
+    owned: dict[int, Modalities[Settled]] = {}
+    for index, (layer, modalities) in enumerate(layers):
+        owner, device = ranks.owner(index), devices[layer - 1]
+        vision = merge(ranks, modalities.vision, owner, device, settings)
+        text = merge(ranks, modalities.text, owner, device, settings)
+        if vision is not None and text is not None:
+            owned[layer] = Modalities(vision, text)
+    measured = {}
     with ranks.together(), _memory_named():
-        for layer in progress(list(merged)):
-            summaries = zip(merged.pop(layer), MODALITIES, strict=True)
-            layers[layer] = measure_layer(layer, *(summarise(each, layer, name) for each, name in summaries))
-    return layers
+        for layer in progress(list(owned)):
+            summaries = summarise(owned.pop(layer), layer)
+            measured[layer] = measure_layer(layer, summaries, settings.linearise_above)
+    return measured
 
 
 def merge(
-    ranks: Ranks, own: ModalityStatistics, owner: int, device: torch.device
-) -> ModalityStatistics | None:
+    ranks: Ranks, own: Settled, owner: int, device: torch.device, settings: MeasurementSettings
+) -> Settled | None:
     """One modality's statistics of all processes, at the owner; None in the others."""
     if ranks.size == 1:
         return own
-    whole: ModalityStatistics | None = None
+    whole: Settled | None = None
     for state in ranks.collect(own.state(), owner):
-        each = ModalityStatistics.from_state(state, device)
+        each = Settled.from_state(state, settings.buffers, device)
         if whole is None:
             whole = each
         else:
@@ -83,32 +92,38 @@ def merge(
 
 
 def share_influences(
-    ranks: Ranks, layers: Mapping[int, LayerMeasurement], masks: Masks, devices: Sequence[torch.device]
-) -> Sinks:
+    ranks: Ranks, measured: LayerDistances, masks: Masks, devices: Sequence[torch.device]
+) -> dict[int, Modalities[Influence]]:
     """For each layer whose standard error is pending in its owner: what is to be given this process's rows."""
-    pending = [layer for layer, measured in layers.items() if measured.pending]
-    sinks: Sinks = {}
-    for rank, theirs in enumerate(ranks.gather(pending)):
+    pending = {layer: each for layer, each in measured.items() if isinstance(each, PendingLayer)}
+    shares = {}
+    for rank, theirs in enumerate(ranks.gather(list(pending))):
         for layer in theirs:
-            own = layers[layer].influences if rank == ranks.rank else (None, None)
-            shares = []
-            for influence, outliers in zip(own, masks[layer], strict=True):
-                frame = ranks.broadcast(influence.frame if influence else None, rank)
-                gradient, centre = (frame[name].to(devices[layer - 1]) for name in ("gradient", "centre"))
-                shares.append(Influence(gradient, centre, outliers))
-            sinks[layer] = shares[0], shares[1]
-    return sinks
+            own = pending[layer].influences if rank == ranks.rank else None
+            device = devices[layer - 1]
+            vision = ranks.broadcast(own.vision.frame if own else None, rank)
+            text = ranks.broadcast(own.text.frame if own else None, rank)
+            shares[layer] = Modalities(
+                _influence(vision, masks[layer].vision, device), _influence(text, masks[layer].text, device)
+            )
+    return shares
 
 
-def collect_influences(ranks: Ranks, layers: Mapping[int, LayerMeasurement], sinks: Sinks) -> None:
+def _influence(frame: State, outliers: list[Tensor], device: torch.device) -> Influence:
+    return Influence(frame["gradient"].to(device), frame["centre"].to(device), outliers)
+
+
+def collect_influences(
+    ranks: Ranks, measured: LayerDistances, shares: Mapping[int, Modalities[Influence]]
+) -> None:
     """Give the pending layers at their owners what the processes' rows have added up to."""
-    owners = {layer: rank for rank, theirs in enumerate(ranks.gather(list(layers))) for layer in theirs}
-    for layer, shares in sinks.items():
-        for index, share in enumerate(shares):
-            assert isinstance(share, Influence)
-            whole = layers[layer].influences[index] if layer in layers else None
-            for sums in ranks.collect(share.sums, owners[layer]):
-                assert whole is not None
+    owners = {layer: rank for rank, theirs in enumerate(ranks.gather(list(measured))) for layer in theirs}
+    for layer, share in shares.items():
+        pending = measured.get(layer)
+        wholes = pending.influences if isinstance(pending, PendingLayer) else Modalities(None, None)
+        for own, whole in zip(share, wholes, strict=True):
+            for sums in ranks.collect(own.sums, owners[layer]):
+                assert whole is not None, "only the owner collects"
                 whole.merge(sums)
 
 

@@ -1,219 +1,282 @@
-"""The course of a measurement: groups of layers, the passes that each takes, and what is kept on disk meanwhile."""
+"""The loop over a model's layers: groups of layers, the passes that each takes, and what is kept on disk meanwhile."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from loguru import logger
 from tqdm import tqdm
 
-from mir_task.accumulate.statistics import ModalityStatistics
-from mir_task.adapters import Adapter
+from mir_task.accumulate.modalities import Modalities
+from mir_task.accumulate.outliers import OutlierRule
+from mir_task.accumulate.statistics import FirstPass, SecondPass, Settled, Statistics
 from mir_task.errors import MIRDataError
-from mir_task.measurement import plan as memory
+from mir_task.measurement.devices import budget, layer_devices
 from mir_task.measurement.exchange import (
     agree_on_outliers,
     collect_influences,
     measure_layers,
     share_influences,
 )
-from mir_task.measurement.interrupt import Interrupt, signals_put_off
-from mir_task.measurement.passes import Passes, Sinks
+from mir_task.measurement.interrupt import signals_put_off
+from mir_task.measurement.passes import Passes, Takers
+from mir_task.measurement.plan import Footprint, Plan, announce, fewest_passes
 from mir_task.measurement.ranks import Ranks
-from mir_task.measurement.resume import FinishedLayer, LayerStatistics, PartialStore, Progress, Saved
-from mir_task.metric.layers import LayerMeasurement
+from mir_task.measurement.resume import FinishedLayer, PartialStore, Phase, Progress
+from mir_task.metric.layers import LayerMeasurement, PendingLayer, too_few_rows
 from mir_task.result import MIN_PAIRS
 
+T = TypeVar("T")
 
-class Course:
+
+class LayerLoop:
     """Measures all layers of a model, as many at a time as memory allows.
 
     Args:
-        adapter: of the model.
         passes: over this process's pairs.
-        ranks: the processes; all go the same course.
+        ranks: the processes, all of which go through the same layers.
         store: of partial statistics.
         identity: what must be the same for partial statistics to be continued.
-        max_memory: bytes that statistics may take on each device.
-        progress: show a bar, in the first process.
 
     Attributes:
         timings: seconds spent on the pairs and on the distances.
     """
 
     def __init__(
-        self,
-        adapter: Adapter,
-        passes: Passes,
-        ranks: Ranks,
-        store: PartialStore,
-        identity: dict[str, Any],
-        max_memory: int | None,
-        progress: bool,
+        self, passes: Passes, ranks: Ranks, store: PartialStore, identity: dict[str, Any]
     ) -> None:
         self._passes, self._ranks, self._store, self._identity = passes, ranks, store, identity
-        self._devices = memory.layer_devices(adapter.decoder)
-        self._footprint = memory.Footprint(
-            d=adapter.hidden_size,
-            itemsize=adapter.model.dtype.itemsize,
-            groups=passes.groups,
-            own_groups=len(passes.own_groups),
-            max_text_tokens=passes.max_text_tokens,
-            batch_size=passes.batch_size,
-        )
-        self._max_memory = max_memory
-        self._bar = partial(tqdm, desc="MIR: layers", unit="layer", disable=not progress or ranks.rank > 0)
+        self._settings = passes.settings
+        self._devices = layer_devices(passes.adapter.decoder)
         self._finished: list[FinishedLayer] = []
+        self._statistics: dict[int, Modalities[Statistics]] = {}
+        """Of the layers that are measured now."""
+        self._phase: Phase = "between layers"
+        self._seen = 0
         self.timings = {"pairs": 0.0, "distances": 0.0}
 
     def run(self) -> list[LayerMeasurement]:
         """All layers, in order."""
-        saved = self._take_up()
-        total = len(self._devices)
-        while len(self._finished) < total:
+        self._plan = self._take_up()
+        while len(self._finished) < len(self._devices):
             first = len(self._finished) + 1
-            wanted = range(first, min(first + self._at_a_time, total + 1))
-            if saved is None or saved.progress.layers[:1] != [first]:
-                statistics = {layer: (self._statistics(), self._statistics()) for layer in wanted}
-                saved = Saved(self._progress(statistics), statistics)
-            self._finish(self._measure(saved))
-            saved = None
+            # What this process had begun counts unless another one has come farther.
+            if next(iter(self._statistics), None) != first:
+                self._begin(range(first, min(first + self._plan.layers, len(self._devices) + 1)))
+            self._finish(self._measure())
         return [LayerMeasurement(layer.result, layer.left_out) for layer in self._finished]
 
-    def _take_up(self) -> Saved | None:
+    def _take_up(self) -> Plan:
         """Find out where to begin: where the process is that has come farthest; plan the rest."""
-        with self._ranks.together():
-            saved = self._store.load(self._identity, self._devices)
+        passes, ranks = self._passes, self._ranks
+        with ranks.together():
+            saved = self._store.load(self._identity, self._devices, self._settings.buffers)
             if saved is not None:
-                self._check_pair(saved.progress)
-            budgets = {device: memory.budget(device, self._max_memory) for device in set(self._devices)}
-            plan = memory.plan(self._footprint, self._devices, budgets)
-        # The neediest process plans for all, but what was begun goes on as it was begun.
-        plan = max(self._ranks.gather(plan), key=lambda each: each.passes)
-        self._parts, self._at_a_time = plan.parts, plan.layers
-        begun = [progress for progress in self._ranks.gather(saved.progress if saved else None) if progress]
-        for progress in begun:
-            self._parts, self._at_a_time = progress.parts, progress.layers_at_a_time
+                self._check_first_pair(saved.progress)
+        begun = [each for each in ranks.gather(saved.progress if saved else None) if each is not None]
+        plan = self._planned(announced=not begun)
+        for progress in begun:  # what was begun goes on as it was begun
+            plan = Plan(progress.layers_at_a_time, progress.scatters)
             self._finished = max(self._finished, progress.finished, key=len)
-        with self._ranks.together():
-            if self._ranks.rank == 0 and not begun:
-                memory.check(plan, budgets, self._max_memory)
         if saved is not None:
+            progress = saved.progress
             logger.info(
                 f"MIR goes on where it was cut short: {len(self._finished)} layers finished, "
-                f"{saved.progress.seen} pairs of the next ones seen"
+                f"{progress.seen} pairs of the next ones seen"
             )
-            self._passes.ids, self._passes.skipped = saved.progress.ids, saved.progress.skipped
-            self._passes.batch_size = saved.progress.batch_size
-        return saved
+            passes.go_on(progress.ids, progress.skipped, progress.batch_size)
+            self._phase, self._seen = progress.phase, progress.seen
+            self._statistics = dict(saved.statistics)
+        return plan
 
-    def _check_pair(self, progress: Progress) -> None:
+    def _check_first_pair(self, progress: Progress) -> None:
         for number, name in list(progress.ids.items())[:1]:
-            if (now := self._passes.name(number)) != name:
+            if (now := self._passes.open(number).name) != name:
                 raise MIRDataError(
                     f"resume: pair number {number + 1} was {name} and is {now}; take another folder for other pairs"
                 )
 
-    def _measure(self, saved: Saved) -> dict[int, LayerMeasurement]:
-        """The layers whose statistics were begun, or as many of them as there turns out to be memory for."""
-        ranks, statistics = self._ranks, saved.statistics
-        started = time.perf_counter()
-        collect = partial(self._collect, statistics=statistics)
-        again_already = any(part.passes > 1 for layer in statistics.values() for part in layer)
-        with ranks.together():
-            if not again_already:
-                collect("MIR: pairs", statistics, start=saved.progress.seen, halve=True)
-        self._agree(statistics)
-        again: Sinks = {
-            layer: (_if_again(vision), _if_again(text)) for layer, (vision, text) in statistics.items()
+    def _planned(self, announced: bool) -> Plan:
+        """The plan of the process that has the least memory, or the one that was set."""
+        passes, settings = self._passes, self._settings
+        if settings.plan is not None:
+            return settings.plan
+        footprint = Footprint(
+            d=passes.adapter.hidden_size,
+            itemsize=passes.adapter.model.dtype.itemsize,
+            groups=passes.groups,
+            own_groups=len(passes.own_groups),
+            max_text_tokens=settings.max_text_tokens,
+            batch_size=passes.batch_size,
+            buffers=settings.buffers,
+        )
+        with self._ranks.together():
+            budgets = {device: budget(device, settings.max_memory) for device in set(self._devices)}
+            estimate = fewest_passes(footprint, self._devices, budgets)
+        estimate = max(self._ranks.gather(estimate), key=lambda each: each.passes)
+        with self._ranks.together():
+            if self._ranks.rank == 0 and announced:
+                announce(estimate, budgets, settings.max_memory)
+        return estimate.plan
+
+    def _begin(self, layers: range) -> None:
+        groups, own, buffers = self._passes.groups, self._passes.own_groups, self._settings.buffers
+
+        def empty() -> FirstPass:
+            return FirstPass(groups, self._plan.scatters, own, buffers)
+
+        self._statistics = {layer: Modalities(empty(), empty()) for layer in layers}
+        self._phase, self._seen = "first pass", 0
+
+    def _measure(self) -> dict[int, LayerMeasurement]:
+        """The layers that were begun, or as many of them as there turns out to be memory for."""
+        with self._timed("pairs"):
+            self._first_pass()
+            settled = self._second_pass()
+        masks = {layer: each.map(lambda own: own.outlier_masks) for layer, each in settled.items()}
+        with self._timed("distances"):
+            bar = partial(
+                tqdm,
+                desc="MIR: layers",
+                unit="layer",
+                disable=not self._settings.progress or self._ranks.rank > 0,
+            )
+            given_up = _given_up(settled)
+            measured = measure_layers(self._ranks, given_up, self._devices, self._settings, bar)
+        with self._timed("pairs"):
+            influences = share_influences(self._ranks, measured, masks, self._devices)
+            if influences:
+                logger.info("No room to keep the groups of pairs apart: one more pass for the standard error")
+                with self._ranks.together():
+                    self._passes.run("MIR: pairs again, standard error", influences)
+                collect_influences(self._ranks, measured, influences)
+        complete = {
+            layer: each.complete() if isinstance(each, PendingLayer) else each
+            for layer, each in measured.items()
         }
-        clouds = sum(sink is not None for layer in again.values() for sink in layer)
-        with ranks.together():
+        return {layer: each for part in self._ranks.gather(complete) for layer, each in part.items()}
+
+    def _first_pass(self) -> None:
+        """The pass that all statistics need; afterwards each is settled, or waits for a second one."""
+        with self._ranks.together():
+            if self._phase == "first pass":
+                takers = {layer: each.map(_first) for layer, each in self._statistics.items()}
+                dropped = self._collect("MIR: pairs", takers, self._clear)
+                self._keep([layer for layer in self._statistics if layer not in dropped])
+        # The same layers in all processes.
+        self._keep(list(self._statistics)[: min(self._ranks.gather(len(self._statistics)))])
+        self._plan = Plan(min(self._plan.layers, len(self._statistics)), self._plan.scatters)
+        self._check_enough_pairs()
+        rules = agree_on_outliers(self._ranks, self._statistics)
+        with self._ranks.together():
+            if self._phase == "first pass":
+                self._statistics = {
+                    layer: _closed(layer, each, rules[layer]) for layer, each in self._statistics.items()
+                }
+                self._phase, self._seen = "second pass", 0
+
+    def _second_pass(self) -> dict[int, Modalities[Settled]]:
+        """The pass that only statistics need whose outliers had not all been waiting."""
+        takers: Takers = {
+            layer: each.map(lambda own: own if isinstance(own, SecondPass) else None)
+            for layer, each in self._statistics.items()
+        }
+        clouds = sum(taker is not None for each in takers.values() for taker in each)
+        with self._ranks.together():
             if clouds:
                 logger.info(
-                    f"Outliers of {clouds} of {2 * len(statistics)} clouds were not held back: second pass"
+                    f"Outliers of {clouds} of {2 * len(takers)} clouds had not been waiting: second pass"
                 )
-                seen = saved.progress.seen if again_already else 0
-                collect("MIR: pairs again, outliers known", again, start=seen)
-            for layer in statistics.values():
-                for part in layer:
-                    part.settle()
-        masks = {
-            layer: (vision.outlier_masks, text.outlier_masks) for layer, (vision, text) in statistics.items()
-        }
-        measured = time.perf_counter()
-        layers = measure_layers(ranks, statistics, self._devices, self._bar)
-        distances = time.perf_counter()
-        influences = share_influences(ranks, layers, masks, self._devices)
-        if influences:
-            logger.info("No room to keep the groups of pairs apart: one more pass for the standard error")
-            with ranks.together():
-                self._passes.run("MIR: pairs again, standard error", influences)
-            collect_influences(ranks, layers, influences)
-        layers = {layer: each.complete() for layer, each in layers.items()}
-        self.timings["pairs"] += measured - started + time.perf_counter() - distances
-        self.timings["distances"] += distances - measured
-        return {layer: each for part in ranks.gather(layers) for layer, each in part.items()}
+                self._collect("MIR: pairs again, outliers known", takers)
+            settled = {layer: each.map(_settled) for layer, each in self._statistics.items()}
+        self._statistics = {}
+        return settled
 
     def _collect(
-        self, description: str, sinks: Sinks, *, statistics: LayerStatistics, start: int, halve: bool = False
-    ) -> None:
+        self, description: str, takers: Takers, release: Callable[[int], None] | None = None
+    ) -> list[int]:
         """A pass that can be interrupted: what it has come to is on disk every few minutes, and at its end."""
         if not self._store.used:
-            self._passes.run(description, sinks, start, halve=halve)
-            return
+            return self._passes.run(description, takers, self._seen, release=release)
         with signals_put_off() as interrupt:
 
-            def after(seen: int) -> None:
+            def after(seen: int, layers: Sequence[int]) -> None:
                 if interrupt or self._store.due or seen == len(self._passes.share):
-                    self._save(statistics, seen, interrupt)
+                    self._save(seen, layers)
+                    interrupt.end()
 
-            self._passes.run(description, sinks, start, after, halve)
+            return self._passes.run(description, takers, self._seen, after, release)
 
-    def _save(self, statistics: LayerStatistics, seen: int, interrupt: Interrupt) -> None:
-        self._store.save(self._progress(statistics, seen), statistics)
-        interrupt.end()
+    def _clear(self, layer: int) -> None:
+        for statistics in self._statistics[layer].map(_first):
+            statistics.clear()
 
-    def _progress(self, statistics: LayerStatistics, seen: int = 0) -> Progress:
-        return Progress(
+    def _keep(self, layers: Sequence[int]) -> None:
+        self._statistics = {layer: self._statistics[layer] for layer in layers}
+
+    def _save(self, seen: int, layers: Sequence[int]) -> None:
+        statistics = {layer: self._statistics[layer] for layer in layers}
+        progress = Progress(
             identity=self._identity,
-            parts=self._parts,
-            layers_at_a_time=self._at_a_time,
+            scatters=self._plan.scatters,
+            layers_at_a_time=self._plan.layers,
             finished=self._finished,
+            phase=self._phase,
             layers=list(statistics),
             seen=seen,
             ids=self._passes.ids,
             skipped=self._passes.skipped,
             batch_size=self._passes.batch_size,
         )
+        self._store.save(progress, statistics)
 
-    def _agree(self, statistics: LayerStatistics) -> None:
-        """On the layers that all processes had memory for, on how many pairs there are, on what is an outlier."""
-        fewest = min(self._ranks.gather(len(statistics)))
-        for layer in list(statistics)[fewest:]:
-            del statistics[layer]
-        self._at_a_time = min(self._at_a_time, fewest)
+    def _check_enough_pairs(self) -> None:
         counted = self._ranks.gather((len(self._passes.ids), list(self._passes.skipped.values())))
         reasons = [reason for _, skipped in counted for reason in skipped]
         if reasons and sum(count for count, _ in counted) < MIN_PAIRS:
             raise MIRDataError(
                 f"MIR needs at least {MIN_PAIRS} pairs, and {len(reasons)} were skipped; the first: {reasons[0]}"
             )
-        agree_on_outliers(self._ranks, statistics)
 
     def _finish(self, layers: dict[int, LayerMeasurement]) -> None:
         self._finished = [*self._finished, *(FinishedLayer.of(layers[number]) for number in sorted(layers))]
+        self._phase, self._seen = "between layers", 0
         if len(self._finished) < len(self._devices):
-            self._store.save(self._progress({}), {})
+            self._save(0, [])
 
-    def _statistics(self) -> ModalityStatistics:
-        return ModalityStatistics(self._passes.groups, self._parts, self._passes.own_groups)
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.timings[name] += time.perf_counter() - started
 
 
-def _if_again(part: ModalityStatistics) -> ModalityStatistics | None:
-    """The statistics, ready for a second pass, if they need one."""
-    if part.needs_another_pass:
-        part.restart()
-    return part if part.passes > 1 else None
+def _closed(
+    layer: int, modalities: Modalities[Statistics], rules: Modalities[OutlierRule | None]
+) -> Modalities[Statistics]:
+    """Statistics of a layer after their first pass."""
+    closed = []
+    for (modality, first), rule in zip(modalities.map(_first).named(), rules, strict=True):
+        with too_few_rows(layer, modality):
+            closed.append(first.close(rule))
+    return Modalities[Statistics](*closed)
+
+
+def _first(statistics: Statistics) -> FirstPass:
+    assert isinstance(statistics, FirstPass), "in their first pass"
+    return statistics
+
+
+def _settled(statistics: Statistics) -> Settled:
+    assert not isinstance(statistics, FirstPass), "behind their first pass"
+    return statistics.close() if isinstance(statistics, SecondPass) else statistics
+
+
+def _given_up(things: dict[int, T]) -> Iterator[tuple[int, T]]:
+    """Things in order of their numbers, each forgotten when it is handed over: its memory is needed."""
+    for number in sorted(things):
+        yield number, things.pop(number)

@@ -17,9 +17,10 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from mir_task.adapters import Adapter, adapter_for
-from mir_task.errors import MIRDataError, MIRError, MIRModelError
+from mir_task.errors import MIRDataError, MIRModelError, naming
+from mir_task.measurement.evaluation import evaluation_mode
 from mir_task.measurement.ranks import Ranks
-from mir_task.measurement.run import DEFAULT_MAX_TEXT_TOKENS, evaluation_mode
+from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
 from mir_task.pair import Pair, by_number, opened
 from mir_task.result import MIN_PAIRS, Protocol
 
@@ -105,14 +106,12 @@ def caption_perplexity(
     )
     with ranks.together(), evaluation_mode(model), torch.inference_mode():
         for number in bar:
-            pair, pair_id = opened(pairs, number)
+            pair = opened(pairs, number)
             image = pair.image.convert("RGB")
-            try:
+            with naming(f"pair {pair.name}"):
                 frame = frame or _frame(adapter, image)
                 losses = _losses(adapter, image, pair.text, max_text_tokens, frame)
-            except MIRError as error:
-                raise type(error)(f"pair {pair_id}: {error}") from error
-            own.append((float(losses.double().sum()), len(losses), pair_id))
+            own.append((float(losses.double().sum()), len(losses), pair.name))
     nll, tokens, ids = map(list, zip(*(each for part in ranks.gather(own) for each in part), strict=True))
     return CaptionPerplexity(
         caption_ppl=_perplexity(np.array(nll), np.array(tokens)),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,17 @@ from PIL import Image
 
 from mir_task.adapters import adapter_for
 from mir_task.errors import MIRDataError, MIRModelError
+from mir_task.measurement.evaluation import evaluation_mode
 from mir_task.measurement.identity import fingerprint, model_info, versions
-from mir_task.measurement.loop import Course
-from mir_task.measurement.passes import OnError, Passes
+from mir_task.measurement.loop import LayerLoop
+from mir_task.measurement.passes import Passes
 from mir_task.measurement.ranks import Ranks
 from mir_task.measurement.resume import PartialStore
-from mir_task.metric.layers import totals
-from mir_task.metric.uncertainty import GROUPS, MIN_GROUPS
-from mir_task.pair import Pair, by_number, content_id
-from mir_task.result import MIN_PAIRS, MIRResult, Protocol, SkippedPair
-
-__all__ = ["DEFAULT_MAX_TEXT_TOKENS", "Pair", "content_id", "evaluation_mode", "measure"]
-
-DEFAULT_MAX_TEXT_TOKENS = 1024
+from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS, MeasurementSettings, OnError
+from mir_task.metric.layers import LayerMeasurement, totals
+from mir_task.metric.uncertainty import MIN_GROUPS
+from mir_task.pair import Pair, by_number
+from mir_task.result import MIN_PAIRS, MIRResult, ModelInfo, Protocol, SkippedPair
 
 
 def measure(
@@ -80,45 +78,78 @@ def measure(
             measurement.
         MIRError: an error in another process, or the loss of it.
     """
-    _check_settings(model, max_text_tokens, batch_size, on_error)
+    settings = MeasurementSettings(
+        max_text_tokens=max_text_tokens,
+        batch_size=batch_size,
+        max_memory=max_memory,
+        resume=None if resume is None else Path(resume),
+        on_error=on_error,
+        progress=progress,
+    )
+    return measure_with(settings, model, processor, pairs, protocol, ranks)
+
+
+def measure_with(
+    settings: MeasurementSettings,
+    model: Any,
+    processor: Any,
+    pairs: Iterable[tuple[Image.Image, str] | Pair],
+    protocol: Protocol | None = None,
+    ranks: Ranks | None = None,
+) -> MIRResult:
+    """:func:`measure` with its settings as one thing, and with those that only tests and benchmarks change."""
+    if not isinstance(model, torch.nn.Module):
+        raise MIRModelError(
+            f"MIR needs a model whose hidden states can be read: expected a torch module with local weights, got "
+            f"{type(model).__name__}"
+        )
     adapter = adapter_for(model, processor)
     pairs = by_number(pairs)
     if len(pairs) < MIN_PAIRS:
         raise MIRDataError(f"MIR needs at least {MIN_PAIRS} pairs, got {len(pairs)}")
     ranks = ranks or Ranks()
-    passes = Passes(
-        *(adapter, pairs, ranks, min(GROUPS, len(pairs)), max_text_tokens),
-        batch_size=batch_size if adapter.batched else 1,
-        on_error=on_error,
-        progress=progress,
+    passes = Passes(adapter, pairs, ranks, settings)
+    protocol = (protocol or Protocol()).model_copy(
+        update={
+            "max_text_tokens": settings.max_text_tokens,
+            "template": adapter.template,
+            "template_sha256": adapter.template_sha256,
+        }
     )
-    settings: dict[str, Any] = {
-        "max_text_tokens": max_text_tokens,
-        "template": adapter.template,
-        "template_sha256": adapter.template_sha256,
-    }
-    protocol = (protocol or Protocol()).model_copy(update=settings)
     info = model_info(adapter)
-    store = PartialStore(None if resume is None else Path(resume), ranks)
+    store = PartialStore(settings.resume, ranks, settings.saving)
     identity = {
         "pairs": len(pairs),
-        "batch_size": batch_size,
+        "batch_size": settings.batch_size,
         "protocol": protocol.model_dump(mode="json"),
         "model": info.model_dump(mode="json"),
         "weights": fingerprint(model) if store.used else None,
+        "buffers": asdict(settings.buffers),
         "version": version("mir-task"),
     }
+    loop = LayerLoop(passes, ranks, store, identity)
     with evaluation_mode(model), torch.inference_mode():
-        course = Course(adapter, passes, ranks, store, identity, max_memory, progress)
-        layers = course.run()
+        layers = loop.run()
     store.remove()
-    ids = {number: name for part in ranks.gather(passes.ids) for number, name in part.items()}
-    skipped = {number: reason for part in ranks.gather(passes.skipped) for number, reason in part.items()}
     if passes.groups >= MIN_GROUPS and not all(layer.left_out for layer in layers):
         logger.warning(
             "No standard error of MIR: a covariance is singular (fewer rows than dimensions), and there is no room "
             "to keep the groups of pairs apart; measure more pairs"
         )
+    return _result(layers, passes, ranks, protocol, info, loop.timings)
+
+
+def _result(
+    layers: list[LayerMeasurement],
+    passes: Passes,
+    ranks: Ranks,
+    protocol: Protocol,
+    info: ModelInfo,
+    timings: dict[str, float],
+) -> MIRResult:
+    """The result of all processes, in each of them."""
+    ids = {number: name for part in ranks.gather(passes.ids) for number, name in part.items()}
+    skipped = {number: reason for part in ranks.gather(passes.skipped) for number, reason in part.items()}
     return MIRResult(
         **totals(layers),
         pairs=len(ids),
@@ -128,31 +159,5 @@ def measure(
         protocol=protocol.model_copy(update={"pair_ids": [ids[number] for number in sorted(ids)]}),
         model=info,
         versions=versions(),
-        timings=course.timings,
+        timings=timings,
     )
-
-
-@contextmanager
-def evaluation_mode(model: Any) -> Iterator[None]:
-    """Put a model into evaluation mode and afterwards every module back into the mode it had."""
-    training = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in training.items():
-            module.training = mode
-
-
-def _check_settings(model: Any, max_text_tokens: int, batch_size: int, on_error: str) -> None:
-    if not isinstance(model, torch.nn.Module):
-        raise MIRModelError(
-            f"MIR needs a model whose hidden states can be read: expected a torch module with local weights, got "
-            f"{type(model).__name__}"
-        )
-    if max_text_tokens < 1:
-        raise MIRDataError(f"max_text_tokens must be at least 1, got {max_text_tokens}")
-    if batch_size < 1:
-        raise MIRDataError(f"batch_size must be at least 1, got {batch_size}")
-    if on_error not in ("raise", "skip"):
-        raise MIRDataError(f"on_error must be 'raise' or 'skip', got {on_error!r}")

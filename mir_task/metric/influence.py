@@ -1,13 +1,15 @@
-"""A layer's distance without each group of pairs in turn, to first order: one decomposition for all groups."""
+"""A layer's distance without each group of pairs in turn, to first order: one decomposition serves all groups."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from mir_task.accumulate.modalities import Modalities
 from mir_task.accumulate.moments import Moments, RunningMoments
 from mir_task.accumulate.state import State
 from mir_task.accumulate.summary import ModalitySummary
@@ -16,26 +18,35 @@ from mir_task.metric.frechet import FrechetTerms
 from mir_task.metric.root import congruence
 
 
+class FirstOrder(NamedTuple):
+    """What the linearised distance needs of one modality's rows."""
+
+    mean: Tensor
+    """[d] float64."""
+    inner: float
+    """Inner product of gradient and covariance."""
+
+
 class Influence:
     """What each group of one modality's rows adds to the mean and, through the gradient, to the covariance term.
 
-    Fed with the groups' scatter matrices where they were kept apart, else with the rows themselves once more, which
-    needs the memory of the gradient only.
+    Takes the groups' scatter matrices where they were kept apart. Otherwise it takes the rows themselves once more,
+    which needs memory for the gradient only.
 
     Args:
-        gradient: of the covariance term with the modality's covariance, [d, d] float64, symmetric.
+        gradient: derivative of the covariance term by the modality's covariance, [d, d] float64, symmetric.
         centre: [d] float64, from which rows are shifted.
-        outliers: a group, which of its rows are outliers, [n] bool.
+        outlier_masks: for each group which of its rows are outliers, [n] bool.
     """
 
-    def __init__(self, gradient: Tensor, centre: Tensor, outliers: Sequence[Tensor]) -> None:
-        groups = len(outliers)
+    def __init__(self, gradient: Tensor, centre: Tensor, outlier_masks: Sequence[Tensor]) -> None:
+        groups = len(outlier_masks)
         self._gradient = gradient
         self._centre = centre
-        self._inliers = [~mask for mask in outliers]
+        self._inliers = [~mask for mask in outlier_masks]
         self._cursors = [0] * groups
         self._counts = [0] * groups
-        # Of the rows' distances from the centre: their sum, and that of their squares x^T G x.
+        # Rows x are taken as distances from the centre; these are the sums of x and of x^T G x.
         self._totals = torch.zeros(groups, len(gradient), dtype=torch.float64, device=gradient.device)
         self._squares = [0.0] * groups
 
@@ -46,8 +57,12 @@ class Influence:
         self._squares[group] += moments.quadratic(self._gradient)
         self._cursors[group] = len(self._inliers[group])
 
-    def update(self, rows: Tensor, group: int, _keys: Tensor | None = None) -> None:
-        """Add rows [n, d] in the order in which the statistics have seen them."""
+    def update(self, rows: Tensor, group: int = 0, keys: Tensor | None = None) -> None:
+        """Add rows [n, d] of a group, in the order in which the statistics have seen them; keys are not needed.
+
+        Raises:
+            MIRDataError: more rows than the statistics have seen.
+        """
         start = self._cursors[group]
         self._cursors[group] += len(rows)
         inliers = self._inliers[group][start : start + len(rows)]
@@ -64,12 +79,12 @@ class Influence:
 
     @property
     def frame(self) -> State:
-        """What another process needs for one of its own: the gradient and the centre."""
+        """Gradient and centre, which another process needs for an influence of its own rows."""
         return {"gradient": self._gradient, "centre": self._centre}
 
     @property
     def sums(self) -> State:
-        """What rows have been added to so far."""
+        """Sums over the rows added."""
         self._check_complete()
         return {
             "counts": torch.tensor(self._counts),
@@ -90,14 +105,14 @@ class Influence:
         if self._cursors != list(map(len, self._inliers)):
             raise MIRDataError("not all rows were seen: update() with the rows of every pair")
 
-    def without(self, group: int | None) -> tuple[Tensor, float]:
-        """Mean [d] and inner product of gradient and covariance, of all rows or of all but a group's."""
+    def without(self, group: int | None) -> FirstOrder:
+        """What remains without the rows of a group; with None, of all rows."""
         self._check_complete()
         rest = [index for index in range(len(self._counts)) if index != group]
         count = sum(self._counts[index] for index in rest)
         mean = self._totals[rest].sum(0) / count
         squares = sum(self._squares[index] for index in rest) - count * float(mean @ self._gradient @ mean)
-        return self._centre + mean, squares / (count - 1)
+        return FirstOrder(self._centre + mean, squares / (count - 1))
 
 
 @dataclass(frozen=True)
@@ -105,39 +120,37 @@ class Linearised:
     """One layer's distance around its moments: mean term exact, covariance term to first order."""
 
     covariance_term: float
-    vision: Influence
-    text: Influence
+    influences: Modalities[Influence]
     alphas: dict[int, float]
-    """The text-centric scale without each group."""
+    """Text-centric scale without each group, by the group's number."""
 
     @classmethod
-    def at(cls, vision: ModalitySummary, text: ModalitySummary, terms: FrechetTerms) -> Linearised | None:
-        """At the moments of both modalities; None where a covariance is singular and there is no gradient."""
+    def at(cls, modalities: Modalities[ModalitySummary], terms: FrechetTerms) -> Linearised | None:
+        """Linearise at the moments of both modalities; None where a covariance is singular: it has no gradient."""
+        vision, text = modalities
         gradients = _gradients(vision.moments, text.moments)
         if gradients is None:
             return None
-        at_vision, at_text = gradients
-        return cls(
-            terms.covariance_term,
-            Influence(at_vision, vision.inliers[0].centre, vision.outlier_masks),
-            Influence(at_text, text.inliers[0].centre, text.outlier_masks),
-            scales_without(text),
+        influences = Modalities(
+            Influence(gradients.vision, vision.inliers[0].centre, vision.outlier_masks),
+            Influence(gradients.text, text.inliers[0].centre, text.outlier_masks),
         )
+        return cls(terms.covariance_term, influences, scales_without(text))
 
     def distances(self) -> list[float]:
         """The scaled distance without each group in turn; all rows must have been added."""
-        (_, whole_vision), (_, whole_text) = self.vision.without(None), self.text.without(None)
+        whole = self.influences.map(lambda influence: influence.without(None))
         values = []
         for group, alpha in self.alphas.items():
-            (mean_v, vision), (mean_t, text) = self.vision.without(group), self.text.without(group)
-            mean_term = float((mean_v - mean_t).square().sum())
-            change = vision - whole_vision + text - whole_text
+            vision, text = (influence.without(group) for influence in self.influences)
+            mean_term = float((vision.mean - text.mean).square().sum())
+            change = vision.inner - whole.vision.inner + text.inner - whole.text.inner
             values.append(alpha**2 * (mean_term + self.covariance_term + change))
         return values
 
 
 def scales_without(text: ModalitySummary) -> dict[int, float]:
-    """Alpha (eq. 2) without each group of text rows in turn, by the group's number; of groups that have rows."""
+    """Alpha (eq. 2) without each group of text rows in turn, by the group's number; groups without rows are left out."""
     total = sum(text.norm_sums)
     return {
         group: (text.tokens - len(norms)) / (total - own)
@@ -146,8 +159,8 @@ def scales_without(text: ModalitySummary) -> dict[int, float]:
     }
 
 
-def _gradients(vision: Moments, text: Moments) -> tuple[Tensor, Tensor] | None:
-    """Of the covariance term with either covariance, [d, d] each.
+def _gradients(vision: Moments, text: Moments) -> Modalities[Tensor] | None:
+    """Derivatives of the covariance term by either covariance, [d, d] each; None where a covariance is singular.
 
     d/dS_v = I - T and d/dS_t = I - T^-1, with T the optimal map from N(0, S_v) to N(0, S_t), T S_v T = S_t.
     """
@@ -161,4 +174,4 @@ def _gradients(vision: Moments, text: Moments) -> tuple[Tensor, Tensor] | None:
     left = torch.linalg.solve_triangular(lower.T, basis * squares**0.25, upper=True)
     right = lower @ (basis * squares**-0.25)
     eye = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
-    return eye - left @ left.T, eye - right @ right.T
+    return Modalities(eye - left @ left.T, eye - right @ right.T)

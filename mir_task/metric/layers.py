@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mir_task.accumulate.statistics import ModalityStatistics
+from mir_task.accumulate.modalities import Modalities
+from mir_task.accumulate.statistics import FirstPass, SecondPass, Settled
 from mir_task.accumulate.summary import ModalitySummary
 from mir_task.errors import MIRDataError
-from mir_task.metric.frechet import terms_between
+from mir_task.metric.frechet import FrechetTerms, terms_between
 from mir_task.metric.influence import Influence, Linearised
-from mir_task.metric.released_script import reference_distances
-from mir_task.metric.uncertainty import half_distances, jackknife_error, left_out_distances
+from mir_task.metric.released_script import reference_distance
+from mir_task.metric.uncertainty import (
+    LINEARISE_ABOVE,
+    half_distances,
+    jackknife_error,
+    left_out_distances,
+)
 from mir_task.result import LayerResult, MIRResult
 
 
@@ -27,7 +34,7 @@ def mir_from_features(vision: Sequence[Tensor], text: Sequence[Tensor]) -> MIRRe
         vision: for each layer k = 1..K a tensor [r, d] of the hidden states at all vision positions of all
             pairs, any floating dtype. Leave the embeddings (k = 0) out; take the last layer after the final
             norm, as transformers' ``hidden_states[-1]`` is.
-        text: likewise [s, d] for all text positions.
+        text: for each layer a tensor [s, d] of the hidden states at all text positions.
 
     Returns:
         The result, without protocol, model, pairs or standard error, which features alone do not tell.
@@ -48,24 +55,64 @@ def mir_from_features(vision: Sequence[Tensor], text: Sequence[Tensor]) -> MIRRe
             f"{len(vision)} vision and {len(text)} text layers"
         )
     layers = []
-    for number, modalities in enumerate(zip(vision, text, strict=True), start=1):
-        summaries = []
-        for name, rows in zip(("vision", "text"), modalities, strict=True):
-            if not torch.isfinite(rows).all():
-                raise MIRDataError(f"mir_from_features: layer {number} has NaN or Inf in its {name} rows")
-            statistics = ModalityStatistics()
-            statistics.update(rows)
-            summaries.append(summarise(statistics, number, name))
-        layers.append(measure_layer(number, *summaries))
+    for number, (vision_rows, text_rows) in enumerate(zip(vision, text, strict=True), start=1):
+        modalities = Modalities(
+            summary_of(vision_rows, number, "vision"), summary_of(text_rows, number, "text")
+        )
+        measured = measure_layer(number, modalities)
+        assert isinstance(measured, LayerMeasurement), "one group has no standard error to wait for"
+        layers.append(measured)
     return MIRResult(**totals(layers))
 
 
-def summarise(statistics: ModalityStatistics, layer: int, modality: str) -> ModalitySummary:
-    """``statistics.summary()`` with its moments; errors name the layer and modality."""
+def summary_of(rows: Tensor, layer: int, modality: str) -> ModalitySummary:
+    """Summary of rows [n, d] that are all there at once.
+
+    Args:
+        rows: any floating dtype.
+        layer: for the message.
+        modality: for the message.
+
+    Raises:
+        MIRDataError: NaN or Inf among the rows, or too few of them.
+    """
+    if not torch.isfinite(rows).all():
+        raise MIRDataError(f"mir_from_features: layer {layer} has NaN or Inf in its {modality} rows")
+    first = FirstPass()
+    first.update(rows)
+    with too_few_rows(layer, modality):
+        closed = first.close()
+        if isinstance(closed, SecondPass):
+            closed.update(rows)
+            closed = closed.close()
+        return checked_summary(closed)
+
+
+def summarise(settled: Modalities[Settled], layer: int) -> Modalities[ModalitySummary]:
+    """Both modalities of a layer; what takes memory is computed here, once.
+
+    Raises:
+        MIRDataError: too few rows, naming layer and modality.
+    """
+    summaries = []
+    for modality, statistics in settled.named():
+        with too_few_rows(layer, modality):
+            summaries.append(checked_summary(statistics))
+    return Modalities(*summaries)
+
+
+def checked_summary(settled: Settled) -> ModalitySummary:
+    """Summary of which the moments exist."""
+    summary = settled.summary()
+    _ = summary.moments
+    return summary
+
+
+@contextmanager
+def too_few_rows(layer: int, modality: str) -> Iterator[None]:
+    """Name layer and modality in an error about too few rows, and say what to do."""
     try:
-        summary = statistics.summary()
-        _ = summary.moments
-        return summary
+        yield
     except MIRDataError as error:
         raise MIRDataError(
             f"layer {layer}, {modality} tokens: {error}; measure more pairs or longer texts"
@@ -74,44 +121,75 @@ def summarise(statistics: ModalityStatistics, layer: int, modality: str) -> Moda
 
 @dataclass(frozen=True)
 class LayerMeasurement:
-    """A layer's result and its distances without each group of pairs in turn (none if they cannot be told)."""
+    """A layer's result, and its distances without each group of pairs in turn."""
 
     result: LayerResult
     left_out: list[float] = field(default_factory=list)
-    pending: Linearised | None = None
-    """Where the groups were not kept apart: give it all rows once more, then call :meth:`complete`."""
+    """Empty where they cannot be told."""
+
+    @classmethod
+    def of(cls, result: LayerResult, left_out: list[float]) -> LayerMeasurement:
+        """A result with the standard error that follows from these distances."""
+        error = jackknife_error(left_out) if left_out else None
+        return cls(result.model_copy(update={"standard_error": error}), left_out)
+
+
+@dataclass(frozen=True)
+class PendingLayer:
+    """A layer of which the groups were not kept apart: its influences need all rows once more."""
+
+    result: LayerResult
+    linearised: Linearised
 
     @property
-    def influences(self) -> tuple[Influence, Influence] | tuple[None, None]:
-        """What is to be given all rows of vision and of text, if anything."""
-        return (self.pending.vision, self.pending.text) if self.pending else (None, None)
-
-    def with_left_out(self, left_out: list[float]) -> LayerMeasurement:
-        """The same with these distances and the standard error that follows from them."""
-        error = jackknife_error(left_out) if left_out else None
-        return LayerMeasurement(self.result.model_copy(update={"standard_error": error}), left_out)
+    def influences(self) -> Modalities[Influence]:
+        """What must be given all rows of vision and of text."""
+        return self.linearised.influences
 
     def complete(self) -> LayerMeasurement:
-        """The same with what is pending worked out."""
-        return self.with_left_out(self.pending.distances()) if self.pending else self
+        """The layer with its standard error.
+
+        Raises:
+            MIRDataError: not all rows were given.
+        """
+        return LayerMeasurement.of(self.result, self.linearised.distances())
 
 
-def measure_layer(layer: int, vision: ModalitySummary, text: ModalitySummary) -> LayerMeasurement:
+def measure_layer(
+    layer: int, modalities: Modalities[ModalitySummary], linearise_above: int = LINEARISE_ABOVE
+) -> LayerMeasurement | PendingLayer:
     """The distance of one layer from both modalities' summaries (eq. 2 and 3), with its uncertainty.
+
+    Args:
+        layer: its number, from 1.
+        modalities: both summaries.
+        linearise_above: as for :func:`mir_task.metric.uncertainty.left_out_distances`.
 
     Raises:
         MIRDataError: all text rows are zero, so that eq. 2 has no scale.
     """
+    vision, text = modalities
     if text.mean_norm == 0:
         raise MIRDataError(f"layer {layer}: every text row is zero, text-centric normalisation is undefined")
     alpha = 1 / text.mean_norm
+    terms = terms_between(vision.moments, text.moments)
+    left_out = left_out_distances(modalities, terms, linearise_above)
+    result = _layer_result(layer, modalities, terms, alpha)
+    if isinstance(left_out, Linearised):
+        return PendingLayer(result, left_out)
+    return LayerMeasurement.of(result, left_out or [])
+
+
+def _layer_result(
+    layer: int, modalities: Modalities[ModalitySummary], terms: FrechetTerms, alpha: float
+) -> LayerResult:
+    """All numbers of a layer but its standard error."""
+    vision, text = modalities
     # FID(a V, a T) = a^2 FID(V, T): scaling the two terms is scaling the rows.
     scale = alpha**2
-    terms = terms_between(vision.moments, text.moments)
-    left_out = left_out_distances(vision, text, terms)
-    halves = half_distances(vision, text)
-    reference = reference_distances(vision, text, alpha)
-    result = LayerResult(
+    halves = half_distances(modalities)
+    reference = reference_distance(modalities, alpha)
+    return LayerResult(
         layer=layer,
         fid=scale * sum(terms),
         mean_term=scale * terms.mean_term,
@@ -120,8 +198,8 @@ def measure_layer(layer: int, vision: ModalitySummary, text: ModalitySummary) ->
         fid_bias_corrected=scale * halves.corrected(sum(terms)) if halves else None,
         noise_floor_vision=scale * halves.vision if halves else None,
         noise_floor_text=scale * halves.text if halves else None,
-        fid_reference=reference[0],
-        fid_reference_error=abs(reference[1] - reference[2]) / 2 if len(reference) > 1 else 0.0,
+        fid_reference=reference.value,
+        fid_reference_error=reference.error,
         alpha=alpha,
         alpha_inliers=1 / text.mean_norm_inliers if text.mean_norm_inliers else math.inf,
         vision_norm=vision.mean_norm,
@@ -132,9 +210,6 @@ def measure_layer(layer: int, vision: ModalitySummary, text: ModalitySummary) ->
         text_outliers=text.outliers,
         passes=max(vision.passes, text.passes),
     )
-    if isinstance(left_out, Linearised):
-        return LayerMeasurement(result, pending=left_out)
-    return LayerMeasurement(result).with_left_out(left_out or [])
 
 
 def totals(layers: Sequence[LayerMeasurement]) -> dict[str, Any]:

@@ -1,13 +1,23 @@
-"""What the authors' released script takes for the distance in its default mode, to compare with published numbers."""
+"""The authors' released script in its default mode, to compare with published numbers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from mir_task.accumulate.modalities import Modalities
 from mir_task.accumulate.summary import ModalitySummary
+
+
+class ReferenceDistance(NamedTuple):
+    """The released script's value for one layer, scaled by alpha. Unlike a distance it can be negative."""
+
+    value: float
+    error: float
+    """Sampling error; 0 where the medians were taken of all rows."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,7 @@ class Replaced:
         )
 
 
-def reference_distances(vision: ModalitySummary, text: ModalitySummary, alpha: float) -> list[float]:
+def reference_distance(modalities: Modalities[ModalitySummary], alpha: float) -> ReferenceDistance:
     """The script's distance in its default mode, evaluated stably.
 
     Its "fast" root iterates Y <- (Y + Z^-1 A) / 2, Z <- (Z + Y^-1 A) / 2 from Y = A = S_v S_t, Z = I, whose
@@ -42,26 +52,19 @@ def reference_distances(vision: ModalitySummary, text: ModalitySummary, alpha: f
     the script's own value agrees with this one to about 0.5% and differs from device to device.
 
     Args:
-        vision: before scaling.
-        text: likewise.
-        alpha: the text-centric scale.
-
-    Returns:
-        The value, which unlike a distance can be negative, for each replacement row of the modalities in turn
-        (side by side, where one has a single exact one and the other a sampled one and its halves).
+        modalities: both summaries, before scaling.
+        alpha: the text-centric scale (eq. 2).
     """
-    v, t = vision.moments, text.moments
-    traces = float(v.covariance.trace()), float(t.covariance.trace())
+    v, t = modalities.vision.moments, modalities.text.moments
+    traces = Modalities(float(v.covariance.trace()), float(t.covariance.trace()))
     product = float(torch.dot(v.covariance.flatten(), t.covariance.flatten()))
-    values = []
-    for index in range(max(len(vision.replacements), len(text.replacements))):
-        a = Replaced.of(vision, vision.replacements[min(index, len(vision.replacements) - 1)])
-        b = Replaced.of(text, text.replacements[min(index, len(text.replacements) - 1)])
+
+    def value(a: Replaced, b: Replaced) -> float:
         mean = (v.mean + a.share * a.offset - t.mean - b.share * b.offset).square().sum()
         trace = (
-            a.shrinkage * traces[0]
+            a.shrinkage * traces.vision
             + a.weight * a.offset.square().sum()
-            + b.shrinkage * traces[1]
+            + b.shrinkage * traces.text
             + b.weight * b.offset.square().sum()
         )
         # tr(S_v S_t), multiplied out.
@@ -72,5 +75,20 @@ def reference_distances(vision: ModalitySummary, text: ModalitySummary, alpha: f
             + a.weight * b.weight * (a.offset @ b.offset).square()
         )
         # It is of degree 4 in the rows where everything else is of degree 2.
-        values.append(float(alpha**2 * (mean + trace - 2 * alpha**2 * lost_root)))
-    return values
+        return float(alpha**2 * (mean + trace - 2 * alpha**2 * lost_root))
+
+    values = [value(a, b) for a, b in _replacements(modalities)]
+    return ReferenceDistance(values[0], abs(values[1] - values[2]) / 2 if len(values) > 1 else 0.0)
+
+
+def _replacements(modalities: Modalities[ModalitySummary]) -> list[tuple[Replaced, Replaced]]:
+    """Both modalities with their outliers replaced: by the medians, then by those of either half of the samples.
+
+    A modality whose median is exact has no halves and stands beside the other's as it is.
+    """
+    vision, text = (
+        [Replaced.of(summary, row) for row in summary.replacements] for summary in modalities
+    )
+    count = max(len(vision), len(text))
+    vision, text = (each if len(each) == count else each * count for each in (vision, text))
+    return list(zip(vision, text, strict=True))

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import scipy.linalg.lapack
 import torch
-from loguru import logger
 from torch import Tensor
 
 from mir_task.accumulate.moments import blocks
@@ -18,31 +14,24 @@ ROOT_ACCURACY = 1e-10
 """Largest estimated error of the root's trace, relative to the traces, that the faster routes may have; measured errors
 are far smaller still."""
 
-Route = Callable[[Tensor, Tensor], "float | None"]
-_chosen: dict[tuple[str, int], Route] = {}
-
 
 def root_trace(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
     """tr((S_a S_b)^(1/2)) of two symmetric positive semidefinite float64 matrices [d, d].
 
-    On the CPU by eigenvalues, on another device by the route that is fastest there; where a covariance is singular or
-    rounding of small eigenvalues could show in their roots, by factors.
+    The route follows from the matrices and their device alone, so that every process and every run takes the same: by
+    eigenvalues on the CPU, by matrix products elsewhere, and by factors where the route declines, because a covariance
+    is singular or rounding of small eigenvalues could show in their roots.
 
     Raises:
         MIRDataError: a matrix has a part more negative than the tolerance (relative to its largest entry).
     """
-    route: Route | None = by_eigenvalues
-    if cov_a.device.type != "cpu":
-        key = str(cov_a.device), len(cov_a)
-        route = _chosen.get(key) or fastest_route(cov_a, cov_b)
-        if route is not None:
-            _chosen[key] = route
-    trace = route(cov_a, cov_b) if route else None
+    route = by_eigenvalues if cov_a.device.type == "cpu" else by_polar
+    trace = route(cov_a, cov_b)
     return by_factors(cov_a, cov_b, tolerance) if trace is None else trace
 
 
 def by_eigenvalues(cov_a: Tensor, cov_b: Tensor) -> float | None:
-    """From the eigenvalues of a symmetric product; None where that would not be accurate.
+    """The trace of the root from the eigenvalues of a symmetric product; None where that would not be accurate.
 
     With S_b = L L^T the product S_a S_b has the eigenvalues of the symmetric L^T S_a L, and no root is ever formed.
     """
@@ -62,36 +51,14 @@ def by_eigenvalues(cov_a: Tensor, cov_b: Tensor) -> float | None:
 
 
 def by_polar(cov_a: Tensor, cov_b: Tensor) -> float | None:
-    """As the sum of the singular values of L_a^T L_b, by matrix products; None where a Cholesky factor L fails."""
+    """The trace of the root as the sum of the singular values of L_a^T L_b, by matrix products alone.
+
+    None where a covariance has no Cholesky factor L.
+    """
     (lower_a, failed_a), (lower_b, failed_b) = map(torch.linalg.cholesky_ex, (cov_a, cov_b))
     if int(failed_a) or int(failed_b):
         return None
     return nuclear_norm(lower_a.T @ lower_b, ROOT_ACCURACY / 10 * float(cov_a.trace() + cov_b.trace()))
-
-
-def fastest_route(
-    cov_a: Tensor, cov_b: Tensor, routes: tuple[Route, ...] = (by_eigenvalues, by_polar)
-) -> Route | None:
-    """The route that is fastest on the device of two covariances, of those that agree with float64 on the CPU.
-
-    Measured on these matrices. None if they do not tell, because a route declines them, or if none agrees.
-    """
-    exact = by_eigenvalues(cov_a.cpu(), cov_b.cpu())
-    if exact is None:
-        return None
-    allowed = ROOT_ACCURACY * float(cov_a.trace() + cov_b.trace())
-    seconds: dict[Route, float] = {}
-    for route in routes:
-        route(cov_a, cov_b)  # the first call of a kernel on a device takes longer
-        started = time.perf_counter()
-        trace = route(cov_a, cov_b)  # ends with a number on the host, so the device has finished
-        elapsed = time.perf_counter() - started
-        if trace is None or abs(trace - exact) > allowed:
-            logger.warning(f"{route.__name__}: {trace} on {cov_a.device}, {exact} on the CPU; not used")
-        else:
-            seconds[route] = elapsed
-    logger.debug(f"trace of the root, d = {len(cov_a)}, {cov_a.device}: {seconds}")
-    return min(seconds, key=seconds.__getitem__, default=None)
 
 
 def congruence(cov: Tensor, lower: Tensor) -> Tensor:
@@ -111,7 +78,7 @@ def congruence(cov: Tensor, lower: Tensor) -> Tensor:
 
 
 def by_factors(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
-    """The same without squares: for factors S = F F^T it is the sum of the singular values of F_a^T F_b.
+    """The trace of the root without squares: with S = F F^T it is the sum of the singular values of F_a^T F_b.
 
     Exact to round-off for singular matrices too, and the faster the lower their ranks.
     """

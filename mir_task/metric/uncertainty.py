@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mir_task.accumulate.modalities import Modalities
 from mir_task.accumulate.moments import merged
 from mir_task.accumulate.summary import ModalitySummary
 from mir_task.metric.frechet import FrechetTerms, terms_between
@@ -28,7 +29,7 @@ class HalfDistances:
     vision: float
     """Distance between the halves' vision rows, which would be zero without noise."""
     text: float
-    """Likewise of the text rows."""
+    """Distance between the halves' text rows."""
     across: float
     """Mean distance between vision and text within a half."""
 
@@ -48,55 +49,57 @@ def jackknife_error(values: Sequence[float]) -> float:
 
 
 def left_out_distances(
-    vision: ModalitySummary, text: ModalitySummary, terms: FrechetTerms
+    modalities: Modalities[ModalitySummary], terms: FrechetTerms, linearise_above: int = LINEARISE_ABOVE
 ) -> list[float] | Linearised | None:
     """A layer's distance without each group of pairs in turn, scaled by the alpha of the remaining rows.
 
     Args:
-        vision: with its groups.
-        text: with the same groups.
+        modalities: both summaries, of the same groups.
         terms: of the unscaled distance of all rows.
+        linearise_above: hidden size from which distances are taken to first order.
 
     Returns:
-        One distance a group. If the groups were not kept apart, something to give all rows once more that then has
-        the distances. None if there are too few groups (below 5) for a standard error, or a covariance is singular
-        and the groups were not kept apart.
+        One distance for each group that has rows. If the groups were not kept apart, an object that gives the distances
+        when it has been given all rows once more. None if there are too few groups (below 5) for a standard error, or a
+        covariance is singular and the groups were not kept apart.
     """
+    vision, text = modalities
     groups = len(text.norms)
     if sum(len(norms) > 0 for norms in text.norms) < MIN_GROUPS:  # all pairs of a group may have been skipped
         return None
     apart = len(vision.inliers) == groups
     linearised = None
-    if not apart or vision.inliers[0].width > LINEARISE_ABOVE:
-        linearised = Linearised.at(vision, text, terms)
+    if not apart or vision.inliers[0].width > linearise_above:
+        linearised = Linearised.at(modalities, terms)
     if not apart:
         return linearised
     if linearised is None:
-        return _exact(vision, text)
-    for group in range(groups):
-        linearised.vision.add(vision.inliers[group], group)
-        linearised.text.add(text.inliers[group], group)
+        return _exact(modalities)
+    for influence, summary in zip(linearised.influences, modalities, strict=True):
+        for group in range(groups):
+            influence.add(summary.inliers[group], group)
     return linearised.distances()
 
 
-def _exact(vision: ModalitySummary, text: ModalitySummary) -> list[float]:
-    whole_vision, whole_text = merged(vision.inliers), merged(text.inliers)
+def _exact(modalities: Modalities[ModalitySummary]) -> list[float]:
+    """Distances without each group, with a decomposition for each."""
+    whole = modalities.map(lambda summary: merged(summary.inliers))
     distances = []
-    for group, alpha in scales_without(text).items():
-        rest = [
-            whole.without(modality.inliers[group]).finish()
-            for whole, modality in ((whole_vision, vision), (whole_text, text))
-        ]
-        distances.append(alpha**2 * sum(terms_between(*rest)))
+    for group, alpha in scales_without(modalities.text).items():
+        vision, text = (
+            all_rows.without(summary.inliers[group]).finish()
+            for all_rows, summary in zip(whole, modalities, strict=True)
+        )
+        distances.append(alpha**2 * sum(terms_between(vision, text)))
     return distances
 
 
-def half_distances(vision: ModalitySummary, text: ModalitySummary) -> HalfDistances | None:
-    """Distances between and within two halves of the pairs, unscaled; None if there is one group only."""
-    if len(vision.inliers) < 2:
+def half_distances(modalities: Modalities[ModalitySummary]) -> HalfDistances | None:
+    """Distances between and within two halves of the pairs, unscaled; None if there is one scatter matrix only."""
+    if len(modalities.vision.inliers) < 2:
         return None
     halves = []
-    for modality in (vision, text):
+    for modality in modalities:
         running = [merged(modality.inliers[start::2]) for start in (0, 1)]
         if min(half.count for half in running) < 2:
             return None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mir_task.data import local_pairs, open_image
-from mir_task.measurement.run import Pair
+from mir_task.pair import Pair
 from mir_task.result import MIRResult
 from mir_task.study.model import load
 from mir_task.study.rows import hidden_rows, mir_of, spread_of

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from mir_task import measure
 from mir_task.data import builtin_pairs, open_image
-from mir_task.measurement.run import Pair
+from mir_task.pair import Pair
 from mir_task.study.captions import Length, caption
 from mir_task.study.connectors import Connector
 from mir_task.study.experiments import Run

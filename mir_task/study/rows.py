@@ -9,8 +9,10 @@ import torch
 
 from mir_task.adapters import adapter_for
 from mir_task.adapters.prefill import PairRows, PreparedPair, prefill
-from mir_task.measurement.run import DEFAULT_MAX_TEXT_TOKENS, Pair, evaluation_mode
+from mir_task.measurement.evaluation import evaluation_mode
+from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
 from mir_task.metric.layers import mir_from_features
+from mir_task.pair import Pair
 from mir_task.result import MIRResult
 
 

@@ -12,7 +12,9 @@ import torch
 from PIL import Image
 
 from mir_task.errors import MIRModelError
-from mir_task.measurement.run import DEFAULT_MAX_TEXT_TOKENS, Pair, measure
+from mir_task.measurement.run import measure
+from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
+from mir_task.pair import Pair
 from mir_task.result import MIRResult, Protocol
 
 SHARDED = (

@@ -14,7 +14,8 @@ from transformers import EarlyStoppingCallback, TrainerCallback
 from mir_task.adapters import adapter_for
 from mir_task.data import PairSet, open_image
 from mir_task.errors import MIRDataError, MIRError, MIRModelError
-from mir_task.measurement.run import DEFAULT_MAX_TEXT_TOKENS, Pair
+from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
+from mir_task.pair import Pair
 from mir_task.result import MIN_PAIRS, MIRResult, Protocol
 from mir_task.training.between_steps import SHARDED, Pairs, measure_in_training, unwrap
 
