@@ -6,45 +6,41 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mir_task.accumulate.moments import RunningMoments
+from mir_task.accumulate.buffers import BufferSizes
 from mir_task.accumulate.outliers import OutlierRule
 from mir_task.accumulate.reservoir import random_keys
-from mir_task.accumulate.statistics import ModalityStatistics
-from tests.accumulate.test_statistics import SCENARIOS, accumulate, assert_equals_two_pass, rows, two_pass
+from mir_task.accumulate.statistics import FirstPass, SecondPass, Settled
+from tests.accumulate.planted import SCENARIOS, accumulate, assert_equals_two_pass, rows, two_pass
 
 GROUPS = 5
+CPU = torch.device("cpu")
+SMALL_SAMPLE = BufferSizes(waiting_rows=200, sample_bytes=0)
+"""Few rows wait, and the sample that medians are taken from is smaller than the rows."""
 
 
-@pytest.fixture
-def little_room(monkeypatch):
-    monkeypatch.setattr("mir_task.accumulate.waiting.MIN_WAITING", 200)
-    monkeypatch.setattr(
-        "mir_task.accumulate.reservoir.BUDGET_BYTES", 0
-    )  # the sample is smaller than the rows
-
-
-def feed(statistics, batches, numbers, count):
+def feed(statistics, batches, numbers):
+    """Batches in groups of neighbours; which rows are sampled depends on the batch's number alone."""
     for number in numbers:
-        statistics.update(
-            batches[number], number * GROUPS // count, random_keys(len(batches[number]), number)
-        )
+        keys = random_keys(len(batches[number]), number)
+        statistics.update(batches[number], number * GROUPS // len(batches), keys)
 
 
-def merged(batches, shares, parts=None):
+def merged(batches, shares, scatters=None, buffers=SMALL_SAMPLE):
     """As the processes of a run do it: each its share, one outlier rule, then all to one of them."""
-    dealt = [ModalityStatistics(GROUPS, parts) for _ in shares]
-    for statistics, share in zip(dealt, shares, strict=True):
-        feed(statistics, batches, share, len(batches))
-    rule = OutlierRule.of(torch.cat([norms for statistics in dealt for norms in statistics.norms]))
-    for statistics, share in zip(dealt, shares, strict=True):
-        statistics.decide(rule)
-        if statistics.needs_another_pass:
-            statistics.restart()
-            feed(statistics, batches, share, len(batches))
-        statistics.settle()
-    result = dealt[0]
-    for other in dealt[1:]:
-        result.merge(ModalityStatistics.from_state(other.state(), torch.device("cpu")))
+    dealt = [FirstPass(GROUPS, scatters, buffers=buffers) for _ in shares]
+    for first, share in zip(dealt, shares, strict=True):
+        feed(first, batches, share)
+    rule = OutlierRule.of(torch.cat([norms for first in dealt for norms in first.norms]))
+    settled = []
+    for first, share in zip(dealt, shares, strict=True):
+        statistics = first.close(rule)
+        if isinstance(statistics, SecondPass):
+            feed(statistics, batches, share)
+            statistics = statistics.close()
+        settled.append(statistics)
+    result = settled[0]
+    for other in settled[1:]:
+        result.merge(Settled.from_state(other.state(), buffers, CPU))
     return result.summary()
 
 
@@ -54,7 +50,7 @@ def shares(count, cuts):
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("cuts", [[], [20], [0, 3, 40], [61, 62]])
-def test_dealt_rows_give_what_all_rows_give(scenario, cuts, little_room):
+def test_dealt_rows_give_what_all_rows_give(scenario, cuts):
     data = rows(**SCENARIOS[scenario])
     batches = data.split(97)
     alone, dealt = merged(batches, shares(len(batches), [])), merged(batches, shares(len(batches), cuts))
@@ -77,10 +73,11 @@ def test_dealt_rows_give_what_all_rows_give(scenario, cuts, little_room):
 
 @settings(max_examples=15)
 @given(st.lists(st.integers(0, 30), max_size=5), st.integers(1, GROUPS))
-def test_however_rows_are_dealt(cuts, parts):
+def test_however_rows_are_dealt(cuts, scatters):
     data = rows(share=0.01)
     batches = data.split(200)
-    assert_equals_two_pass(merged(batches, shares(len(batches), cuts), parts), data, rtol=1e-11)
+    dealt = merged(batches, shares(len(batches), cuts), scatters, buffers=BufferSizes())
+    assert_equals_two_pass(dealt, data, rtol=1e-11)
 
 
 def test_far_from_zero_no_digits_are_lost():
@@ -93,51 +90,48 @@ def test_far_from_zero_no_digits_are_lost():
 
 
 def test_memory_is_taken_for_expected_groups_alone_and_at_once():
-    statistics = ModalityStatistics(GROUPS, expected={0, 3})
-    feed(statistics, rows().split(97), range(10), 62)  # all of the first group
-    statistics.settle()
-    taken = [part for part in range(GROUPS) if f"moments.{part}.scatter" in statistics.state()]
+    first = FirstPass(GROUPS, expected={0, 3})
+    feed(first, rows().split(97), range(10))  # all of the first group
+    state = first.close().state()
+    taken = [scatter for scatter in range(GROUPS) if f"inliers.{scatter}.scatter" in state]
     assert taken == [0, 3]
-    statistics = ModalityStatistics.from_state(statistics.state(), torch.device("cpu"))
-    assert set(statistics.state()["expected"].tolist()) == {0, 3}
+    again = Settled.from_state(state, BufferSizes(), CPU)
+    assert again.state()["inliers.expected"].tolist() == [0, 3]
 
 
 @pytest.mark.parametrize("scenario", ["1% x100", "masking: 15% x100"])
 @pytest.mark.parametrize("stop", [0, 1, 25, 62])
-def test_put_away_and_taken_up_again_changes_no_bit(scenario, stop, little_room):
+def test_put_away_and_taken_up_again_changes_no_bit(scenario, stop):
     batches = rows(**SCENARIOS[scenario]).split(97)
 
-    def run(interrupted):
-        statistics = ModalityStatistics(GROUPS)
-        for again in (False, True):
-            if again and not statistics.needs_another_pass:
-                break
-            if again:
-                statistics.restart()
-            feed(statistics, batches, range(stop), len(batches))
-            if interrupted:
-                state = {name: value.clone() for name, value in statistics.state().items()}
-                statistics = ModalityStatistics.from_state(state, torch.device("cpu"))
-            feed(statistics, batches, range(stop, len(batches)), len(batches))
-        return statistics.summary()
+    def put_away(statistics):
+        state = {name: value.clone() for name, value in statistics.state().items()}
+        return type(statistics).from_state(state, SMALL_SAMPLE, CPU)
 
-    once, twice = run(False), run(True)
-    assert torch.equal(once.moments.covariance, twice.moments.covariance)
-    assert torch.equal(once.moments.mean, twice.moments.mean)
-    assert once.mean_norm == twice.mean_norm and once.passes == twice.passes
-    assert all(torch.equal(a, b) for a, b in zip(once.replacements, twice.replacements, strict=True))
+    def run(between=lambda statistics: statistics):
+        statistics = FirstPass(GROUPS, buffers=SMALL_SAMPLE)
+        while not isinstance(statistics, Settled):
+            feed(statistics, batches, range(stop))
+            statistics = between(statistics)
+            feed(statistics, batches, range(stop, len(batches)))
+            statistics = statistics.close()
+        return between(statistics).summary()
+
+    undisturbed, interrupted = run(), run(put_away)
+    assert torch.equal(interrupted.moments.covariance, undisturbed.moments.covariance)
+    assert torch.equal(interrupted.moments.mean, undisturbed.moments.mean)
+    assert interrupted.mean_norm == undisturbed.mean_norm
+    assert interrupted.passes == undisturbed.passes == (2 if scenario.startswith("masking") else 1)
+    medians = zip(interrupted.replacements, undisturbed.replacements, strict=True)
+    assert all(torch.equal(a, b) for a, b in medians)
 
 
-def test_one_process_without_rows():
+def test_a_process_without_rows_adds_nothing():
     data = rows(n=500)
-    empty, full = ModalityStatistics(), ModalityStatistics()
+    empty, full = FirstPass(), FirstPass()
     full.update(data)
     rule = OutlierRule.of(torch.cat(full.norms))
-    for statistics in (empty, full):
-        statistics.decide(rule)
-        assert not statistics.needs_another_pass
-        statistics.settle()
-    empty.merge(full)
-    expected = accumulate([data])
-    assert torch.equal(empty.summary().moments.covariance, expected.moments.covariance)
-    assert isinstance(empty.summary().inliers[0], RunningMoments)
+    result = empty.close(rule)
+    result.merge(full.close(rule))
+    covariance = accumulate([data], buffers=BufferSizes()).moments.covariance
+    assert torch.equal(result.summary().moments.covariance, covariance)

@@ -4,6 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mir_task.accumulate.buffers import BufferSizes
 from mir_task.accumulate.moments import RunningMoments, merged
 from mir_task.accumulate.reservoir import RowReservoir
 
@@ -85,8 +86,12 @@ def keys(n, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).random(n))
 
 
-def sample(data, size=999, seed=0):
-    reservoir = RowReservoir()
+SMALLEST = BufferSizes(sample_bytes=0)
+"""A sample of 1024 rows, the fewest there are."""
+
+
+def sample(data, size=999, buffers=None, seed=0):
+    reservoir = RowReservoir(buffers)
     for batch, batch_keys in zip(data.split(size), keys(len(data), seed).split(size), strict=True):
         reservoir.update(batch, batch_keys)
     return reservoir
@@ -99,9 +104,8 @@ def test_reservoir_keeps_everything_that_fits():
     assert torch.equal(reservoir.median(), data.median(0).values)
 
 
-def test_reservoir_samples_uniformly_beyond_its_budget(monkeypatch):
-    monkeypatch.setattr("mir_task.accumulate.reservoir.BUDGET_BYTES", 0)  # its least: 1024 rows
-    reservoir = sample(torch.arange(20_000, dtype=torch.float64)[:, None])
+def test_reservoir_samples_uniformly_beyond_its_budget():
+    reservoir = sample(torch.arange(20_000, dtype=torch.float64)[:, None], buffers=SMALLEST)
     assert not reservoir.exact
     numbers = reservoir._sample()[:, 0]
     assert len(numbers) == len(set(numbers.tolist())) == 1024
@@ -112,18 +116,17 @@ def test_reservoir_samples_uniformly_beyond_its_budget(monkeypatch):
     assert 0 < abs(float(first - second)) < 3_000
 
 
-def test_reservoir_does_not_depend_on_batches_order_or_dealing(monkeypatch):
-    monkeypatch.setattr("mir_task.accumulate.reservoir.BUDGET_BYTES", 0)
+def test_reservoir_does_not_depend_on_batches_order_or_dealing():
     data, order = rows(n=3000), torch.randperm(3000, generator=torch.Generator().manual_seed(0))
-    whole = sample(data)
-    backwards = RowReservoir()
+    whole = sample(data, buffers=SMALLEST)
+    backwards = RowReservoir(SMALLEST)
     backwards.update(data[order], keys(3000)[order])
-    dealt = [RowReservoir() for _ in range(3)]
+    dealt = [RowReservoir(SMALLEST) for _ in range(3)]
     for index, reservoir in enumerate(dealt[:2]):  # one has nothing
         reservoir.update(data[index::2], keys(3000)[index::2])
     dealt[2].merge(dealt[0])
     dealt[2].merge(dealt[1])
-    for other in (sample(data, 7), sample(data, 3000), backwards, dealt[2]):
+    for other in (sample(data, 7, SMALLEST), sample(data, 3000, SMALLEST), backwards, dealt[2]):
         assert not other.exact
         assert torch.equal(other._sample().sort(0).values, whole._sample().sort(0).values)
         assert torch.equal(torch.stack(other.halves()), torch.stack(whole.halves()))

@@ -9,9 +9,11 @@ import torch
 from PIL import Image
 
 from mir_task import MIRDataError, MIRModelError, Pair, measure
+from mir_task.accumulate.statistics import FirstPass
 from mir_task.data import open_image
-from mir_task.lmms.settings import RunSettings
-from tests.measurement.distributed import Pairs
+from mir_task.lmms.settings import settings_from_environment
+from mir_task.measurement.settings import MeasurementSettings
+from tests.measurement.watched import WatchedPairs, numbers
 
 GIB = 2**30
 
@@ -41,10 +43,6 @@ class Memory:
             raise out_of_memory()
 
 
-def numbers(result):
-    return result.model_dump(exclude={"timings"})
-
-
 @pytest.fixture(scope="module")
 def pairs(pairs):
     return [pair._replace(text=pair.text[:200]) for pair in pairs]
@@ -62,12 +60,12 @@ def whole(shared_llava, pairs):
 @pytest.mark.parametrize("layers", [1, 2, 5])
 def test_out_of_memory_in_a_pair_halves_the_layers_at_a_time(llava, pairs, whole, monkeypatch, layers):
     memory = Memory(monkeypatch, llava[0], layers)
-    shared = Pairs(pairs)
+    watched = WatchedPairs(pairs)
     try:
-        assert numbers(measure(*llava, shared, progress=False)) == numbers(whole)
+        assert numbers(measure(*llava, watched, progress=False)) == numbers(whole)
     finally:
         memory.handle.remove()
-    assert len(shared.opened) > 6 * math.ceil(6 / layers)
+    assert len(watched.opened) > 6 * math.ceil(6 / layers)
 
 
 def no_room_for(model, too_many):
@@ -133,9 +131,7 @@ def test_out_of_memory_with_nothing_to_halve_names_pair_and_size(llava, pairs, m
 def test_out_of_memory_in_the_statistics_leaves_layers_for_another_pass(
     llava, pairs, whole, monkeypatch, error
 ):
-    from mir_task.accumulate.statistics import ModalityStatistics
-
-    update, calls = ModalityStatistics.update, []
+    update, calls = FirstPass.update, []
 
     def update_or_fail(self, *args):
         calls.append(self)
@@ -143,7 +139,7 @@ def test_out_of_memory_in_the_statistics_leaves_layers_for_another_pass(
             raise error
         update(self, *args)
 
-    monkeypatch.setattr(ModalityStatistics, "update", update_or_fail)
+    monkeypatch.setattr(FirstPass, "update", update_or_fail)
     assert numbers(measure(*llava, pairs, progress=False)) == numbers(whole)
 
 
@@ -205,14 +201,19 @@ def test_a_model_that_fails_is_not_skipped(llava, pairs):
         measure(model, processor, pairs, progress=False, on_error="skip")
 
 
-def test_settings_are_named():
-    assert RunSettings.from_environment({}) == RunSettings(None, None, "raise")
-    sizes = {"12GiB": 12 * GIB, "1.5 gib": 3 * GIB // 2, "500MB": 5 * 10**8, "1000": 1000}
-    for value, expected in sizes.items():
-        assert RunSettings.from_environment({"MIR_MAX_MEMORY": value}).max_memory == expected
-    for name, value in {"MIR_MAX_MEMORY": "plenty", "MIR_ON_ERROR": "ignore"}.items():
-        with pytest.raises(MIRDataError, match=f"{name} must be .* got '{value}'"):
-            RunSettings.from_environment({name: value})
+SIZES = {"12GiB": 12 * GIB, "1.5 gib": 3 * GIB // 2, "500MB": 5 * 10**8, "1000": 1000, "": None}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_size_may_have_a_unit(size):
+    settings = settings_from_environment(1024, 1, {"MIR_MAX_MEMORY": size})
+    assert settings == MeasurementSettings(max_memory=SIZES[size])
+
+
+@pytest.mark.parametrize(("name", "value"), [("MIR_MAX_MEMORY", "plenty"), ("MIR_ON_ERROR", "ignore")])
+def test_a_setting_that_makes_no_sense_is_named(name, value):
+    with pytest.raises(MIRDataError, match=f"{name} must be .* got '{value}'"):
+        settings_from_environment(1024, 1, {name: value})
 
 
 def test_unknown_on_error_is_named(llava, pairs):

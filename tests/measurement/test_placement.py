@@ -6,7 +6,7 @@ from transformers import BitsAndBytesConfig, LlavaForConditionalGeneration
 
 from mir_task import measure
 from mir_task.adapters import adapter_for
-from mir_task.measurement.plan import layer_devices
+from mir_task.measurement.devices import layer_devices
 
 
 @pytest.fixture(scope="module")

@@ -1,53 +1,69 @@
 """How many layers at a time: the estimate, the choice, and that the choice changes nothing but the number of passes."""
 
+import math
+from types import SimpleNamespace
+
+import psutil
 import pytest
 import torch
 
 from mir_task import MIRDataError, measure
-from mir_task.accumulate.statistics import ModalityStatistics
-from mir_task.measurement.plan import Footprint, Plan, budget, check, layer_devices, plan
-from tests.measurement.distributed import Pairs
+from mir_task.accumulate.buffers import BufferSizes
+from mir_task.accumulate.statistics import FirstPass
+from mir_task.adapters import adapter_for
+from mir_task.measurement.devices import budget, layer_devices
+from mir_task.measurement.plan import Footprint, Plan, announce, fewest_passes
+from mir_task.measurement.run import measure_with
+from mir_task.measurement.settings import MeasurementSettings
+from tests.measurement.watched import WatchedPairs, numbers
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 GIB = 2**30
 SEVEN_B = Footprint(d=4096, itemsize=2, groups=10, own_groups=10, max_text_tokens=1024)
 
 
-def numbers(result):
-    return result.model_dump(exclude={"timings"})
+def estimated(gib, layers=32):
+    return fewest_passes(SEVEN_B, [CPU] * layers, {CPU: int(gib * GIB)})
 
 
-def planned(gib, layers=32, footprint=SEVEN_B):
-    return plan(footprint, [CPU] * layers, {CPU: int(gib * GIB)})
-
-
-def test_as_few_passes_as_memory_allows():
+def test_what_all_layers_of_a_7b_model_take():
     # 32 layers of two modalities: 80 GiB with ten 128 MiB matrices each, 16 GiB with two.
-    assert 80 < planned(0).needed / GIB < 90
-    everything = planned(200)
-    assert (everything.layers, everything.parts, everything.passes) == (32, 10, 1)
-    assert everything.taken == everything.needed
-    halves = planned(30)
-    assert (halves.layers, halves.parts, halves.passes) == (32, 2, 2)  # the second one for the standard error
-    assert planned(50).parts == 10 and planned(50).passes == 2  # two groups of layers
-    less = planned(12)
-    assert (less.layers, less.parts, less.passes) == (16, 2, 4)
-    assert planned(1).layers == 1
-    assert (planned(0.1).layers, planned(0.1).parts) == (1, 1)
+    assert 80 < estimated(0).needed / GIB < 90
+
+
+ROOM = {
+    "for everything": (200, Plan(layers=32, scatters=10), 1),
+    "for half of the layers": (50, Plan(layers=16, scatters=10), 2),
+    "for all layers in two halves of the pairs": (
+        30,
+        Plan(layers=32, scatters=2),
+        2,
+    ),  # once more for the error
+    "for half of the layers in two halves of the pairs": (12, Plan(layers=16, scatters=2), 4),
+    "for less than one layer": (0.1, Plan(layers=1, scatters=1), 64),
+}
+
+
+@pytest.mark.parametrize("room", ROOM)
+def test_as_few_passes_as_memory_allows(room):
+    gib, plan, passes = ROOM[room]
+    estimate = estimated(gib)
+    assert (estimate.plan, estimate.passes) == (plan, passes)
+    assert (estimate.taken == estimate.needed) == (room == "for everything")
 
 
 @pytest.mark.parametrize("gib", [2, 5, 12, 30, 50, 100])
 def test_what_is_taken_fits(gib):
-    chosen = planned(gib)
-    assert chosen.taken <= gib * GIB
-    assert chosen.passes <= 32 * 2
+    estimate = estimated(gib)
+    assert estimate.taken <= gib * GIB
+    assert estimate.passes <= 32 * 2
 
 
 def test_devices_are_planned_for_together():
     # Half of the layers on each of two devices: each needs half of the memory.
     devices = [GPU] * 16 + [CPU] * 16
-    assert plan(SEVEN_B, devices, {GPU: 45 * GIB, CPU: 45 * GIB}).passes == 1
-    assert plan(SEVEN_B, devices, {GPU: 45 * GIB, CPU: 12 * GIB}).passes == 2
+    assert fewest_passes(SEVEN_B, devices, {GPU: 45 * GIB, CPU: 45 * GIB}).passes == 1
+    assert fewest_passes(SEVEN_B, devices, {GPU: 45 * GIB, CPU: 12 * GIB}).passes == 2
 
 
 def test_a_share_of_the_pairs_takes_a_share_of_the_groups():
@@ -62,29 +78,30 @@ def test_a_batch_of_pairs_takes_memory_for_each():
 
 
 def test_a_ceiling_below_one_layer_is_refused():
-    few = plan(SEVEN_B, [CPU] * 2, {CPU: GIB // 10})
+    few = fewest_passes(SEVEN_B, [CPU] * 2, {CPU: GIB // 10})
     with pytest.raises(
         MIRDataError, match=r"max_memory is too low: .* single layer take 1\.\d+ GiB, 0.10 GiB on cpu"
     ):
-        check(few, {CPU: GIB // 10}, GIB // 10)
-    check(few, {CPU: GIB // 10}, None)  # half of what is free: memory may do
+        announce(few, {CPU: GIB // 10}, GIB // 10)
+    announce(few, {CPU: GIB // 10}, None)  # half of what is free: memory may do
 
 
 def test_budget_is_half_of_what_is_free(monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        "mir_task.measurement.plan.psutil.virtual_memory", lambda: type("", (), {"available": 40 * GIB})
-    )
-    monkeypatch.setattr("mir_task.measurement.plan.CGROUP", tmp_path)
-    assert budget(CPU, None) == 20 * GIB
-    assert budget(CPU, 30 * GIB) == 30 * GIB
-    assert budget(CPU, 50 * GIB) == 40 * GIB
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=40 * GIB))
+
+    def gib(ceiling=None):
+        return budget(CPU, ceiling, cgroup=tmp_path) / GIB
+
+    assert gib() == 20
+    assert gib(ceiling=30 * GIB) == 30
+    assert gib(ceiling=50 * GIB) == 40
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
-    assert budget(CPU, None) == 5 * GIB
+    assert gib() == 5
     (tmp_path / "memory.max").write_text(f"{10 * GIB}\n")
     (tmp_path / "memory.current").write_text(f"{2 * GIB}\n")
-    assert budget(CPU, None) == GIB
+    assert gib() == 1
     (tmp_path / "memory.max").write_text("max\n")
-    assert budget(CPU, None) == 5 * GIB
+    assert gib() == 5
 
 
 @pytest.fixture(scope="module")
@@ -93,51 +110,47 @@ def whole(shared_llava, pairs):
     return {size: measure(*shared_llava, pairs, progress=False, batch_size=size) for size in (1, 4)}
 
 
-@pytest.mark.parametrize(
-    ("layers", "passes", "batch_size"), [(1, 6, 1), (3, 2, 1), (4, 2, 1), (6, 1, 1), (4, 2, 4)]
-)
-def test_layers_in_groups_give_identical_numbers(
-    llava, pairs, monkeypatch, whole, layers, passes, batch_size
-):
-    monkeypatch.setattr("mir_task.measurement.plan.plan", lambda *_: Plan(layers, 6, passes, 0, 0))
-    shared = Pairs(pairs)
-    grouped = measure(*llava, shared, progress=False, batch_size=batch_size)
-    assert numbers(grouped) == numbers(whole[batch_size])
-    assert shared.opened == list(range(6)) * passes
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("layers", [1, 3, 4, 6])
+def test_layers_in_groups_give_identical_numbers(llava, pairs, whole, layers, batch_size):
+    settings = MeasurementSettings(plan=Plan(layers, scatters=6), batch_size=batch_size, progress=False)
+    watched = WatchedPairs(pairs)
+    assert numbers(measure_with(settings, *llava, watched)) == numbers(whole[batch_size])
+    assert watched.opened == list(range(6)) * math.ceil(6 / layers)
 
 
 def test_a_ceiling_chooses_the_groups(llava, pairs, whole):
     footprint = Footprint(d=128, itemsize=4, groups=6, own_groups=6, max_text_tokens=1024)
     room = footprint.working(6) + 3 * footprint.layer(6)
-    shared = Pairs(pairs)
-    limited = measure(*llava, shared, progress=False, max_memory=room)
-    assert len(shared.opened) == 12
+    watched = WatchedPairs(pairs)
+    limited = measure(*llava, watched, progress=False, max_memory=room)
+    assert len(watched.opened) == 12
     assert limited.mir == whole[1].mir
 
 
-def test_the_estimate_bounds_what_statistics_hold(monkeypatch):
+@pytest.mark.parametrize("buffers", [BufferSizes(), BufferSizes(waiting_rows=500, sample_bytes=0)])
+def test_the_estimate_bounds_what_statistics_hold(buffers):
     d, groups = 64, 10
-    statistics = ModalityStatistics(groups)
-    footprint = Footprint(d=d, itemsize=4, groups=groups, own_groups=groups, max_text_tokens=0)
+    first = FirstPass(groups, buffers=buffers)
+    footprint = Footprint(
+        d=d, itemsize=4, groups=groups, own_groups=groups, max_text_tokens=0, buffers=buffers
+    )
     largest = 0
     for number in range(40):
         rows = torch.randn(1000, d, generator=torch.Generator().manual_seed(number))
-        statistics.update(rows, number * groups // 40)
-        held = [value for name, value in statistics.state().items() if not name.startswith("norms")]
+        first.update(rows, number * groups // 40)
+        held = [value for name, value in first.state().items() if ".norms." not in name]
         largest = max(largest, sum(value.numel() * value.element_size() for value in held))
-    assert largest < footprint.layer(groups) / 2 < 2 * largest
+    captured = footprint.batch_size * 1024 * d * 4
+    assert largest < (footprint.layer(groups) - captured) / 2 < 1.2 * largest
 
 
 def test_statistics_live_where_the_layer_lives(llava):
-    from mir_task.adapters import adapter_for
-
     decoder = adapter_for(*llava).decoder
     assert layer_devices(decoder) == [CPU] * 6
     # As accelerate leaves it: weights elsewhere, moved to where the layer runs.
-    decoder.layers[2]._hf_hook = type("Hook", (), {"execution_device": 0})()
-    decoder.norm._hf_hook = type(
-        "Both", (), {"hooks": [type("Hook", (), {"execution_device": "cuda:1"})()]}
-    )()
+    decoder.layers[2]._hf_hook = SimpleNamespace(execution_device=0)
+    decoder.norm._hf_hook = SimpleNamespace(hooks=[SimpleNamespace(execution_device="cuda:1")])
     try:
         assert layer_devices(decoder) == [CPU, CPU, GPU, CPU, CPU, torch.device("cuda", 1)]
     finally:

@@ -7,10 +7,10 @@ import torch
 import torch.multiprocessing
 
 from mir_task.measurement.ranks import Ranks
-from tests.measurement import distributed
+from tests.measurement import processes
 
 SIZE = 3
-GIVES_A_NUMBER = [name for name in distributed.SCENARIOS if name != "damaged pair"]
+GIVES_A_NUMBER = [name for name in processes.SCENARIOS if name != "damaged pair"]
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +19,13 @@ def seen(shared_llava, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     # Forked, as torch's own data loaders are: importing everything three times would take most of the time.
     context = torch.multiprocessing.get_context("fork")
-    processes = [
-        context.Process(target=distributed.main, args=(rank, SIZE, *shared_llava, folder))
+    started = [
+        context.Process(target=processes.main, args=(rank, SIZE, *shared_llava, folder))
         for rank in range(SIZE)
     ]
-    for process in processes:
+    for process in started:
         process.start()
-    for process in processes:
+    for process in started:
         process.join()
     return [json.loads((folder / f"seen_{rank}.json").read_text()) for rank in range(SIZE)]
 
@@ -57,11 +57,11 @@ def test_second_passes_and_errors_were_what_they_were_meant_to_be(seen):
     assert seen[0]["damaged pair skipped"]["dealt"]["pairs"] == 10
 
 
-@pytest.mark.parametrize("scenario", distributed.SCENARIOS)
+@pytest.mark.parametrize("scenario", processes.SCENARIOS)
 def test_each_process_opens_its_own_pairs_only(seen, scenario):
     opened = [number for each in seen for number in each[scenario]["opened"]]
     if scenario != "damaged pair":
-        assert opened == list(range(distributed.SCENARIOS[scenario][0]))
+        assert opened == list(range(processes.SCENARIOS[scenario].pairs))
 
 
 def test_an_error_in_one_process_ends_all_with_its_message(seen):

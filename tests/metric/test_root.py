@@ -4,8 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mir_task.metric import root
 from mir_task.metric.polar import _polynomials, nuclear_norm
-from mir_task.metric.root import by_eigenvalues, by_factors, by_polar, fastest_route
+from mir_task.metric.root import by_eigenvalues, by_factors, by_polar
 
 
 def covariance(seed, d=40, rank=None, decades=3.0):
@@ -65,45 +66,32 @@ def test_polynomials_take_the_interval_to_one(lowest):
     assert np.abs(values - 1).max() < 1e-14
 
 
-def test_fastest_route_is_one_that_agrees_with_float64_on_the_cpu():
-    calls = []
+class Elsewhere(torch.Tensor):
+    """A tensor on a device that is none: its numbers are the CPU's, under another name."""
 
-    def wrong(cov_a, cov_b):
-        calls.append(cov_a)
-        return 1.001 * by_eigenvalues(cov_a, cov_b)
-
-    def declines(cov_a, cov_b):
-        return None
-
-    cov_a, cov_b = covariance(0), covariance(1)
-    assert fastest_route(cov_a, cov_b, (wrong, declines, by_polar)) is by_polar
-    assert len(calls) == 2
-    assert fastest_route(cov_a, cov_b, (wrong,)) is None
-    assert fastest_route(cov_a, cov_b) in (by_eigenvalues, by_polar)
-    assert fastest_route(cov_a, covariance(1, rank=20)) is None
+    @property
+    def device(self):
+        return torch.device("cuda:0")
 
 
-def test_on_other_devices_the_route_is_chosen_once(monkeypatch):
-    """A device that is none: its matrices are the CPU's, under another name."""
+@pytest.mark.parametrize(
+    ("kind", "expected"), [(torch.Tensor, by_eigenvalues), (Elsewhere, by_polar)], ids=["cpu", "elsewhere"]
+)
+def test_the_route_follows_from_the_device_alone(monkeypatch, kind, expected):
+    taken = []
+    for route in (by_eigenvalues, by_polar):
+        monkeypatch.setattr(
+            root, route.__name__, lambda a, b, route=route: taken.append(route) or route(a, b)
+        )
+    cov_a, cov_b = (covariance(seed).as_subclass(kind) for seed in (0, 1))
+    for _ in range(3):
+        trace = root.root_trace(cov_a, cov_b, 1e-12)
+        assert trace == pytest.approx(root_trace(covariance(0), covariance(1)), rel=1e-10)
+    assert taken == [expected] * 3
 
-    class Elsewhere(torch.Tensor):
-        @property
-        def device(self):
-            return torch.device("cuda:0")
 
-    from mir_task.metric import root
-
-    cov_a, cov_b = covariance(0).as_subclass(Elsewhere), covariance(1).as_subclass(Elsewhere)
-    choices = []
-
-    def choose(*_):
-        choices.append(1)
-        return lambda *_: 42.0
-
-    monkeypatch.setattr(root, "_chosen", {})
-    monkeypatch.setattr(root, "fastest_route", choose)
-    assert [root.root_trace(cov_a, cov_b, 1e-12) for _ in range(3)] == [42.0] * 3
-    assert len(choices) == 1
-    monkeypatch.setattr(root, "fastest_route", lambda *_: None)  # none agrees: factors, on the CPU
-    monkeypatch.setattr(root, "_chosen", {})
-    assert root.root_trace(cov_a, cov_b, 1e-12) == pytest.approx(root_trace(covariance(0), covariance(1)))
+@pytest.mark.parametrize("kind", [torch.Tensor, Elsewhere], ids=["cpu", "elsewhere"])
+def test_a_singular_covariance_takes_factors_everywhere(kind):
+    cov_a, cov_b = covariance(0).as_subclass(kind), covariance(1, rank=20).as_subclass(kind)
+    expected = root_trace(covariance(0), covariance(1, rank=20))
+    assert root.root_trace(cov_a, cov_b, 1e-12) == pytest.approx(expected, rel=1e-7)

@@ -1,15 +1,19 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from mir_task import MIRDataError, measure
-from mir_task.accumulate.statistics import ModalityStatistics
-from mir_task.accumulate.waiting import Sizes
+from mir_task.accumulate.buffers import BufferSizes
+from mir_task.accumulate.modalities import Modalities
+from mir_task.accumulate.statistics import FirstPass
 from mir_task.measurement.plan import Plan
+from mir_task.measurement.run import measure_with
+from mir_task.measurement.settings import MeasurementSettings
 from mir_task.metric.frechet import terms_between
-from mir_task.metric.layers import measure_layer, totals
+from mir_task.metric.layers import PendingLayer, measure_layer, totals
 from mir_task.metric.uncertainty import half_distances, jackknife_error, left_out_distances
 from tests import oracle
 
@@ -28,15 +32,24 @@ def modality(seed, shift=0.0, pairs=PAIRS, scale=1.0):
     return list(scale * norms * torch.nn.functional.normalize(own + 0.5 * shared + shift, dim=-1))
 
 
-def summary(pairs, groups=10, parts=None):
-    statistics = ModalityStatistics(groups, parts)
+def summary(pairs, groups=10, scatters=None):
+    statistics = FirstPass(groups, scatters)
     for index, rows in enumerate(pairs):
         statistics.update(rows, index % groups)
-    return statistics.summary()
+    return statistics.close().summary()
 
 
-def layer(vision, text, groups=10):
-    return measure_layer(1, summary(vision, groups), summary(text, groups))
+def summaries(vision, text, groups=10, scatters=None):
+    return Modalities(summary(vision, groups, scatters), summary(text, groups, scatters))
+
+
+def layer(vision, text, groups=10, linearise_above=256):
+    return measure_layer(1, summaries(vision, text, groups), linearise_above)
+
+
+def left_out(modalities, linearise_above=256):
+    terms = terms_between(modalities.vision.moments, modalities.text.moments)
+    return left_out_distances(modalities, terms, linearise_above)
 
 
 def distance(vision, text):
@@ -63,48 +76,41 @@ def test_left_out_distances_are_those_of_the_other_pairs():
     assert result.result.standard_error == pytest.approx(jackknife_error(expected), rel=1e-9)
 
 
-def test_linear_distances_are_close_to_exact_ones(monkeypatch):
-    vision, text = summary(modality(0, 0.5)), summary(modality(1, scale=2.0))
-    terms = terms_between(vision.moments, text.moments)
-    exact = left_out_distances(vision, text, terms)
-    monkeypatch.setattr("mir_task.metric.uncertainty.LINEARISE_ABOVE", 0)
-    linear = left_out_distances(vision, text, terms)
+def test_linear_distances_are_close_to_exact_ones():
+    modalities = summaries(modality(0, 0.5), modality(1, scale=2.0))
+    exact, linear = left_out(modalities), left_out(modalities, linearise_above=0)
     assert linear != exact
     assert jackknife_error(linear) == pytest.approx(jackknife_error(exact), rel=0.05)
     np.testing.assert_allclose(linear, exact, rtol=0.01)
 
 
-def test_singular_covariances_have_no_gradient_and_fall_back(monkeypatch):
+def test_singular_covariances_have_no_gradient_and_fall_back():
     flat = [rows * torch.tensor([1.0] * 5 + [0.0]) for rows in modality(0, 0.5)]
-    vision, text = summary(flat), summary(modality(1))
-    terms = terms_between(vision.moments, text.moments)
-    exact = left_out_distances(vision, text, terms)
-    monkeypatch.setattr("mir_task.metric.uncertainty.LINEARISE_ABOVE", 0)
-    assert left_out_distances(vision, text, terms) == exact
+    apart = summaries(flat, modality(1))
+    assert left_out(apart, linearise_above=0) == left_out(apart)
     # Nor is there anything that another pass could do.
-    assert left_out_distances(summary(flat, parts=2), summary(modality(1), parts=2), terms) is None
+    assert left_out(summaries(flat, modality(1), scatters=2), linearise_above=0) is None
 
 
-@pytest.mark.parametrize("parts", [1, 2])
-def test_rows_once_more_give_what_groups_kept_apart_give(monkeypatch, parts):
-    monkeypatch.setattr("mir_task.metric.uncertainty.LINEARISE_ABOVE", 0)
+@pytest.mark.parametrize("scatters", [1, 2])
+def test_rows_once_more_give_what_groups_kept_apart_give(scatters):
     vision, text = modality(0, 0.5), modality(1)
     vision[3][:5] *= 100  # outliers
-    apart = layer(vision, text)
-    pending = measure_layer(1, summary(vision, parts=parts), summary(text, parts=parts))
-    assert pending.result.standard_error is None and not pending.left_out
+    apart = layer(vision, text, linearise_above=0)
+    pending = measure_layer(1, summaries(vision, text, scatters=scatters), linearise_above=0)
+    assert isinstance(pending, PendingLayer) and pending.result.standard_error is None
     with pytest.raises(MIRDataError, match="not all rows were seen"):
         pending.complete()
-    for sink, pairs in zip(pending.influences, (vision, text), strict=True):
+    for influence, pairs in zip(pending.influences, (vision, text), strict=True):
         for index, rows in enumerate(pairs):
-            sink.update(rows, index % 10)
+            influence.update(rows, index % 10)
     np.testing.assert_allclose(pending.complete().left_out, apart.left_out, rtol=1e-11)
     assert pending.complete().result.standard_error == pytest.approx(apart.result.standard_error, rel=1e-8)
-    if parts == 2:
+    if scatters == 2:
         assert pending.result.noise_floor_text == pytest.approx(apart.result.noise_floor_text, rel=1e-10)
         assert pending.result.fid_bias_corrected == pytest.approx(apart.result.fid_bias_corrected, rel=1e-10)
     with pytest.raises(MIRDataError, match="in the last pass more rows came"):
-        pending.influences[0].update(vision[0], 0)
+        pending.influences.vision.update(vision[0], 0)
 
 
 def test_standard_error_of_mir_is_that_of_its_logarithm():
@@ -148,7 +154,7 @@ def test_noise_floor_explains_merged_modalities():
 
 
 def test_halves_of_two_pairs_are_the_pairs():
-    halves = half_distances(summary(modality(0, pairs=2), 2), summary(modality(1, pairs=2), 2))
+    halves = half_distances(summaries(modality(0, pairs=2), modality(1, pairs=2), groups=2))
     assert halves is not None and halves.vision > 0
 
 
@@ -174,32 +180,26 @@ def test_measure_estimates_from_ten_pairs_on(llava, pairs):
     assert result.mir_bias_corrected < result.mir
 
 
-def test_second_pass_gives_the_same_number(llava, pairs, monkeypatch):
+def test_a_second_pass_gives_the_same_number(llava, pairs):
     once = measure(*llava, pairs, progress=False)
     assert {layer.passes for layer in once.layers} == {1}
-    monkeypatch.setattr(
-        "mir_task.accumulate.waiting.Sizes.of", lambda _: Sizes(largest=4, smallest=1, waiting=8)
-    )
-    twice = measure(*llava, iter(pairs), progress=False)
+    little_room = MeasurementSettings(buffers=BufferSizes(waiting_rows=8), progress=False)
+    twice = measure_with(little_room, *llava, iter(pairs))
     assert 2 in {layer.passes for layer in twice.layers}
     assert twice.mir == pytest.approx(once.mir, rel=1e-12)
     assert twice.mir_reference == pytest.approx(once.mir_reference, rel=1e-12)
     assert twice.standard_error == pytest.approx(once.standard_error, rel=1e-9)
 
 
-def test_without_room_for_groups_one_more_pass_gives_the_error(llava, pairs, monkeypatch):
+def test_without_room_for_groups_one_more_pass_gives_the_error(llava, pairs):
     pairs = [*pairs, *pairs[:4]]
-    monkeypatch.setattr("mir_task.metric.uncertainty.LINEARISE_ABOVE", 0)
-    apart = measure(*llava, pairs, progress=False)
-    monkeypatch.setattr(
-        "mir_task.measurement.plan.plan", lambda *_: Plan(layers=6, parts=2, passes=2, needed=0, taken=0)
-    )
-    again = measure(*llava, pairs, progress=False)
-    assert again.mir == pytest.approx(apart.mir, rel=1e-12)
-    assert again.mir_bias_corrected == pytest.approx(apart.mir_bias_corrected, rel=1e-9)
-    assert again.standard_error == pytest.approx(
-        apart.standard_error, rel=1e-4
-    )  # float32 products of the rows
+    apart = MeasurementSettings(linearise_above=0, progress=False)
+    halves = replace(apart, plan=Plan(layers=6, scatters=2))
+    expected, again = (measure_with(settings, *llava, pairs) for settings in (apart, halves))
+    assert again.mir == pytest.approx(expected.mir, rel=1e-12)
+    assert again.mir_bias_corrected == pytest.approx(expected.mir_bias_corrected, rel=1e-9)
+    # The rows' products are taken in float32.
+    assert again.standard_error == pytest.approx(expected.standard_error, rel=1e-4)
     assert [part.standard_error for part in again.layers] == pytest.approx(
-        [part.standard_error for part in apart.layers], rel=1e-4
+        [part.standard_error for part in expected.layers], rel=1e-4
     )
