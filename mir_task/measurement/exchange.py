@@ -26,9 +26,7 @@ Masks = Mapping[int, Modalities[list[Tensor]]]
 """For each layer which rows of this process are outliers: for each group [n] bool."""
 
 
-def agree_on_outliers(
-    ranks: Ranks, statistics: LayerStatistics
-) -> dict[int, Modalities[OutlierRule | None]]:
+def agree_on_outliers(ranks: Ranks, statistics: LayerStatistics) -> dict[int, Modalities[OutlierRule | None]]:
     """The outlier rule of each layer, by the norms of all processes; None where there are fewer than two rows."""
     rules = {}
     for layer, modalities in statistics.items():

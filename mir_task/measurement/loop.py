@@ -46,9 +46,7 @@ class LayerLoop:
         timings: seconds spent on the pairs and on the distances.
     """
 
-    def __init__(
-        self, passes: Passes, ranks: Ranks, store: PartialStore, identity: dict[str, Any]
-    ) -> None:
+    def __init__(self, passes: Passes, ranks: Ranks, store: PartialStore, identity: dict[str, Any]) -> None:
         self._passes, self._ranks, self._store, self._identity = passes, ranks, store, identity
         self._settings = passes.settings
         self._devices = layer_devices(passes.adapter.decoder)

@@ -103,8 +103,8 @@ class Passes:
             takers: what takes the rows, for the layers wanted.
             start: how many pairs of the share have been seen in this pass already.
             after: called whenever the rows of all pairs seen have been handed on.
-            release: when memory runs out, layers are dropped from the end, to be measured in another pass; this is called
-                with the number of each to give its memory back. None: no layer may be dropped.
+            release: when memory runs out, layers are dropped from the end, to be measured in another pass; this is
+                called with the number of each, to give its memory back. None: no layer may be dropped.
 
         Returns:
             The layers that were dropped.

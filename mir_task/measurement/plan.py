@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from loguru import logger
@@ -61,7 +61,7 @@ class Footprint:
     max_text_tokens: int
     batch_size: int = 1
     """Pairs whose rows are captured together."""
-    buffers: BufferSizes = BufferSizes()
+    buffers: BufferSizes = field(default_factory=BufferSizes)
     """How many rows wait and are sampled."""
 
     def layer(self, scatters: int) -> int:
@@ -142,7 +142,9 @@ def announce(estimate: Estimate, budgets: Mapping[torch.device, int], ceiling: i
         f"{estimate.passes}"
     )
     if estimate.taken > min(budgets.values()):
-        problem = f"the statistics of a single layer take {estimate.taken / GIB:.2f} GiB, {places} may be used"
+        problem = (
+            f"the statistics of a single layer take {estimate.taken / GIB:.2f} GiB, {places} may be used"
+        )
         if ceiling is not None:
             raise MIRDataError(f"max_memory is too low: {problem}")
         logger.warning(f"Memory may run out: {problem}")

@@ -150,7 +150,7 @@ class Linearised:
 
 
 def scales_without(text: ModalitySummary) -> dict[int, float]:
-    """Alpha (eq. 2) without each group of text rows in turn, by the group's number; groups without rows are left out."""
+    """Alpha (eq. 2) without each group of text rows in turn, by number; groups without rows are left out."""
     total = sum(text.norm_sums)
     return {
         group: (text.tokens - len(norms)) / (total - own)

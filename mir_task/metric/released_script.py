@@ -86,9 +86,7 @@ def _replacements(modalities: Modalities[ModalitySummary]) -> list[tuple[Replace
 
     A modality whose median is exact has no halves and stands beside the other's as it is.
     """
-    vision, text = (
-        [Replaced.of(summary, row) for row in summary.replacements] for summary in modalities
-    )
+    vision, text = ([Replaced.of(summary, row) for row in summary.replacements] for summary in modalities)
     count = max(len(vision), len(text))
     vision, text = (each if len(each) == count else each * count for each in (vision, text))
     return list(zip(vision, text, strict=True))
