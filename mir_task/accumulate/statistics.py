@@ -3,8 +3,9 @@
 The outlier rule needs the median and standard deviation of all norms, which are known only at the end. But whatever
 these are, the rows it flags are those of the largest and those of the smallest norms. So every norm is kept (one number
 a row), the rows of the most extreme norms so far wait, and all others go into the moments. With b = d, but at least
-4096, b / 2 rows of the largest norms wait and b / 8 of the smallest (rarely outliers); up to b more wait until they are worth a matrix product. At the end the rule is applied to the norms. If all flagged rows still wait, which is
-checked and not assumed, the result is exact. If not, the same rows must come a second time and are sorted as they come.
+4096, b / 2 rows of the largest norms wait and b / 8 of the smallest (rarely outliers); up to b more wait until they are
+worth a matrix product. At the end the rule is applied to the norms. If all flagged rows still wait, which is checked
+and not assumed, the result is exact. If not, the same rows must come a second time and are sorted as they come.
 
 :class:`FirstPass` closes into :class:`Settled` statistics, or into a :class:`SecondPass` that closes into settled ones.
 Only settled ones are merged and summarised.
