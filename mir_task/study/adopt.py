@@ -35,13 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def best_run(models: pd.DataFrame) -> str:
-    """The run with the best average after SFT, of those that are plain LLaVAs and load everywhere.
+    """Name of the run with the best average after SFT, among the plain LLaVAs, which load everywhere.
 
     Args:
         models: ``models.csv`` of a study.
 
     Raises:
-        MIRDataError: there is none.
+        MIRDataError: there is no such run.
     """
     plain = models[~models["model"].str.contains("connector-|moca-")]
     if plain.empty:
@@ -50,7 +50,7 @@ def best_run(models: pd.DataFrame) -> str:
 
 
 def source_of(models: pd.DataFrame, run: str) -> str:
-    """What the demo's folder says of where its weights come from."""
+    """Text for the demo's folder: the run that its weights come from, its MIR and score, and how to make them."""
     row = models[models["model"] == run].iloc[0]
     return (
         f"run {run} of the study, after stage 1; mir on the study's pairs {row['mir']:.4f}, "
@@ -60,11 +60,11 @@ def source_of(models: pd.DataFrame, run: str) -> str:
 
 
 def adopt(checkpoint: Path, folder: Path, source: str) -> None:
-    """Write a checkpoint, where it comes from and checksums of its files; what was there is replaced."""
+    """Write a checkpoint, its source and checksums of its files; the folder's old content is replaced."""
     shutil.rmtree(folder, ignore_errors=True)
     model = LlavaForConditionalGeneration.from_pretrained(checkpoint)
-    for part in (model.config.text_config, model.config.vision_config):
-        part.name_or_path = ""  # a folder of the machine that it was trained on
+    for config in (model.config.text_config, model.config.vision_config):
+        config.name_or_path = ""  # names a folder of the machine that trained it
     model.save_pretrained(folder)
     for file in sorted(checkpoint.iterdir()):
         if file.suffix in (".json", ".jinja") and not (folder / file.name).exists():

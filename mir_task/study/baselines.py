@@ -1,4 +1,4 @@
-"""What one could use in the place of MIR before SFT: caption perplexity and 2-shot in-context score."""
+"""Baselines that could stand in for MIR before SFT: caption perplexity and 2-shot in-context score."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mir_task.study.world import Stream, example
 
 SHOTS = 2
 SHOT_OFFSET = 10**6
-"""Examples in the context are of other numbers than the pairs of the perplexity."""
-SEARCH = 1000
-"""Scenes apart that two in-context prompts start."""
+"""Number of the first example in a prompt, beyond those that the perplexity uses."""
+PROMPT_STRIDE = 1000
+"""Distance between the first examples of two prompts."""
 
 
 def caption_perplexity(model: Any, processor: Any, scale: Scale) -> float:
-    """Perplexity, a token, of the long captions of held-out scenes, each given its image.
+    """Perplexity per token of the long captions of held-out scenes, each given its image.
 
     Args:
         model: LLaVA.
@@ -40,7 +40,7 @@ def caption_perplexity(model: Any, processor: Any, scale: Scale) -> float:
             for scene, _, random in examples
         ]
         batch = batch_of(processor, texts, [image for _, image, _ in examples])
-        targets, logits = _answers(model, batch)
+        targets, logits = _targets_and_logits(model, batch)
         known = targets != IGNORED
         total += float(cross_entropy(logits[known], targets[known], reduction="sum"))
         tokens += int(known.sum())
@@ -50,28 +50,28 @@ def caption_perplexity(model: Any, processor: Any, scale: Scale) -> float:
 def in_context_score(model: Any, processor: Any, scale: Scale) -> float:
     """Share of held-out questions answered exactly after two solved ones of the same skill, each with its image.
 
-    The skills take turns. A teacher-forced pass decides: every token of the answer and the end of sequence is
-    the most likely one, which is so exactly if greedy decoding gives the answer.
+    The skills take turns. Nothing is generated. Under teacher forcing an answer is right if each of its tokens and
+    the end of sequence is the most likely one; greedy decoding gives the answer in exactly these cases.
     """
     right: list[bool] = []
     for indices in _batches(scale, "baselines: in context"):
         texts, images = [], []
         for index in indices:
-            turns, shown = _prompt(index)
+            turns, shown = in_context_prompt(index)
             texts.append(chat_text(processor, turns, images=len(turns)))
             images += shown
         batch = batch_of(processor, texts, images)
-        targets, logits = _answers(model, _last_answer_only(batch))
+        targets, logits = _targets_and_logits(model, _last_answer_only(batch))
         right += ((logits.argmax(-1) == targets) | (targets == IGNORED)).all(-1).tolist()
     return sum(right) / len(right)
 
 
-def _prompt(number: int) -> tuple[list[tuple[str, str]], list[Any]]:
-    """Two solved questions and the one to answer, and their images."""
+def in_context_prompt(number: int) -> tuple[list[tuple[str, str]], list[Any]]:
+    """Turns and images of a prompt: two solved questions and the one to answer, each about its own image."""
     skill = list(SKILLS)[number % len(SKILLS)]
     turns: list[tuple[str, str]] = []
     images = []
-    index = SHOT_OFFSET + SEARCH * number
+    index = SHOT_OFFSET + PROMPT_STRIDE * number
     while len(turns) <= SHOTS:
         scene, image, random = example("heldout", Stream.BASELINES, index)
         question = ask(scene, skill, random)
@@ -83,7 +83,7 @@ def _prompt(number: int) -> tuple[list[tuple[str, str]], list[Any]]:
 
 
 def _last_answer_only(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The batch, its labels those of the last answer."""
+    """The batch with labels on the last answer only."""
     labels = batch["labels"].clone()
     for row in labels:
         kept = (row != IGNORED).nonzero().flatten()
@@ -92,7 +92,7 @@ def _last_answer_only(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**batch, "labels": labels}
 
 
-def _answers(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+def _targets_and_logits(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Targets [batch, sequence - 1] and the logits [batch, sequence - 1, vocabulary] that predict them."""
     labels = batch["labels"].to(model.device)
     inputs = {name: value.to(model.device) for name, value in batch.items() if name != "labels"}

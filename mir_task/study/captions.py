@@ -13,13 +13,13 @@ NUMBERS = ("no", "one", "two", "three")
 
 
 def caption(scene: Scene, length: Length, random: Random) -> str:
-    """A caption.
+    """Caption of a scene.
 
     Args:
-        scene: what to tell of.
+        scene: the scene to describe.
         length: ``short``: colours and shapes; ``medium``: where each is; ``long``: sizes, materials and the sign;
             ``detailed``: the number of things and how they lie to each other.
-        random: the order.
+        random: shuffles the things.
     """
     things = [scene.things[int(index)] for index in random.permutation(len(scene.things))]
     if length == "short":
@@ -59,7 +59,7 @@ def article(noun: str) -> str:
 
 
 def place(thing: Thing) -> str:
-    """Where a thing is, such as ``upper left``."""
+    """Place of a thing in words, such as ``upper left``."""
     return f"{thing.row} {thing.column}"
 
 

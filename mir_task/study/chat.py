@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -39,13 +39,12 @@ def batch_of(
     """Inputs and labels of conversations with images.
 
     Args:
-        processor: its tokenizer pads on the right.
+        processor: a LLaVA processor.
         texts: from :func:`chat_text`.
-        images: all images, in the order of their places in the texts; or what stands for their pixels.
+        images: all images, in the order of their places in the texts; or features in the place of their pixels.
 
     Returns:
-        ``input_ids``, ``attention_mask``, ``labels`` [batch, sequence] and ``pixel_values``; labels are the
-        answers with their end of sequence, everything else is ignored.
+        ``input_ids``, ``attention_mask``, ``labels`` [batch, sequence] and ``pixel_values``; padding is on the right.
     """
     tokenizer = processor.tokenizer
     side = processor.image_processor.crop_size["height"] // processor.patch_size
@@ -54,13 +53,6 @@ def batch_of(
     encoded = tokenizer(
         expanded, return_tensors="pt", padding=True, padding_side="right", return_offsets_mapping=True
     )
-    answer = re.compile(rf"(?<= ASSISTANT:).*?{re.escape(tokenizer.eos_token)}", re.DOTALL)
-    labels = torch.full_like(encoded["input_ids"], IGNORED)
-    for row, text in enumerate(expanded):
-        starts, ends = encoded["offset_mapping"][row].unbind(-1)
-        for span in answer.finditer(text):
-            inside = (starts >= span.start()) & (ends <= span.end()) & (ends > starts)
-            labels[row, inside] = encoded["input_ids"][row, inside]
     if isinstance(images, Tensor):
         pixels = images
     else:
@@ -68,6 +60,18 @@ def batch_of(
     return {
         "input_ids": encoded["input_ids"],
         "attention_mask": encoded["attention_mask"],
-        "labels": labels,
+        "labels": _answer_labels(expanded, encoded, tokenizer.eos_token),
         "pixel_values": pixels,
     }
+
+
+def _answer_labels(texts: Sequence[str], encoded: Mapping[str, Tensor], eos: str) -> Tensor:
+    """Labels [batch, sequence]: the tokens of all answers with their end of sequence; the rest is ignored."""
+    answer = re.compile(rf"(?<= ASSISTANT:).*?{re.escape(eos)}", re.DOTALL)
+    labels = torch.full_like(encoded["input_ids"], IGNORED)
+    for row, text in enumerate(texts):
+        starts, ends = encoded["offset_mapping"][row].unbind(-1)
+        for span in answer.finditer(text):
+            inside = (starts >= span.start()) & (ends <= span.end()) & (ends > starts)
+            labels[row, inside] = encoded["input_ids"][row, inside]
+    return labels

@@ -1,4 +1,4 @@
-"""Gathers what the runs have left into one table, and the curves beside it."""
+"""Gathers the results of all runs into one table, and their curves beside it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ METRIC = "exact_match,none"
 
 
 def collect(scale: Scale, layout: Layout) -> Path:
-    """Write ``scores.csv`` and ``models.csv``: a row for each complete run in each experiment that it belongs to.
+    """Write ``scores.csv`` and ``models.csv``: a row for each complete run in each of its experiments.
 
-    ``scores.csv`` is what a report reads beside the per-layer files. Columns: ``model``, ``group`` (the experiment),
+    A report reads ``scores.csv`` beside the per-layer files. Columns: ``model``, ``group`` (the experiment),
     ``seed``, ``note`` (the variant), the skills, their ``average`` and ``average_over``, and the baselines ``loss``
     (final, of stage 1), ``caption_ppl``, ``in_context``, and ``samples`` (image-caption pairs seen). ``models.csv``
-    has besides what :func:`mir_task.study.numbers.predictors` tells.
+    adds the columns of :func:`mir_task.study.numbers.predictors`.
     """
     scores, models = [], []
     for experiment, variant, run in members(scale):
         if complete(run, layout):
             row = {"model": run.name, "group": experiment, "seed": run.seed, "note": variant}
-            row |= _row(scale, run, layout)
+            row |= _scores_and_baselines(scale, run, layout)
             scores.append(row)
             models.append(row | predictors(layout.mir / run.name, layout.matched / run.name))
     layout.table.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def complete(run: Run, layout: Layout) -> bool:
     return all((stage / run.name).exists() for stage in stages)
 
 
-def _row(scale: Scale, run: Run, layout: Layout) -> dict[str, Any]:
+def _scores_and_baselines(scale: Scale, run: Run, layout: Layout) -> dict[str, Any]:
     (file,) = (layout.scores / run.name).glob("*_results.json")
     results = json.loads(file.read_text())["results"]
     skills = {task: values[METRIC] for task, values in results.items()}

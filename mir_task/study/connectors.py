@@ -1,4 +1,4 @@
-"""What joins vision and language: linear, MLPs of several depths, a Q-Former; and LLaVA with any of them."""
+"""Connectors of vision and language: linear, MLPs of several depths, a Q-Former; and LLaVA with any of them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from transformers import Blip2QFormerConfig, Blip2QFormerModel, LlavaConfig, Lla
 
 Connector = Literal["mlp1", "mlp2", "mlp4", "qformer"]
 NATIVE: Connector = "mlp2"
-"""The one that transformers' own LLaVA has."""
+"""Connector of transformers' own LLaVA."""
 QFORMER_GRID = 2
-"""A Q-Former has one query for so many patches along each side."""
+"""Side in patches of the square that one query of a Q-Former stands for."""
 
 
 class ConnectorLlava(LlavaForConditionalGeneration):  # type: ignore[misc]

@@ -20,7 +20,7 @@ def edited(scene: Scene, random: Random) -> Scene:
 
     Args:
         scene: what to change.
-        random: what is changed and to what.
+        random: chooses what is changed and to what.
 
     Returns:
         A scene of the same split.
@@ -33,7 +33,9 @@ def edited(scene: Scene, random: Random) -> Scene:
 
 
 def _edit(scene: Scene, random: Random) -> Scene:
-    kinds = ["cell", *VALUES, *(["word"] if scene.word is not None else [])]
+    kinds = ["cell", *VALUES]
+    if scene.word is not None:
+        kinds.append("word")
     kind = pick(random, kinds)
     if kind == "word":
         return replace(scene, word=pick(random, WORDS))

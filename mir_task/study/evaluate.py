@@ -1,4 +1,4 @@
-"""Evaluates a checkpoint with lmms-eval, in this process: the same code and files as its command line's."""
+"""Evaluates a checkpoint with lmms-eval in this process: same code and same files as its command line."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def evaluate(
     Args:
         checkpoint: its last name is the model's name in the results.
         tasks: names of lmms-eval tasks.
-        folder: where to.
+        folder: receives the files.
         device: where the model runs.
-        limit: documents of a task; None: all.
-        environment: settings of the tasks.
+        limit: most documents of a task; None: all.
+        environment: variables that the tasks read their settings from.
 
     Raises:
         MIRError: lmms-eval ended without a results file.
@@ -64,12 +64,17 @@ def evaluate(
             datetime_str=date,
         )
     tracker.save_results_aggregated(results=results, samples=None, datetime_str=date)
+    _move_up(folder)
+    if not list(folder.glob("*_results.json")):
+        raise MIRError(f"lmms-eval wrote no results of {checkpoint.name} to {folder}; see its log above")
+
+
+def _move_up(folder: Path) -> None:
+    """Move files out of the folder that lmms-eval names after the model."""
     for file in folder.glob("*/*"):
         shutil.move(str(file), folder / file.name)
         if not any(file.parent.iterdir()):
             file.parent.rmdir()
-    if not list(folder.glob("*_results.json")):
-        raise MIRError(f"lmms-eval wrote no results of {checkpoint.name} to {folder}; see its log above")
 
 
 @lru_cache(maxsize=1)

@@ -1,10 +1,10 @@
-"""The experiments as data: what each varies, and the runs that follow."""
+"""The experiments as data: the variants of each, and the runs that follow."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from mir_task.study.captions import Length
 from mir_task.study.connectors import Connector
@@ -21,44 +21,44 @@ class Pretraining:
     """Multiple of the scale's image-caption pairs."""
     epochs: int = 1
     stop: float = 1.0
-    """Leave off after this share of the steps, in the middle of the schedule."""
+    """Share of the steps after which training stops, in the middle of the schedule."""
     caption: Length = "long"
     rate: float = 1e-3
     warmup: float = 0.03
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
     clip: float = 1.0
     unlocked: Unlocked = "none"
-    """Of the language model."""
+    """Part of the language model that is trained."""
     connector: Connector = "mlp2"
     moca: bool = False
     start: float = 1.0
-    """Multiple of what the connector gives before it is trained."""
+    """Factor on the output of the untrained connector."""
 
     def pairs(self, scale: Scale) -> int:
-        """Image-caption pairs that it learns from."""
+        """Number of image-caption pairs in an epoch."""
         return max(scale.batch_size, round(self.data * scale.pairs))
 
 
 @dataclass(frozen=True)
 class Run:
-    """One model: a stage 1 of a seed. SFT is the same for all."""
+    """One model: settings and seed of its stage 1. SFT is the same for all."""
 
     pretraining: Pretraining
     seed: int
 
     @property
     def name(self) -> str:
-        """The same for the same settings, so that experiments share runs; fit for a file's name."""
+        """Name made of the settings, so that experiments share runs; fit for a file's name."""
         default = asdict(Pretraining())
         changed = [
             f"{key}-{value}" for key, value in asdict(self.pretraining).items() if value != default[key]
         ]
-        return "_".join([*(changed or ["base"]), f"s{self.seed}"])
+        return f"{'_'.join(changed) or 'base'}_s{self.seed}"
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is varied, and the paper's table or figure of it."""
+    """Variants to compare, and the paper's table or figure of them."""
 
     source: str
     variants: dict[str, dict[str, Any]]
@@ -111,17 +111,31 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 
-def members(scale: Scale) -> Iterator[tuple[str, str, Run]]:
-    """(experiment, variant, run) of a scale; a run may be in several experiments."""
+class Member(NamedTuple):
+    """A run as one variant of an experiment."""
+
+    experiment: str
+    variant: str
+    run: Run
+
+
+def members(scale: Scale) -> Iterator[Member]:
+    """Members of a scale's experiments; a run may be in several."""
     for name, experiment in EXPERIMENTS.items():
         if scale.experiments is not None and name not in scale.experiments:
             continue
         for seed in range(scale.main_seeds if experiment.main else scale.side_seeds):
             for variant, changes in experiment.variants.items():
-                yield name, variant, Run(Pretraining(**changes), seed)
+                yield Member(name, variant, Run(Pretraining(**changes), seed))
 
 
 def runs(scale: Scale) -> list[Run]:
-    """Every run of a scale once: first the main experiment, then the others seed by seed, so that a part is of use."""
-    ordered = sorted(members(scale), key=lambda member: -1 if EXPERIMENTS[member[0]].main else member[2].seed)
-    return list(dict.fromkeys(run for _, _, run in ordered))
+    """Every run of a scale once, in an order that makes an unfinished study useful.
+
+    The main experiment comes first, then the others seed by seed.
+    """
+
+    def turn(member: Member) -> int:
+        return -1 if EXPERIMENTS[member.experiment].main else member.run.seed
+
+    return list(dict.fromkeys(member.run for member in sorted(members(scale), key=turn)))

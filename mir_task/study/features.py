@@ -1,4 +1,4 @@
-"""What the frozen vision tower sees in the training pictures, computed once for all runs."""
+"""Features of the training pictures from the frozen vision tower, computed once for all runs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from mir_task.study.world import Stream, example
 FILE = "features.npy"
 BATCH = 64
 FEATURE_LAYER = -2
-"""Of the tower's hidden states, as in LLaVA-1.5."""
+"""Index of the features among the tower's hidden states, as in LLaVA-1.5."""
 
 
 def write_features(vision: Path, processor_folder: Path, stream: Stream, count: int, folder: Path) -> None:
     """Write features of a stream's first ``count`` training pictures, float32 [count, 1 + patches, width].
 
-    The tower is the same in every run and never trained, so what it gives for a picture is, too; drawing and
-    encoding again would take a quarter of all training time.
+    The tower is never trained, so its features are the same in every run. Drawing and encoding the pictures again
+    would take a quarter of all training time.
     """
     processor = LlavaProcessor.from_pretrained(processor_folder)
     tower = CLIPVisionModel.from_pretrained(vision).eval()
@@ -47,30 +47,30 @@ class Features:
     """Features of a stream's pictures by number, read from disk as they are needed.
 
     Args:
-        folder: that :func:`write_features` filled.
+        folder: filled by :func:`write_features`.
     """
 
     def __init__(self, folder: Path) -> None:
         self._array = np.load(folder / FILE, mmap_mode="r")
 
     def __getitem__(self, indices: Sequence[int]) -> Tensor:
-        """[len(indices), 1 + patches, width]."""
+        """Features, float32 [len(indices), 1 + patches, width]."""
         return torch.from_numpy(self._array[list(indices)])
 
 
 @contextmanager
 def features_for_pixels(model: Any) -> Iterator[None]:
-    """Inside the block a LLaVA takes features as its ``pixel_values``, in the place of what its tower would give."""
+    """Let a LLaVA take features as ``pixel_values`` inside the block, where its tower would compute them."""
     tower = model.model.vision_tower
-    model.model.vision_tower = _Given()
+    model.model.vision_tower = _PassThroughTower()
     try:
         yield
     finally:
         model.model.vision_tower = tower
 
 
-class _Given(nn.Module):
-    """A vision tower that hands on what it is given, as all of its hidden states."""
+class _PassThroughTower(nn.Module):
+    """A vision tower whose hidden states are all its input."""
 
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
         return BaseModelOutputWithPooling(

@@ -1,4 +1,4 @@
-"""Figures of the study: the average after SFT against what was known before it, and MIR by layer."""
+"""Figures of the study: the average after SFT against a predictor, and both over the pairs seen."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ def against_score(models: pd.DataFrame, experiment: str, predictor: str) -> Draw
     runs = models[models["group"] == experiment]
     with panel() as (figure, axes):
         for index, (seed, rows) in enumerate(runs.groupby("seed")):
-            axes.plot(
-                *(rows[predictor], rows["average"], "o"), ms=4, color=colour(index), label=f"seed {seed}"
-            )
+            axes.plot(rows[predictor], rows["average"], "o", ms=4, color=colour(index), label=f"seed {seed}")
         means = variant_means(runs)
         for variant, row in means.iterrows():
             axes.annotate(
@@ -43,7 +41,7 @@ def against_score(models: pd.DataFrame, experiment: str, predictor: str) -> Draw
 
 
 def along(models: pd.DataFrame, experiment: str, axis: str, log: bool) -> Drawing:
-    """MIR and the average after SFT over a quantity that grows, each seed a line; two scales."""
+    """MIR and the average after SFT over the image-caption pairs seen, each seed a line; two vertical axes."""
     runs = models[models["group"] == experiment].sort_values("samples")
     with panel() as (figure, axes):
         right = axes.twinx()

@@ -1,10 +1,10 @@
-"""What the runs say about each claim: spread against seed noise, correlations, and a verdict by fixed rules."""
+"""Judgement of the paper's claims: spread against seed noise, correlations, and a verdict by fixed rules."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,9 @@ Array = NDArray[np.float64]
 Verdict = Literal["holds", "opposite", "not shown", "cannot tell"]
 ALPHA = 0.05
 ENOUGH_SPREAD = 2.0
-"""Variants' means must spread so many times their noise before anything can be told by them."""
+"""Least ratio of the spread of the variants' means to their noise; below it nothing can be told."""
 MIN_FOR_CORRELATION = 4
-"""With fewer variants the most extreme order comes about by chance too often."""
+"""Fewest variants for a correlation test: with fewer, chance gives the most extreme order too often."""
 LOWER_IS_BETTER = {
     "mir": True,
     "mir_reference": True,
@@ -32,12 +32,12 @@ LOWER_IS_BETTER = {
     "vision_spread": False,
     "in_context": False,
 }
-"""Of every predictor, as its authors mean it (of the norm ratio: as MIR's first term would have it)."""
+"""Which way each predictor points, as its authors mean it; the norm ratio points as MIR's first term does."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Of a quantity over an experiment's variants."""
+    """Spread of a quantity over an experiment's variants, beside its noise."""
 
     between: float
     """Standard deviation of the variants' means."""
@@ -48,7 +48,7 @@ class Spread:
 
     @property
     def ratio(self) -> float:
-        """How many times the noise of a variant's mean the means spread; NaN where the noise is not known."""
+        """``between`` in multiples of the noise of a variant's mean; NaN where the noise is not known."""
         if not self.noise > 0:
             return math.nan
         return self.between / (self.noise / math.sqrt(self.seeds))
@@ -56,14 +56,14 @@ class Spread:
 
 @dataclass(frozen=True)
 class Prediction:
-    """How well a quantity known before SFT tells the average after it, over an experiment's variants."""
+    """Agreement of a quantity known before SFT with the average after it, over an experiment's variants."""
 
     predictor: str
     variants: int
     spearman: float
     """Positive where the predictor points the right way; NaN if it or the score does not vary."""
     p: float
-    """Two-sided, by all orders or 10,000 random ones."""
+    """Two-sided p-value, from all orders or 10,000 random ones."""
     verdict: Verdict
 
 
@@ -76,22 +76,22 @@ def spread(runs: pd.DataFrame, column: str, noise: float | None = None) -> Sprea
     """Spread between variants beside that between seeds.
 
     Args:
-        runs: of one experiment: columns ``note``, ``seed`` and the quantity.
+        runs: runs of one experiment, with columns ``note``, ``seed`` and the quantity.
         column: the quantity.
-        noise: of one run, where this experiment has too few seeds to tell; None: pooled from its own.
+        noise: standard deviation of one run, where the experiment has too few seeds; None: pooled from its own.
     """
-    groups = runs.groupby("note", sort=False)[column]
-    counts, variances = groups.count(), groups.var(ddof=1)
+    variants = runs.groupby("note", sort=False)[column]
+    counts, variances = variants.count(), variants.var(ddof=1)
     freedom = float((counts - 1).clip(lower=0).sum())
     if noise is None:
         total = float(((counts - 1) * variances.fillna(0)).sum())
         noise = math.sqrt(total / freedom) if freedom else math.nan
-    between = float(groups.mean().std(ddof=1)) if len(counts) > 1 else math.nan
+    between = float(variants.mean().std(ddof=1)) if len(counts) > 1 else math.nan
     return Spread(between, noise, float(counts.mean()))
 
 
 def predict(runs: pd.DataFrame, predictor: str, score_spread: Spread, score: str = "average") -> Prediction:
-    """Whether a predictor puts the variants of an experiment in the order of their scores.
+    """Judge whether a predictor puts the variants of an experiment in the order of their scores.
 
     Rules: "cannot tell" where scores spread less than :data:`ENOUGH_SPREAD` times their noise; else, of four variants
     or more, "holds" or "opposite" where Spearman's rho differs from zero at :data:`ALPHA`; of two or three, where the
@@ -113,10 +113,17 @@ def predict(runs: pd.DataFrame, predictor: str, score_spread: Spread, score: str
     return Prediction(predictor, len(means), rho, p, verdict)
 
 
-def rank_correlation(x: Array, y: Array) -> tuple[float, float]:
-    """Spearman's rho and its two-sided permutation p-value; NaN where there is no variation."""
+class Correlation(NamedTuple):
+    """Spearman's rho and its two-sided permutation p-value."""
+
+    rho: float
+    p: float
+
+
+def rank_correlation(x: Array, y: Array) -> Correlation:
+    """Rank correlation of two quantities; NaN where one does not vary."""
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return math.nan, math.nan
+        return Correlation(math.nan, math.nan)
 
     def statistic(shuffled: Array) -> float:
         return float(stats.spearmanr(shuffled, y).statistic)
@@ -124,22 +131,23 @@ def rank_correlation(x: Array, y: Array) -> tuple[float, float]:
     found = stats.permutation_test(
         (x,), statistic, permutation_type="pairings", n_resamples=10_000, rng=np.random.default_rng(0)
     )
-    return float(found.statistic), float(found.pvalue)
+    return Correlation(float(found.statistic), float(found.pvalue))
 
 
 def within_experiments(models: pd.DataFrame, column: str) -> pd.Series:
-    """A quantity of each run less the mean of its experiment: what is left to be told within experiments."""
+    """A quantity of each run less the mean of its experiment."""
     return models[column] - models.groupby("group")[column].transform("mean")
 
 
 def partial_rank(models: pd.DataFrame, predictor: str, given: str, score: str = "average") -> float:
-    """Spearman's partial correlation of a predictor with the score where another predictor is known."""
+    """Spearman's partial correlation of a predictor with the score, given another predictor."""
     ranks = models[[predictor, given, score]].rank()
     r = np.corrcoef(ranks.to_numpy(float).T)
     return float((r[0, 2] - r[0, 1] * r[1, 2]) / math.sqrt((1 - r[0, 1] ** 2) * (1 - r[1, 2] ** 2)))
 
 
-def _extremes_differ(values: Array, known: Spread) -> bool:
-    if math.isnan(known.noise):
+def _extremes_differ(means: Array, over: Spread) -> bool:
+    """Whether the extreme means differ by twice the noise of their difference."""
+    if math.isnan(over.noise):
         return False
-    return bool(np.ptp(values) >= 2 * known.noise * math.sqrt(2 / known.seeds))
+    return bool(np.ptp(means) >= 2 * over.noise * math.sqrt(2 / over.seeds))

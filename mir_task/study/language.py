@@ -26,11 +26,11 @@ TURNS = 8
 PASSAGE_WORDS = 60
 MAX_CONTEXT = 2048
 INITIALIZER_RANGE = 0.08
-"""Of the order of 1/sqrt(hidden_size): with Llama's 0.02, looking things up in the context is learnt far later."""
+"""About 1/sqrt(hidden_size): with Llama's 0.02, looking things up in the context is learnt far later."""
 
 
 def train_language_model(scale: Scale, processor_folder: Path, folder: Path, device: str) -> None:
-    """Save language model and processor into the folder, and the curve beside them."""
+    """Train a language model; save it, the processor and the curve into the folder."""
     processor = LlavaProcessor.from_pretrained(processor_folder)
     torch.manual_seed(0)
     model = LlamaForCausalLM(llama_config(scale, processor.tokenizer)).to(device)
@@ -84,7 +84,7 @@ def build_processor(scale: Scale) -> LlavaProcessor:
 
 
 def document(processor: Any, index: int) -> str:
-    """Text number ``index`` that the language model learns from, mostly a whole conversation.
+    """Training text number ``index`` of the language model, mostly a whole conversation.
 
     A part of a built-in passage; a description; or a conversation in which a description stands where the image
     will stand, and is repeated, told again in another length, or asked about.

@@ -1,4 +1,4 @@
-"""Where a study keeps what."""
+"""Folders and files of a study."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mir_task.study.world import Stream
 
 @dataclass(frozen=True)
 class Layout:
-    """Folders of a study; below ``results`` is what a report reads, the rest are checkpoints."""
+    """Folders and files of a study; a report reads those below ``results``, the rest are checkpoints."""
 
     root: Path
 
@@ -35,7 +35,7 @@ class Layout:
         return self.root / "stage0" / "vision"
 
     def features(self, stream: Stream) -> Path:
-        """What the vision tower sees in a stream's training pictures."""
+        """Features of a stream's training pictures."""
         return self.root / "features" / stream.name.lower()
 
     @property
@@ -95,5 +95,5 @@ class Layout:
 
     @property
     def models(self) -> Path:
-        """The same, with all that MIR is made of."""
+        """Scores, baselines and the components of MIR of every model in every experiment."""
         return self.results / "models.csv"

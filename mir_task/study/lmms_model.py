@@ -19,8 +19,8 @@ class MirStudy(llava_hf.LlavaHf):  # type: ignore[misc]
     """A checkpoint of the study.
 
     Args:
-        pretrained: its name, by which results name the model.
-        folder: the folder that it lies in.
+        pretrained: name of the checkpoint, and of the model in results.
+        folder: folder that holds the checkpoint.
         device: where it runs.
         **kwargs: further arguments of lmms-eval's llava_hf.
     """
@@ -28,7 +28,7 @@ class MirStudy(llava_hf.LlavaHf):  # type: ignore[misc]
     def __init__(self, pretrained: str, folder: str = ".", device: str = "cpu", **kwargs: Any) -> None:
         path = Path(folder, pretrained)
         native = llava_hf.model_map["llava"]
-        # The very class that saved it: transformers renames weights by class.
+        # The class that saved it: transformers renames weights by class.
         llava_hf.model_map["llava"] = llava_class(AutoConfig.from_pretrained(path))
         try:
             super().__init__(pretrained=str(path), device=device, device_map=device, **kwargs)
@@ -40,8 +40,8 @@ class MirStudy(llava_hf.LlavaHf):  # type: ignore[misc]
     def generate_until(self, requests: list[Any]) -> list[str]:
         """Greedy answers to questions about one image each, many at once.
 
-        llava_hf takes one question at a time, and in models this small that is nearly all the time an answer takes.
-        Prompts are the same, and so are answers but for rounding.
+        llava_hf takes one question at a time, which costs models this small nearly all of their time. Prompts are
+        the same, and so are answers but for rounding.
         """
         answers: list[str] = []
         for first in trange(0, len(requests), BATCH, desc="answers", unit="batch"):
@@ -65,7 +65,7 @@ class MirStudy(llava_hf.LlavaHf):  # type: ignore[misc]
             pad_token_id=self.eot_token_id,
             eos_token_id=self.eot_token_id,
         )
-        told = self.tokenizer.batch_decode(
+        answers = self.tokenizer.batch_decode(
             tokens[:, inputs["input_ids"].shape[-1] :], skip_special_tokens=True
         )
-        return cast(list[str], told)
+        return cast(list[str], answers)

@@ -1,4 +1,4 @@
-"""Puts a LLaVA together from the parts of stage 0, and loads checkpoints with any connector."""
+"""Puts a LLaVA together from the models of stage 0; saves and loads checkpoints with any connector."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ def assemble(language: Path, vision: Path, connector: Connector, seed: int) -> t
     Args:
         language: folder of the language model and the processor.
         vision: folder of the vision tower.
-        connector: which.
-        seed: of its weights. The global random state moves on from it.
+        connector: kind of connector.
+        seed: seed of the connector's weights; sets the global random state.
     """
     llm, tower = LlamaForCausalLM.from_pretrained(language), CLIPVisionModel.from_pretrained(vision)
     processor = LlavaProcessor.from_pretrained(language)
     image_id = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
     if connector == "qformer":
         processor.patch_size *= QFORMER_GRID  # the processor counts image tokens by it
+    connector_entry = {} if connector == NATIVE else {"connector": connector}
     config = LlavaConfig(
         text_config=llm.config,
         vision_config=tower.config,
@@ -36,7 +37,7 @@ def assemble(language: Path, vision: Path, connector: Connector, seed: int) -> t
         image_token_index=image_id,
         vision_feature_layer=FEATURE_LAYER,
         vision_feature_select_strategy="default",
-        **({} if connector == NATIVE else {"connector": connector}),
+        **connector_entry,
     )
     torch.manual_seed(seed)
     model = llava_class(config)(config)

@@ -1,4 +1,4 @@
-"""Everything that could predict the score after SFT, of one stage-1 checkpoint, in one row."""
+"""Predictors of the score after SFT: all numbers of one stage-1 checkpoint in one row."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ TASK, OTHER_TASK = "mir_local", "mir_builtin"
 
 
 def predictors(mir_folder: Path, matched_folder: Path) -> dict[str, float]:
-    """MIR and what it is made of; all but ``norm_ratio`` and ``vision_spread`` log10 of a sum over layers, as MIR is.
+    """MIR and its components.
+
+    All but ``norm_ratio`` and ``vision_spread`` are log10 of a sum over layers, as MIR is.
 
     Args:
         mir_folder: holds the per-layer files of one checkpoint, of both tasks.
         matched_folder: holds its MIR with matched norms.
 
     Returns:
-        ``mir``, ``mir_se``, ``mir_reference``, ``mir_builtin``; ``mean_term`` and ``covariance_term``: of eq. 3 alone;
+        ``mir``, ``mir_se``, ``mir_reference``, ``mir_builtin``; ``mean_term``, ``covariance_term``: a term of eq. 3;
         ``unnormalised``: without eq. 2; ``norm_matched``: vision rows scaled to the text's mean norm;
-        ``vision_spread``: how varied vision rows are (:func:`mir_task.study.rows.spread_of`);
+        ``vision_spread``: variance of vision rows (:func:`mir_task.study.rows.log_variance_ratio`);
         ``norm_ratio``: mean over layers of log10(mean vision norm / mean text norm).
 
     Raises:
@@ -45,7 +47,7 @@ def predictors(mir_folder: Path, matched_folder: Path) -> dict[str, float]:
 
 
 def per_layer_file(folder: Path, task: str) -> MIRResult:
-    """The only per-layer file of a task in a folder."""
+    """Result in the only per-layer file of a task in a folder."""
     files = list(folder.glob(f"*_mir_{task}.json"))
     if len(files) != 1:
         raise MIRDataError(f"expected one per-layer file of {task} in {folder}, found {len(files)}")

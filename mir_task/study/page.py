@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 import pandas as pd
@@ -20,7 +20,7 @@ from mir_task.study.judge import (
     variant_means,
     within_experiments,
 )
-from mir_task.study.paper import CLAIMS
+from mir_task.study.paper import CLAIMS, Reported
 
 SCORE = "average"
 SHOWN = {
@@ -40,12 +40,12 @@ SHOWN = {
 
 
 def page(models: pd.DataFrame, properties: pd.DataFrame | None, facts: dict[str, Any]) -> str:
-    """README.md as text.
+    """Text of a study's README.md.
 
     Args:
         models: ``models.csv`` of a study.
-        properties: ``properties.csv``; None where there is none.
-        facts: what was run, for the template: ``settings`` (the scale), ``hours`` (of training), ``machine``,
+        properties: ``properties.csv`` of the study; None where there is none.
+        facts: further values of the template: ``settings`` (the scale), ``hours`` (of training), ``machine``,
             ``findings`` (Markdown, or None).
     """
     noise = pooled_noise(models)
@@ -60,10 +60,10 @@ def page(models: pd.DataFrame, properties: pd.DataFrame | None, facts: dict[str,
     environment.filters.update(num=number, pm=plus_minus)
     return environment.get_template("README.md.jinja").render(
         experiments=experiments,
-        predictors=[_everywhere(name, models, experiments) for name in SHOWN],
+        predictors=[_correlations(name, models, experiments) for name in SHOWN],
         distinct=models["model"].nunique(),
         noise=noise,
-        reference=_reference(models),
+        reference=_agreement_with_reference(models),
         partials=_partials(models),
         properties=_properties(properties),
         skills=_skills(models),
@@ -73,25 +73,31 @@ def page(models: pd.DataFrame, properties: pd.DataFrame | None, facts: dict[str,
 
 def pooled_noise(models: pd.DataFrame) -> float:
     """Standard deviation of the average between seeds of one model, over all models that have several."""
-    return spread(
-        models.drop_duplicates("model").assign(note=lambda m: m["model"].map(_variant)), SCORE
-    ).noise
+    distinct = models.drop_duplicates("model")
+    return spread(distinct.assign(note=distinct["model"].map(_without_seed)), SCORE).noise
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """A number; a dash for none."""
+    """Number with fixed digits; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return "-"
     return f"{value:.{digits}f}"
 
 
-def plus_minus(values: tuple[float, float], digits: int = 2) -> str:
-    """Mean and standard deviation over seeds."""
-    mean, deviation = values
-    return number(mean, digits) + (f" ± {number(deviation, digits)}" if math.isfinite(deviation) else "")
+class OverSeeds(NamedTuple):
+    """Mean and standard deviation of a quantity over the seeds of a variant."""
+
+    mean: float
+    deviation: float
 
 
-def _variant(model: str) -> str:
+def plus_minus(value: OverSeeds, digits: int = 2) -> str:
+    """Mean ± standard deviation; the mean alone where there is one seed."""
+    mean = number(value.mean, digits)
+    return f"{mean} ± {number(value.deviation, digits)}" if math.isfinite(value.deviation) else mean
+
+
+def _without_seed(model: str) -> str:
     """A model's name without its seed."""
     return model.rpartition("_s")[0]
 
@@ -100,8 +106,8 @@ def _experiment(name: str, runs: pd.DataFrame, noise: float) -> dict[str, Any]:
     scores = spread(runs, SCORE)
     if not scores.noise > 0 or scores.seeds < 2:
         scores = Spread(scores.between, noise, scores.seeds)
-    groups = runs.groupby("note", sort=False)
-    deviations, means = groups.std(ddof=1, numeric_only=True), variant_means(runs)
+    means = variant_means(runs)
+    deviations = runs.groupby("note", sort=False).std(ddof=1, numeric_only=True)
     claim = CLAIMS[name]
     return {
         "name": name,
@@ -112,9 +118,9 @@ def _experiment(name: str, runs: pd.DataFrame, noise: float) -> dict[str, Any]:
         "variants": [
             {
                 "name": variant,
-                "paper": claim.numbers.get(str(variant), (math.nan, math.nan)),
+                "paper": claim.numbers.get(str(variant), Reported(math.nan, math.nan)),
                 **{
-                    column: (means.loc[variant, column], deviations.loc[variant, column])
+                    column: OverSeeds(means.loc[variant, column], deviations.loc[variant, column])
                     for column in (*SHOWN, SCORE)
                 },
             }
@@ -123,28 +129,26 @@ def _experiment(name: str, runs: pd.DataFrame, noise: float) -> dict[str, Any]:
     }
 
 
-def _everywhere(predictor: str, models: pd.DataFrame, experiments: list[dict[str, Any]]) -> dict[str, Any]:
-    """A predictor's correlations in every experiment, and over all runs with each experiment's mean taken off."""
+def _correlations(predictor: str, models: pd.DataFrame, experiments: list[dict[str, Any]]) -> dict[str, Any]:
+    """Correlations of a predictor with the score: in each experiment, within experiments, and over all models."""
     sign = -1 if LOWER_IS_BETTER[predictor] else 1
-    rho, p = rank_correlation(
+    within = rank_correlation(
         sign * within_experiments(models, predictor).to_numpy(float),
         within_experiments(models, SCORE).to_numpy(float),
     )
     distinct = models.drop_duplicates("model")
-    overall, overall_p = rank_correlation(
-        sign * distinct[predictor].to_numpy(float), distinct[SCORE].to_numpy(float)
-    )
+    overall = rank_correlation(sign * distinct[predictor].to_numpy(float), distinct[SCORE].to_numpy(float))
     predictions: list[Prediction] = [experiment["predictions"][predictor] for experiment in experiments]
     return {
         "name": SHOWN[predictor],
         "predictions": predictions,
-        "within": (rho, p),
-        "overall": (overall, overall_p),
+        "within": within,
+        "overall": overall,
     }
 
 
-def _reference(models: pd.DataFrame) -> dict[str, float]:
-    """How alike ``mir`` and ``mir_reference`` order variants: Kendall's tau by experiment."""
+def _agreement_with_reference(models: pd.DataFrame) -> dict[str, float]:
+    """Kendall's tau of ``mir`` and ``mir_reference`` over the variants, by experiment."""
     found = {}
     for name, runs in models.groupby("group", sort=False):
         means = variant_means(runs)
@@ -154,7 +158,7 @@ def _reference(models: pd.DataFrame) -> dict[str, float]:
 
 
 def _partials(models: pd.DataFrame) -> dict[str, float]:
-    """Partial rank correlations of MIR and of its parts with the score, each with the other known."""
+    """Partial rank correlations with the score: MIR beside the norm ratio and beside perplexity."""
     distinct = models.drop_duplicates("model")
     if len(distinct) < 5:
         return {}

@@ -13,7 +13,8 @@ from mir_task.builtin.drawing.shapes import paint_box
 from mir_task.study.scene import COLUMNS, ROWS, Scene, Thing
 
 IMAGE_SIZE = 64
-DETAIL = 3  # drawn so many times larger and then reduced, which smooths the edges
+DETAIL = 3
+"""Pictures are drawn this many times larger and then reduced, which smooths the edges."""
 SIGN_HEIGHT = 0.26
 """Share of the height, kept free for the sign."""
 RGB: dict[str, Colour] = {
@@ -31,7 +32,7 @@ def render(scene: Scene, random: Random) -> Image.Image:
 
     Args:
         scene: what to draw.
-        random: for what no caption mentions: tint of the ground, jitter, noise.
+        random: draws what no caption mentions: tint of the ground, jitter, noise.
     """
     side = IMAGE_SIZE * DETAIL
     tint = random.integers(130, 195, 3)

@@ -1,4 +1,4 @@
-"""Stage 1: the connector, and perhaps a part of the language model, learns to caption."""
+"""Stage 1: the connector learns to caption, and with it a part of the language model where unlocked."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def pretrain(scale: Scale, run: Run, layout: Layout, folder: Path, device: str) 
 
 
 def scale_output(connector: nn.Module, factor: float) -> None:
-    """Make what a connector gives so many times longer, by the weights of its last layer."""
+    """Scale a connector's output by the weights of its last layer."""
     last = [module for module in connector.modules() if isinstance(module, nn.Linear)][-1]
     with torch.no_grad():
         last.weight.mul_(factor)
@@ -85,7 +85,7 @@ def train_stage_one(
 def caption_loss(
     model: Any, processor: Any, features: Features, indices: list[int], length: Length
 ) -> Tensor:
-    """Mean loss of the captions of training pairs, a token."""
+    """Mean loss per token of the captions of training pairs."""
     examples = [text_example("train", Stream.CAPTIONS, index) for index in indices]
     texts = [
         chat_text(processor, [("", caption(scene, length, random))], images=1) for scene, random in examples
@@ -109,13 +109,13 @@ def unlocked(model: Any, part: Unlocked) -> Iterator[None]:
         inject_adapter_in_model(LORA, language)
     yield
     if part == "lora":
-        _merge(language)
+        _merge_lora(language)
 
 
-def _merge(module: nn.Module) -> None:
+def _merge_lora(module: nn.Module) -> None:
     for name, child in module.named_children():
         if isinstance(child, BaseTunerLayer):
             child.merge()
             setattr(module, name, child.get_base_layer())
         else:
-            _merge(child)
+            _merge_lora(child)

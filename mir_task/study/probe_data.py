@@ -10,7 +10,7 @@ from mir_task.study.world import Stream, example, text_example
 
 
 def write_probe_data(scale: Scale, folder: Path) -> None:
-    """Write ``images/*.png`` and ``texts/*.txt`` for the task mir_local, which joins them at random."""
+    """Write ``images/*.png`` and ``texts/*.txt`` for the task mir_local, which pairs them at random."""
     images, texts = folder / "images", folder / "texts"
     images.mkdir()
     texts.mkdir()

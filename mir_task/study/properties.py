@@ -1,4 +1,4 @@
-"""Properties of MIR on one checkpoint: how many pairs it needs, and what it makes of other data and templates."""
+"""Properties of MIR on one checkpoint: how it changes with the number of pairs, other data and templates."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from mir_task.study.world import Stream, example, text_example
 FILE = "properties.csv"
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 DRAWS = 10
-"""Disjoint sets of pairs of each size at most."""
+"""Most disjoint sets of pairs of each size."""
 LARGEST = 10
 """The largest set is this many times the study's number of pairs."""
 ELSEWHERE = 10**5
-"""Numbers of scenes that nothing else in the study uses."""
+"""First number of scenes that nothing else in the study uses."""
 
 
 def write_properties(scale: Scale, layout: Layout, run: Run, device: str, folder: Path) -> None:
     """Write ``properties.csv``: ``property``, ``variant``, ``draw``, ``pairs``, ``mir``, ``mir_se``, ``mir_reference``.
 
     Args:
-        scale: how many pairs.
-        layout: of the study.
-        run: whose stage 1 is done.
-        device: where it runs.
-        folder: where to.
+        scale: gives the number of pairs.
+        layout: folders of the study.
+        run: run with a complete stage 1.
+        device: where the model runs.
+        folder: receives the file.
     """
     model, processor = load(layout.stage_one / run.name)
     model.to(device)
@@ -106,7 +106,7 @@ def _by_data(model: Any, processor: Any, scale: Scale, own: list[Pair]) -> Itera
 def _untrained(
     scale: Scale, layout: Layout, connector: Connector, device: str, own: list[Pair]
 ) -> Iterator[dict[str, Any]]:
-    """Where stage 1 starts: the parts of stage 0 and the connector that each seed begins with."""
+    """Start of stage 1: the models of stage 0 and the untrained connector of each seed."""
     for seed in range(scale.main_seeds):
         model, processor = assemble(layout.language, layout.vision, connector, seed)
         model.eval().to(device)
@@ -134,7 +134,7 @@ def _builtin(count: int) -> list[Pair]:
 def _captioned(
     split: Split, stream: Stream, count: int, length: Length = "long", apart: int = 0
 ) -> tuple[list[Any], list[str]]:
-    """Images and the captions that stage 1 would give them, or those of the image ``apart`` further on."""
+    """Images and their captions as in stage 1, or the captions of the images ``apart`` further on."""
     examples = [example(split, stream, index) for index in range(count)]
     captions = [caption(one.scene, length, one.random) for one in examples]
     return [one.image for one in examples], captions[apart:] + captions[:apart]

@@ -6,8 +6,8 @@ import argparse
 import json
 import shutil
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -20,15 +20,26 @@ from mir_task.study.numbers import TASK
 from mir_task.study.page import page
 
 KEPT = (
-    *("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples", "config", "date"),
-    *("model_name", "model_source", "lmms_eval_version", "total_evaluation_time_seconds"),
+    "results",
+    "configs",
+    "versions",
+    "n-shot",
+    "higher_is_better",
+    "n-samples",
+    "config",
+    "date",
+    "model_name",
+    "model_source",
+    "lmms_eval_version",
+    "total_evaluation_time_seconds",
 )
-"""Of lmms-eval's files; the rest describes the machine, or repeats."""
+"""Keys of lmms-eval's files that are kept; the rest describes the machine, or repeats."""
 FINDINGS = "findings.md"
-"""In the output folder: what somebody made of the numbers, which becomes a part of the page."""
+"""Prose in the output folder, written by hand, that becomes a section of the page."""
 CURVE_ROWS = 100
-"""A curve is thinned to about so many rows."""
+"""Rows, about, that a curve is thinned to."""
 DIGITS = 5
+"""Significant digits in tables."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,31 +54,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def publish(layout: Layout, output: Path, machine: str) -> None:
-    """Write everything below ``output``; what was there of an earlier time is replaced.
+    """Write tables, page, report and figures below ``output``; those of an earlier call are replaced.
 
     Args:
-        layout: of a study, finished or not: complete runs count.
-        output: where to.
-        machine: what it ran on, in words.
+        layout: folders of a study, finished or not; only complete runs are published.
+        output: receives the files.
+        machine: machine that the study ran on, in words.
     """
     for name in ("mir", "sft", "baselines", "matched", "curves", "figures"):
         shutil.rmtree(output / name, ignore_errors=True)
     output.mkdir(parents=True, exist_ok=True)
     models = pd.read_csv(layout.models)
     complete = set(models["model"])
-    for folder in (layout.mir, layout.scores, layout.baselines, layout.matched):
-        for file in sorted(folder.glob("[!.]*/*.json")):
-            if file.parent.name in complete:
-                copy_json(file, output / file.relative_to(layout.results), layout.root)
+    _copy_results(layout, output, complete)
     hours = copy_curves(layout.curves, output / "curves", complete)
-    models.to_csv(output / layout.models.name, index=False, float_format=f"%.{DIGITS}g")
-    percent(pd.read_csv(layout.table)).to_csv(
-        output / layout.table.name, index=False, float_format=f"%.{DIGITS}g"
-    )
-    known = layout.properties / properties.FILE
-    told = pd.read_csv(known) if known.exists() else None
-    if told is not None:
-        told.to_csv(output / known.name, index=False, float_format=f"%.{DIGITS}g")
+    measured = layout.properties / properties.FILE
+    property_table = pd.read_csv(measured) if measured.exists() else None
+    _write_table(models, output / layout.models.name)
+    _write_table(percent(pd.read_csv(layout.table)), output / layout.table.name)
+    if property_table is not None:
+        _write_table(property_table, output / measured.name)
     findings = output / FINDINGS
     facts = {
         "settings": json.loads(layout.settings.read_text()),
@@ -75,14 +81,27 @@ def publish(layout: Layout, output: Path, machine: str) -> None:
         "machine": machine,
         "findings": findings.read_text().strip() if findings.exists() else None,
     }
-    (output / "README.md").write_text(page(models, told, facts))
-    mir_report(
-        [
-            *(str(output / "mir"), str(output / layout.table.name), "--output", str(output)),
-            *("--task", TASK, "--baseline", "caption_ppl", "--title", "The paper in miniature"),
-        ]
-    )
-    _draw(models, output / "figures")  # beside the report's own, which replace what is there
+    (output / "README.md").write_text(page(models, property_table, facts))
+    # The report deletes the figures that it finds, so the study's own come after it.
+    options = {
+        "--output": str(output),
+        "--task": TASK,
+        "--baseline": "caption_ppl",
+        "--title": "The paper in miniature",
+    }
+    mir_report([str(output / "mir"), str(output / layout.table.name), *chain(*options.items())])
+    _draw(models, output / "figures")
+
+
+def _copy_results(layout: Layout, output: Path, complete: set[str]) -> None:
+    for folder in (layout.mir, layout.scores, layout.baselines, layout.matched):
+        for file in sorted(folder.glob("[!.]*/*.json")):
+            if file.parent.name in complete:
+                copy_json(file, output / file.relative_to(layout.results), layout.root)
+
+
+def _write_table(table: pd.DataFrame, file: Path) -> None:
+    table.to_csv(file, index=False, float_format=f"%.{DIGITS}g")
 
 
 def percent(table: pd.DataFrame) -> pd.DataFrame:
@@ -93,7 +112,7 @@ def percent(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def copy_json(file: Path, target: Path, root: Path) -> None:
-    """Copy a result without what tells of the machine: paths become relative to the study's folder."""
+    """Copy a result without traces of the machine: paths become relative to the study's folder."""
     value = json.loads(file.read_text())
     if "configs" in value and "results" in value:
         value = {name: value[name] for name in KEPT if name in value}
@@ -126,23 +145,20 @@ def copy_curves(source: Path, target: Path, complete: set[str]) -> float:
 
 def _draw(models: pd.DataFrame, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    there = set(models["group"])
+    experiments = set(models["group"])
     drawings: list[Drawing] = []
-    if "data scale" in there:
+    if "data scale" in experiments:
         drawings += [
             against_score(models, "data scale", predictor)
             for predictor in ("mir", "loss", "caption_ppl", "in_context", "norm_matched")
         ]
         drawings.append(along(models, "data scale", "image-caption pairs", log=True))
     for experiment in ("training step", "second epoch"):
-        if experiment in there:
+        if experiment in experiments:
             drawings.append(along(models, experiment, "image-caption pairs seen", log=False))
     for drawing in drawings:
-        (folder / f"{drawing.name}.png").write_bytes(_png(drawing))
-
-
-def _png(drawing: Drawing) -> Any:
-    return drawing.png
+        assert drawing.png is not None  # both figures ask for it
+        (folder / f"{drawing.name}.png").write_bytes(drawing.png)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def attribute(scene: Scene, random: Random) -> Question | None:
 
 
 def count(scene: Scene, random: Random) -> Question | None:
-    """How many things, of a shape or altogether."""
+    """Number of things, of a shape or altogether."""
     if pick(random, (True, False)):
         return Question("How many things are there?", NUMBERS[len(scene.things)])
     shape = pick(random, scene.things).shape
@@ -59,7 +59,7 @@ def count(scene: Scene, random: Random) -> Question | None:
 
 
 def position(scene: Scene, random: Random) -> Question | None:
-    """Which of the four cells a thing is in."""
+    """Place of a thing among the four cells."""
     thing = pick(random, scene.things)
     return Question(f"Where is the {thing.colour} thing?", place(thing))
 
@@ -79,7 +79,7 @@ def reading(scene: Scene, random: Random) -> Question | None:
 
 
 def yesno(scene: Scene, random: Random) -> Question | None:
-    """Whether a thing is there; half of the things asked for are not, but share a colour or a shape with one."""
+    """Presence of a thing; half of the things asked for are absent, but share a colour or a shape with one."""
     thing = pick(random, scene.things)
     if random.random() < 0.5:
         return Question(f"Is there {article(thing.name)}?", "yes")

@@ -1,4 +1,4 @@
-"""The hidden states that MIR is computed from, kept whole: for asking what a measurement itself does not tell."""
+"""Hidden states that MIR is computed from, kept whole, and numbers of them that a measurement does not give."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mir_task.result import MIRResult
 
 
 def hidden_rows(model: Any, processor: Any, pairs: Iterable[Pair]) -> list[PairRows]:
-    """The rows that :func:`mir_task.measure` takes its statistics of, pair by pair."""
+    """Rows that :func:`mir_task.measure` takes its statistics of, pair by pair."""
     adapter = adapter_for(model, processor)
     found: list[PairRows] = []
     with evaluation_mode(model), torch.inference_mode():
@@ -27,8 +27,8 @@ def hidden_rows(model: Any, processor: Any, pairs: Iterable[Pair]) -> list[PairR
     return found
 
 
-def spread_of(rows: Sequence[PairRows]) -> float:
-    """How varied vision rows are beside text rows: mean over layers of log10(tr Sigma_vision / tr Sigma_text)."""
+def log_variance_ratio(rows: Sequence[PairRows]) -> float:
+    """Variance of vision rows against text rows: mean over layers of log10(tr Sigma_vision / tr Sigma_text)."""
     layers = sorted(rows[0].vision)
     ratios = [
         torch.cat([pair.vision[layer] for pair in rows]).double().var(0).sum()
@@ -42,9 +42,9 @@ def mir_of(rows: Sequence[PairRows], match_norms: bool = False) -> MIRResult:
     """MIR of pairs' rows.
 
     Args:
-        rows: of the pairs.
-        match_norms: scale each layer's vision rows so that their mean norm is that of its text rows, which leaves of
-            a distance what is not a difference in length.
+        rows: hidden rows of each pair.
+        match_norms: scale each layer's vision rows so that their mean norm is that of its text rows, which takes
+            the difference in length out of the distance.
     """
     layers = sorted(rows[0].vision)
     vision = [torch.cat([pair.vision[layer] for pair in rows]) for layer in layers]

@@ -1,4 +1,4 @@
-"""Runs a study: stage 0 once, then every run of the experiments, then the table of all."""
+"""Runs a study: stage 0 once, then every run of the experiments, then the table of all runs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from mir_task.study.language import build_processor, train_language_model
 from mir_task.study.layout import Layout
 from mir_task.study.matched import write_norm_matched
 from mir_task.study.model import load
+from mir_task.study.numbers import OTHER_TASK, TASK
 from mir_task.study.pretrain import pretrain
 from mir_task.study.probe_data import write_probe_data
 from mir_task.study.properties import write_properties
@@ -31,26 +32,44 @@ from mir_task.study.stages import lock_of, once, share
 from mir_task.study.vision import train_vision_encoder
 from mir_task.study.world import Stream
 
-MIR_TASKS = ("mir_local", "mir_builtin")
+MIR_TASKS = (TASK, OTHER_TASK)
 SCORE_TASKS = tuple(f"mir_study_{skill}" for skill in SKILLS)
 
 
 def run_study(scale: Scale, output: Path, device: str) -> Path:
-    """Run what is not done yet; several processes with the same output share the runs among them.
+    """Run all stages that are not done yet; several processes with the same output share the runs.
 
     Args:
-        scale: how large.
+        scale: size of the study.
         output: folder of all stages and results; made if needed.
-        device: where models are trained and evaluated.
+        device: device that models are trained and evaluated on.
 
     Returns:
-        The table of scores and baselines.
+        File with the table of scores and baselines.
 
     Raises:
-        MIRError: the folder holds a study of other settings.
+        MIRError: the folder holds a study with other settings.
     """
     layout = Layout(output)
     _check_settings(scale, layout)
+    _make_shared_stages(scale, layout, device)
+    todo = runs(scale)
+    for number, run in enumerate(todo, start=1):
+        try:
+            with lock_of(layout.results / run.name).acquire(timeout=0):
+                logger.info(f"run {number} of {len(todo)}: {run.name}")
+                run_one(scale, run, layout, device)
+                collect(scale, layout)
+        except Timeout:
+            logger.info(f"run {number} of {len(todo)}: {run.name} is another process's")
+    base = Run(Pretraining(), 0)
+    if (layout.stage_one / base.name).exists():
+        once(layout.properties, partial(write_properties, scale, layout, base, device))
+    return collect(scale, layout)
+
+
+def _make_shared_stages(scale: Scale, layout: Layout, device: str) -> None:
+    """Make what all runs share: processor, language model, vision tower and its features, pairs for MIR."""
     once(layout.processor, lambda folder: build_processor(scale).save_pretrained(folder))
     share(
         {
@@ -68,23 +87,10 @@ def run_study(scale: Scale, output: Path, device: str) -> Path:
             )
         }
     )
-    todo = runs(scale)
-    for number, run in enumerate(todo, start=1):
-        try:
-            with lock_of(layout.results / run.name).acquire(timeout=0):
-                logger.info(f"run {number} of {len(todo)}: {run.name}")
-                run_one(scale, run, layout, device)
-                collect(scale, layout)
-        except Timeout:
-            logger.info(f"run {number} of {len(todo)}: {run.name} is another process's")
-    base = Run(Pretraining(), 0)
-    if (layout.stage_one / base.name).exists():
-        once(layout.properties, partial(write_properties, scale, layout, base, device))
-    return collect(scale, layout)
 
 
 def run_one(scale: Scale, run: Run, layout: Layout, device: str) -> None:
-    """Both stages of a run, MIR and the baselines after the first, scores after the second."""
+    """Train both stages of a run; measure MIR and the baselines after the first, scores after the second."""
     pretrained = once(
         layout.stage_one / run.name,
         lambda folder: pretrain(scale, run, layout, folder, device),
@@ -124,7 +130,7 @@ def write_baselines(scale: Scale, pretrained: Path, device: str, folder: Path) -
 
 
 def default_device() -> str:
-    """An accelerator where there is one."""
+    """``cuda`` where there is an accelerator, otherwise ``cpu``."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

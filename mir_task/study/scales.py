@@ -1,4 +1,4 @@
-"""How large a study is: sizes of models and data, numbers of steps and seeds."""
+"""Scales of a study: sizes of models and data, numbers of steps and seeds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SFT_RECIPE = Recipe(2e-4)
 
 @dataclass(frozen=True)
 class Scale:
-    """Everything that differs between a smoke test and the study in earnest."""
+    """Everything that differs between a smoke test and the full study."""
 
     name: str
     estimate: str
@@ -36,11 +36,11 @@ class Scale:
     """Image-text pairs that MIR is measured on."""
     baseline_examples: int
     questions: int | None
-    """Held-out questions of a skill; None: all of the task."""
+    """Held-out questions of each skill; None: all of the task."""
     main_seeds: int
     side_seeds: int
     experiments: tuple[str, ...] | None = None
-    """Those that are run; None: all."""
+    """Names of the experiments that are run; None: all."""
     text_recipe: Recipe = TEXT_RECIPE
     vision_recipe: Recipe = VISION_RECIPE
     sft_recipe: Recipe = SFT_RECIPE

@@ -18,12 +18,12 @@ def once(folder: Path, make: Callable[[Path], object], timeout: float = -1) -> P
     begun again. Processes that want the same folder wait for the first of them.
 
     Args:
-        folder: what the stage leaves.
-        make: writes it into the folder that it is given, whose last name is the same.
-        timeout: seconds to wait for another process that is at it; -1: as long as it takes.
+        folder: result of the stage.
+        make: writes the result into the folder that it is given, whose last name is the same.
+        timeout: seconds to wait while another process makes the folder; -1: as long as it takes.
 
     Raises:
-        filelock.Timeout: another process is still at it.
+        filelock.Timeout: another process is still making the folder.
     """
     if folder.exists():
         logger.info(f"{folder} is there: skipped")
@@ -31,16 +31,16 @@ def once(folder: Path, make: Callable[[Path], object], timeout: float = -1) -> P
     folder.parent.mkdir(parents=True, exist_ok=True)
     with lock_of(folder).acquire(timeout=timeout):
         if not folder.exists():
-            part = folder.parent / ".part" / folder.name
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
-            make(part)
-            part.rename(folder)
+            unfinished = folder.parent / ".part" / folder.name
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            make(unfinished)
+            unfinished.rename(folder)
     return folder
 
 
 def share(stages: Mapping[Path, Callable[[Path], object]]) -> None:
-    """Make folders that do not need each other; processes take what no other is at, then wait for the rest."""
+    """Make folders that do not need each other; a process takes those that no other makes, then waits for the rest."""
     for folder, make in stages.items():
         with suppress(Timeout):
             once(folder, make, timeout=0)

@@ -12,7 +12,7 @@ from mir_task.study.questions import SKILLS, ask
 from mir_task.study.world import Stream, example, text_example
 
 QUESTIONS = 250
-"""Of each skill."""
+"""Number of questions of each skill."""
 
 
 class StudyTask(ConfigurableTask):  # type: ignore[misc]
@@ -59,5 +59,5 @@ def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]
 
 
 def _number(skill: str, index: int) -> int:
-    """Every skill asks about scenes of its own."""
+    """Number of an example: every skill asks about scenes of its own."""
     return 10**6 * list(SKILLS).index(skill) + index

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 import torch
@@ -21,7 +21,7 @@ SHOWN_EVERY = 2.0
 
 @dataclass(frozen=True)
 class Recipe:
-    """How weights are updated; the defaults are LLaVA's but for the learning rate."""
+    """Settings of the optimizer; the defaults are LLaVA's but for the learning rate."""
 
     learning_rate: float
     warmup: float = 0.03
@@ -30,6 +30,19 @@ class Recipe:
     weight_decay: float = 0.0
     clip: float = 1.0
     """Largest norm of the gradient."""
+
+
+class Point(NamedTuple):
+    """Row of a training curve, written after one step."""
+
+    step: int
+    """Number of the step, from 1."""
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    """Norm before clipping."""
+    seconds: float
+    """Time since the start."""
 
 
 def train(
@@ -43,16 +56,15 @@ def train(
     """Minimise a loss.
 
     Args:
-        loss_of: the loss of step number ``index``, from 0, on a batch of its own.
-        parameters: those that are trained.
-        recipe: how.
-        steps: that the schedule is made for.
-        description: of the progress bar.
-        stop: leave off after so many steps, in the middle of the schedule; None: at its end.
+        loss_of: gives the loss of step number ``index``, from 0, on a batch of its own.
+        parameters: the trained parameters.
+        recipe: settings of the optimizer.
+        steps: length of the schedule.
+        description: text of the progress bar.
+        stop: number of steps after which training stops, in the middle of the schedule; None: at its end.
 
     Returns:
-        The curve: ``step`` (from 1), ``loss``, ``learning_rate``, ``gradient_norm`` (before clipping), ``seconds``
-        since the start.
+        The curve: a row for each step, with the columns of :class:`Point`.
 
     Raises:
         MIRModelError: the loss is NaN or Inf.
@@ -73,11 +85,11 @@ def train(
         optimizer.step()
         schedule.step()
         seconds = time.perf_counter() - started
-        curve.append((index + 1, float(loss.detach()), rate, float(norm), seconds))
-        bar.set_postfix(loss=f"{curve[-1][1]:.3f}", refresh=False)
-    return pd.DataFrame(curve, columns=["step", "loss", "learning_rate", "gradient_norm", "seconds"])
+        curve.append(Point(index + 1, float(loss.detach()), rate, float(norm), seconds))
+        bar.set_postfix(loss=f"{curve[-1].loss:.3f}", refresh=False)
+    return pd.DataFrame(curve, columns=Point._fields)
 
 
 def final_loss(curve: pd.DataFrame, share: float = 0.1) -> float:
-    """Mean loss over the last steps of a curve."""
+    """Mean loss over the last ``share`` of a curve's steps."""
     return float(curve["loss"].tail(max(1, round(share * len(curve)))).mean())

@@ -24,22 +24,22 @@ MAX_TEXT = 128
 
 
 def train_vision_encoder(scale: Scale, processor_folder: Path, folder: Path, device: str) -> None:
-    """Save the vision tower into the folder, and the curve beside it."""
+    """Train a CLIP; save its vision tower and the curve into the folder."""
     processor = LlavaProcessor.from_pretrained(processor_folder)
     torch.manual_seed(0)
     model = CLIPModel(clip_config(scale, processor.tokenizer)).to(device)
     half = CONTRAST * scale.batch_size // 2
 
     def loss_of(step: int) -> Tensor:
-        shown = [shot for index in range(step * half, (step + 1) * half) for shot in _pair(index)]
+        captioned = [item for index in range(step * half, (step + 1) * half) for item in _contrast(index)]
         inputs = processor.tokenizer(
-            [f"{text}{processor.tokenizer.pad_token}" for text, _ in shown],
+            [f"{text}{processor.tokenizer.pad_token}" for text, _ in captioned],
             return_tensors="pt",
             padding=True,
             truncation=True,
             max_length=MAX_TEXT,
         )
-        pixels = processor.image_processor(images=[image for _, image in shown], return_tensors="pt")
+        pixels = processor.image_processor(images=[image for _, image in captioned], return_tensors="pt")
         loss: Tensor = model(
             input_ids=inputs["input_ids"].to(device),
             attention_mask=inputs["attention_mask"].to(device),
@@ -56,7 +56,7 @@ def train_vision_encoder(scale: Scale, processor_folder: Path, folder: Path, dev
     curve.to_csv(folder / "curve.csv", index=False)
 
 
-def _pair(index: int) -> Iterator[tuple[str, Image.Image]]:
+def _contrast(index: int) -> Iterator[tuple[str, Image.Image]]:
     """Caption and picture of a scene and of one that differs in one property."""
     scene, image, random = example("train", Stream.VISION, index)
     yield caption(scene, "long", random), image
@@ -80,7 +80,7 @@ def clip_config(scale: Scale, tokenizer: Any) -> CLIPConfig:
             "vocab_size": len(tokenizer),
             "max_position_embeddings": MAX_TEXT,
             "bos_token_id": tokenizer.bos_token_id,
-            # Where a text ends and its embedding is read off: the first padding token, one of which every text has.
+            # CLIP reads a text's embedding off at this token: here the first padding token, which every text has.
             # (The true one has id 2, for which CLIP would take the highest id of the text instead.)
             "eos_token_id": tokenizer.pad_token_id,
             "pad_token_id": tokenizer.pad_token_id,

@@ -14,7 +14,7 @@ from mir_task.study.scene import Scene, Split, scene_of
 
 
 class Stream(IntEnum):
-    """What a scene is for; scenes of two streams of one split may coincide, those of two splits never do."""
+    """Purpose of a scene; scenes of two streams of one split may coincide, those of two splits never do."""
 
     TEXT = 0
     VISION = 1
@@ -39,9 +39,9 @@ def example(split: Split, stream: Stream, index: int, *, seed: int = 0) -> Examp
 
     Args:
         split: train or heldout.
-        stream: what for.
+        stream: purpose of the example.
         index: from 0; the scene and its picture depend on split, stream and index only.
-        seed: of the wording: another seed says other things about the same scene.
+        seed: seed of the wording; another seed says other things about the same scene.
     """
     scene, random = text_example(split, stream, index, seed=seed)
     return Example(scene, render(scene, np.random.default_rng((int(stream), index, 1))), random)

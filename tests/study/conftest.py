@@ -1,4 +1,6 @@
 from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -37,26 +39,33 @@ TINY = replace(
 BASE = Run(Pretraining(), 0)
 
 
+class StageZero(NamedTuple):
+    """Folders of a language model with its processor, and of a vision tower."""
+
+    language: Path
+    vision: Path
+
+
 @pytest.fixture(scope="package")
 def stage_zero(tmp_path_factory):
-    """Folders of a language model with its processor and of a vision tower, trained for a few steps."""
+    """A language model and a vision tower, trained for a few steps."""
     root = tmp_path_factory.mktemp("stage_zero")
     for name in ("processor", "language", "vision"):
         (root / name).mkdir()
     build_processor(TINY).save_pretrained(root / "processor")
     train_language_model(TINY, root / "processor", root / "language", "cpu")
     train_vision_encoder(TINY, root / "processor", root / "vision", "cpu")
-    return root / "language", root / "vision"
+    return StageZero(root / "language", root / "vision")
 
 
 @pytest.fixture(scope="package")
 def features(stage_zero, tmp_path_factory):
-    """What the vision tower sees in the pictures of stages 1 and 2."""
-    found = []
-    for stream, count in ((Stream.CAPTIONS, 2 * TINY.pairs), (Stream.QUESTIONS, TINY.pairs * 2)):
+    """Features of the pictures of stages 1 and 2, by stream."""
+    found = {}
+    for stream in (Stream.CAPTIONS, Stream.QUESTIONS):
         folder = tmp_path_factory.mktemp("features")
-        write_features(stage_zero[1], stage_zero[0], stream, count, folder)
-        found.append(Features(folder))
+        write_features(stage_zero.vision, stage_zero.language, stream, 2 * TINY.pairs, folder)
+        found[stream] = Features(folder)
     return found
 
 

@@ -154,8 +154,12 @@ def test_answers_in_batches_are_those_of_llava_hf(study):
 def test_plain_llava_hf_gives_the_same_scores_on_the_native_checkpoint(study, lmms_eval_cli, tmp_path):
     arguments = f"pretrained={study.stage_two / BASE.name},device=cpu,device_map=cpu"
     lmms_eval_cli(
-        *("--model", "llava_hf", "--model_args", arguments, "--force_simple"),
-        *("--tasks", "mir_study", "--limit", TINY.questions, "--output_path", tmp_path / "out"),
+        "--model=llava_hf",
+        f"--model_args={arguments}",
+        "--force_simple",
+        "--tasks=mir_study",
+        f"--limit={TINY.questions}",
+        f"--output_path={tmp_path / 'out'}",
     )
     results = lmms_eval_cli.results(tmp_path / "out")
     row = pd.read_csv(study.table).iloc[0]

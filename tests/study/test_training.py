@@ -9,6 +9,7 @@ from transformers import LlamaForCausalLM, LlavaForConditionalGeneration, LlavaP
 from mir_task import MIRModelError, Pair, measure
 from mir_task.adapters.prefill import PairRows
 from mir_task.study import baselines
+from mir_task.study.captions import caption
 from mir_task.study.chat import IGNORED, batch_of, chat_text
 from mir_task.study.connectors import ConnectorLlava
 from mir_task.study.experiments import EXPERIMENTS, Pretraining, Run, members, runs
@@ -17,7 +18,7 @@ from mir_task.study.finetune import train_stage_two
 from mir_task.study.model import assemble, load, save
 from mir_task.study.picture import IMAGE_SIZE
 from mir_task.study.pretrain import scale_output, train_stage_one
-from mir_task.study.rows import mir_of, spread_of
+from mir_task.study.rows import log_variance_ratio, mir_of
 from mir_task.study.scales import FULL, SCALES
 from mir_task.study.training import Recipe, final_loss, train
 from mir_task.study.world import Stream, example
@@ -27,7 +28,9 @@ CONNECTORS = EXPERIMENTS["connector"].variants
 
 
 def stage_one(model, processor, features, seed=0, **changes):
-    return train_stage_one(model, processor, features[0], Pretraining(**changes), TINY, seed, "test")
+    return train_stage_one(
+        model, processor, features[Stream.CAPTIONS], Pretraining(**changes), TINY, seed, "test"
+    )
 
 
 def weights(module):
@@ -40,7 +43,7 @@ def changed(module, before):
 
 def test_stage_zero_learns(stage_zero):
     language, vision = (pd.read_csv(folder / "curve.csv") for folder in stage_zero)
-    vocabulary = len(LlavaProcessor.from_pretrained(stage_zero[0]).tokenizer)
+    vocabulary = len(LlavaProcessor.from_pretrained(stage_zero.language).tokenizer)
     assert language["loss"][0] > 0.95 * math.log(vocabulary)
     assert final_loss(language) < 0.8 * math.log(vocabulary)
     # Pictures and captions in batches of 32, none told apart: log(32).
@@ -66,7 +69,7 @@ def test_a_loss_that_is_no_number_is_an_error():
 
 
 def test_labels_are_the_answers(stage_zero):
-    processor = LlavaProcessor.from_pretrained(stage_zero[0])
+    processor = LlavaProcessor.from_pretrained(stage_zero.language)
     image = example("train", Stream.VISION, 0).image
     texts = [
         chat_text(processor, [("What?", "a red star"), ("Where?\nNow?", "upper left")], images=1),
@@ -113,7 +116,7 @@ def test_features_stand_for_pixels_exactly(stage_zero, features):
     images = [example("train", Stream.CAPTIONS, index).image for index in (5, 0, 33)]
     live = model.eval()(**batch_of(processor, texts, images)).logits
     with features_for_pixels(model):
-        stored = model(**batch_of(processor, texts, features[0][[5, 0, 33]])).logits
+        stored = model(**batch_of(processor, texts, features[Stream.CAPTIONS][[5, 0, 33]])).logits
     torch.testing.assert_close(stored, live, rtol=1e-5, atol=1e-5)
     assert torch.equal(model(**batch_of(processor, texts, images)).logits, live)  # the tower is back
 
@@ -121,7 +124,7 @@ def test_features_stand_for_pixels_exactly(stage_zero, features):
 def test_language_model_of_stage_zero_is_that_of_the_llava(stage_zero):
     model, processor = assemble(*stage_zero, "mlp2", seed=0)
     ids = processor.tokenizer("A red circle is at the upper left.", return_tensors="pt")["input_ids"]
-    alone = LlamaForCausalLM.from_pretrained(stage_zero[0])
+    alone = LlamaForCausalLM.from_pretrained(stage_zero.language)
     with torch.inference_mode():
         assert torch.equal(model.eval()(input_ids=ids).logits, alone.eval()(input_ids=ids).logits)
 
@@ -169,7 +172,7 @@ def test_seeds_differ_and_repeat(stage_zero, features):
 def test_stage_two_trains_language_and_connector(stage_zero, features):
     model, processor = assemble(*stage_zero, "mlp2", seed=0)
     before = weights(model)
-    curve = train_stage_two(model, processor, features[1], TINY, 0, "test")
+    curve = train_stage_two(model, processor, features[Stream.QUESTIONS], TINY, 0, "test")
     assert curve["loss"].tail(2).mean() < curve["loss"].head(2).mean()
     assert not any("vision_tower" in name for name in changed(model, before))
     assert {"lm_head.weight", "model.language_model.layers.2.mlp.up_proj.weight"} < changed(model, before)
@@ -180,7 +183,7 @@ def test_perplexity_is_that_of_the_models_own_loss(stage_zero):
     total = tokens = 0
     for index in range(TINY.baseline_examples):
         scene, image, random = example("heldout", Stream.BASELINES, index)
-        text = chat_text(processor, [("", baselines.caption(scene, "long", random))], images=1)
+        text = chat_text(processor, [("", caption(scene, "long", random))], images=1)
         batch = batch_of(processor, [text], [image])
         count = int((batch["labels"] != IGNORED).sum())
         with torch.inference_mode():
@@ -207,14 +210,14 @@ def test_in_context_score_is_that_of_greedy_decoding(stage_zero, monkeypatch):
 
     answers = ["yes", "no", "yes please", "yes", "y", "yes"]
     monkeypatch.setattr(
-        baselines, "_prompt", lambda number: ([*shots[:2], ("Say.", answers[number])], [image] * 3)
+        baselines, "in_context_prompt", lambda number: ([*shots[:2], ("Say.", answers[number])], [image] * 3)
     )
     assert baselines.in_context_score(model, processor, TINY) == 3 / 6
 
 
 def test_prompts_in_context_hold_three_questions_of_one_skill():
     for number in range(6):
-        turns, images = baselines._prompt(number)
+        turns, images = baselines.in_context_prompt(number)
         assert len(turns) == len(images) == 3
         assert all(question and answer for question, answer in turns)
 
@@ -224,10 +227,10 @@ def test_experiments_share_the_base_run_and_cover_the_papers():
     names = [run.name for run in everything]
     assert len(names) == len(set(names)) > 50
     assert names.count("base_s0") == 1 and Run(Pretraining(), 0).name == "base_s0"
-    groups = {group for group, _, run in members(FULL) if run.name == "base_s0"}
-    assert groups >= {"data scale", "caption length", "learning rate", "unlocked part", "connector", "MoCa"}
-    scale = {(variant, run.seed) for group, variant, run in members(FULL) if group == "data scale"}
-    assert len({variant for variant, _ in scale}) >= 6 and len({seed for _, seed in scale}) >= 3
+    sharing = {member.experiment for member in members(FULL) if member.run.name == "base_s0"}
+    assert sharing >= {"data scale", "caption length", "learning rate", "unlocked part", "connector", "MoCa"}
+    main = [member for member in members(FULL) if member.experiment == "data scale"]
+    assert len({member.variant for member in main}) >= 6 and len({member.run.seed for member in main}) >= 3
     assert not set("=,/ ") & set("".join(names))  # lmms-eval's model_args, and file names
 
 
@@ -240,24 +243,26 @@ def test_scales_say_how_long_they_take():
 @pytest.mark.parametrize("variant", CONNECTORS)
 def test_a_long_start_makes_what_the_connector_gives_longer(stage_zero, features, variant):
     model, _ = assemble(*stage_zero, seed=0, **CONNECTORS[variant])
-    connector, patches = model.model.multi_modal_projector, features[0][[0, 1]][:, 1:]
+    connector, patches = model.model.multi_modal_projector, features[Stream.CAPTIONS][[0, 1]][:, 1:]
     with torch.inference_mode():
         before = connector(patches)
         scale_output(connector, 8.0)
         torch.testing.assert_close(connector(patches), 8 * before)
 
 
-def test_spread_and_norms_of_rows_are_numpys():
+def test_variances_of_rows_are_numpys_and_matched_norms_are_equal():
     generator = torch.Generator().manual_seed(0)
-    rows = [
-        PairRows(*({k: size * torch.randn(9, 5, generator=generator) for k in (1, 2)} for size in (3.0, 0.5)))
-        for _ in range(4)
-    ]
+
+    def hidden(size):
+        return {layer: size * torch.randn(9, 5, generator=generator) for layer in (1, 2)}
+
+    rows = [PairRows(vision=hidden(size=3.0), text=hidden(size=0.5)) for _ in range(4)]
     ratios = []
     for layer in (1, 2):
-        vision, text = (np.concatenate([pair[index][layer] for pair in rows]) for index in (0, 1))
-        ratios.append(vision.astype(float).var(0, ddof=1).sum() / text.astype(float).var(0, ddof=1).sum())
-    assert spread_of(rows) == pytest.approx(np.log10(ratios).mean())
+        vision = np.concatenate([pair.vision[layer] for pair in rows]).astype(float)
+        text = np.concatenate([pair.text[layer] for pair in rows]).astype(float)
+        ratios.append(vision.var(0, ddof=1).sum() / text.var(0, ddof=1).sum())
+    assert log_variance_ratio(rows) == pytest.approx(np.log10(ratios).mean())
     matched = mir_of(rows, match_norms=True)
     assert [layer.vision_norm for layer in matched.layers] == pytest.approx(
         [layer.text_norm for layer in matched.layers]
