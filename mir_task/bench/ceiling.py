@@ -30,8 +30,8 @@ def run(
     forward = measure(prepare, bare, 2, layers, d).extra_bytes
     footprint = Footprint(d=d, itemsize=4, groups=GROUPS, own_groups=GROUPS, max_text_tokens=MAX_TEXT_TOKENS)
     cpu = torch.device("cpu")
-    for layers_at_a_time in at_a_time:
-        ceiling = footprint.working(GROUPS) + layers_at_a_time * footprint.layer(GROUPS)
+    for wanted in at_a_time:
+        ceiling = footprint.working(GROUPS) + wanted * footprint.layer(GROUPS)
         chosen = plan(footprint, [cpu] * layers, {cpu: ceiling})
         measured = measure(_prepare, _measure, pairs, layers, d, ceiling)
         yield {
