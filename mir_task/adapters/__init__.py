@@ -1,4 +1,4 @@
-"""Which adapter a model takes. A family is one file here and one line in ``FAMILIES``."""
+"""The registry of adapters: a model family is one file here and one line in ``FAMILIES``."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ ADAPTERS: dict[str, type[Adapter]] = {
     for model_type in systems.model_types
 }
 
-# Vision never joins the decoder's sequence in these, so there is nothing that MIR could compare.
 CROSS_ATTENTION = ("blip", "blip_text_model", "mllama")
+"""Model types whose vision never joins the decoder's sequence, so that MIR has nothing to compare."""
 
 
 def adapter_type(model: Any) -> type[Adapter]:
-    """The adapter of a model's family, by its ``config.model_type``; the generic one for families not known.
+    """Look up the adapter of a model's family by ``config.model_type``; unknown families get the generic one.
 
     Raises:
-        MIRModelError: a family whose vision enters by cross-attention.
+        MIRModelError: the family's vision enters by cross-attention.
     """
     model_type = getattr(getattr(model, "config", None), "model_type", None)
     if model_type in CROSS_ATTENTION:
@@ -61,11 +61,11 @@ def adapter_type(model: Any) -> type[Adapter]:
 
 
 def adapter_for(model: Any, processor: Any) -> Adapter:
-    """The adapter for a model and its processor.
+    """Make the adapter for a model and its processor.
 
     Raises:
-        MIRModelError: a family whose vision enters by cross-attention; a processor that the family's adapter
-            cannot work with; a model without decoder stack.
+        MIRModelError: the family's vision enters by cross-attention, its adapter cannot work with the processor, or
+            the model has no decoder stack.
     """
     adapter = PipelineAdapter if PipelineAdapter.accepts(processor) else adapter_type(model)
     adapter_type(model)  # refuses cross-attention however the model is fed
@@ -84,7 +84,7 @@ def adapter_for(model: Any, processor: Any) -> Adapter:
 
 
 def describe(model: Any) -> str:
-    """Class and model type, for messages."""
+    """Name a model's class and type, for messages."""
     return (
         f"{type(model).__name__} (model_type {getattr(getattr(model, 'config', None), 'model_type', None)!r})"
     )

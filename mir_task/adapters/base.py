@@ -1,4 +1,4 @@
-"""What all model families have in common: how a pair is shown to the model and read off again."""
+"""The base of all adapters: shows a model an (image, text) pair and tells vision from text positions."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from mir_task.adapters.systems import Systems
 from mir_task.errors import MIRDataError, MIRModelError
 
 Inputs = dict[str, Any]
+"""Arguments of a model's forward pass for one pair, or for a batch of pairs."""
 
 CHARACTERS_PER_TOKEN = 16
-"""Texts of more than these are tokenised piece by piece; prose has three or four."""
-CUT_TOKENS = 64
+"""First guess, on the safe side, of how many characters a token takes; in prose it takes three or four."""
+TOKENS_BEFORE_CUT = 64
+"""Tokens next to a cut that may be others than in the whole text, and so are not relied on."""
 
 
 class Adapter:
-    """How one family of models is fed an (image, text) pair and where its vision rows are.
+    """Feeds (image, text) pairs to models of one family and tells where their vision rows are.
 
     Subclasses set :attr:`family` and :attr:`systems` and override what their family does differently.
 
@@ -33,7 +35,9 @@ class Adapter:
     """
 
     family: ClassVar[str]
+    """The family's name in results and in the table of supported models."""
     systems: ClassVar[tuple[Systems, ...]] = ()
+    """The family's rows of the table of supported models."""
     stop_after_prefill: ClassVar[bool] = False
     """Whether :meth:`prefill` runs more than one forward pass and must be ended after the first."""
     batched: ClassVar[bool] = False
@@ -46,34 +50,34 @@ class Adapter:
 
     @staticmethod
     def accepts(processor: Any) -> bool:
-        """Whether this is a kind of processor that the adapter can work with."""
+        """Whether the adapter can work with this kind of processor."""
         return callable(processor) and hasattr(processor, "tokenizer")
 
     @property
     def device(self) -> torch.device:
-        """Where the model takes its inputs."""
+        """The device on which the model takes its inputs."""
         return next(self.decoder.embedding.parameters()).device
 
     @property
     def cross_attention(self) -> bool:
-        """Whether decoder layers also attend to something outside their sequence (CogAgent's second branch)."""
+        """Whether decoder layers also attend to rows outside their sequence, as CogAgent's do."""
         names = (name for layer in self.decoder.layers for name, _ in layer.named_modules())
         return any("cross" in name.lower() for name in names)
 
     @property
     def hidden_size(self) -> int:
-        """Width of the decoder's hidden states."""
+        """The width d of the decoder's hidden states."""
         width: int = getattr(text_config(self.model), "hidden_size", 0)
         return width or next(self.decoder.embedding.parameters()).shape[-1]
 
     @property
     def template(self) -> Literal["chat_template", "plain", "user_turn"]:
-        """The processor's own chat template, or image, newline, text for checkpoints without one."""
+        """The kind of prompt: the processor's chat template, or image, newline, text without one."""
         return "chat_template" if self._chat_template else "plain"
 
     @property
     def template_sha256(self) -> str | None:
-        """Fingerprint of the chat template, None without one."""
+        """The chat template's SHA-256, None without one."""
         return hashlib.sha256(self._chat_template.encode()).hexdigest() if self._chat_template else None
 
     @property
@@ -83,13 +87,13 @@ class Adapter:
 
     @property
     def image_placeholder(self) -> str | None:
-        """The text of one image placeholder, as the processor expects it in a prompt; None if it wants none."""
+        """The image placeholder that the processor expects in a prompt; None if it expects none."""
         token = getattr(self.processor, "image_token", None)
         return None if token is None else str(token)
 
     @property
     def image_prompt(self) -> str:
-        """What stands for the image in a prompt without chat template."""
+        """The image's place in a prompt without chat template."""
         return f"{self.image_placeholder}\n" if self.image_placeholder else ""
 
     @property
@@ -100,7 +104,7 @@ class Adapter:
         return template.get("default") if isinstance(template, dict) else template
 
     def prompt(self, text: str) -> str:
-        """The text as the assistant's turn after a user's turn that holds the image alone."""
+        """Put the text into the assistant's turn, after a user's turn that holds the image alone."""
         if self._chat_template is None:
             return self.image_prompt + text
         conversation = [
@@ -110,7 +114,12 @@ class Adapter:
         return str(self.processor.apply_chat_template(conversation, chat_template=self._chat_template))
 
     def prepare(self, image: Image.Image, text: str, max_text_tokens: int) -> Inputs:
-        """Model inputs of one pair, on the model's device, pixels in its dtype.
+        """Make the model's inputs for one pair, on its device, pixels in its dtype.
+
+        Args:
+            image: an RGB image; it is never cut.
+            text: is cut to ``max_text_tokens``.
+            max_text_tokens: of the model's own tokenizer, without special tokens.
 
         Raises:
             MIRDataError: the text holds an image placeholder.
@@ -138,7 +147,7 @@ class Adapter:
         """Refuse a text that the processor would take for an image.
 
         Raises:
-            MIRDataError: it holds an image placeholder.
+            MIRDataError: the text holds an image placeholder.
         """
         if self.image_placeholder and self.image_placeholder in text:
             raise MIRDataError(
@@ -146,10 +155,10 @@ class Adapter:
             )
 
     def check_length(self, length: int, max_text_tokens: int) -> None:
-        """Refuse a sequence that is longer than the model's context.
+        """Refuse a sequence of ``length`` tokens if the model's context is shorter.
 
         Raises:
-            MIRModelError: saying how long it is.
+            MIRModelError: the context is shorter; the message gives both lengths.
         """
         context = getattr(text_config(self.model), "max_position_embeddings", None)
         if context is not None and length > context:
@@ -159,23 +168,24 @@ class Adapter:
             )
 
     def prefill(self, inputs: Inputs) -> None:
-        """One forward pass over the whole sequence, without a cache, and without the LM head if it can be."""
+        """Run one forward pass over the whole sequence, without a cache and, where possible, without the LM head."""
         headless = getattr(self.model, "base_model", self.model)
         if headless is self.model:  # transformers 4.57 names no base model for its vision-language classes
             headless = getattr(self.model, "model", self.model)
         if headless is not self.model and takes(headless, inputs):
             headless(**inputs, use_cache=False)
-        else:  # one that sees to the image outside its inner model
+        else:  # models that bring the image in outside their inner model
             last = {"logits_to_keep": 1} if takes(self.model, ["logits_to_keep"]) else {}
             self.model(**inputs, **last, use_cache=False)
 
     def vision_mask(self, inputs: Inputs) -> Tensor | None:
-        """[sequence] bool: positions whose input embedding comes from the image, told by placeholder id.
+        """Find the positions whose input embedding comes from the image, by the placeholder's token id.
 
-        None for families where ids do not tell: then it is told by provenance.
+        Returns:
+            [sequence] bool; None in families whose ids do not tell, where provenance does.
 
         Raises:
-            MIRModelError: the config names no placeholder or the input holds none.
+            MIRModelError: the config names no placeholder, or the input holds none.
         """
         image_id = self.image_id
         if image_id is None:
@@ -196,17 +206,17 @@ class Adapter:
         return getattr(config, "image_token_index", None) if image_id is None else image_id
 
     def split(self, inputs: Inputs, vision: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
-        """Vision and text positions of the decoder's sequence.
+        """Split the decoder's sequence into vision and text positions.
 
         Override it to leave positions out of both modalities.
 
         Args:
-            inputs: what was prepared.
+            inputs: what :meth:`prepare` made.
             vision: [sequence] bool, positions whose input embedding is no token's.
             attended: [sequence] bool, positions that are no padding.
 
         Returns:
-            Two [sequence] bool masks: attended vision positions, and every attended position after the last of
+            Two [sequence] bool masks: attended vision positions, and all attended positions after the last of
             them.
         """
         vision = vision & attended
@@ -220,17 +230,16 @@ def takes(module: Any, names: Iterable[str]) -> bool:
 
 
 def truncate(text: str, tokenizer: Any, max_tokens: int) -> str:
-    """The longest beginning of the text that takes at most ``max_tokens`` tokens of this tokenizer.
+    """Cut a text to its longest beginning of at most ``max_tokens`` tokens.
 
-    Cuts the string, not the ids, so that the rest of the template still follows it. However long the text, no more of
-    it is tokenised than about what is kept takes.
+    Cuts the string, not the ids, so that the rest of the template still follows it. Of a very long text only the
+    beginning is tokenised.
     """
     length = CHARACTERS_PER_TOKEN * max_tokens
-    wanted: dict[str, bool] = {"return_offsets_mapping": True} if tokenizer.is_fast else {}
+    offsets: dict[str, bool] = {"return_offsets_mapping": True} if tokenizer.is_fast else {}
     while True:
-        tokens = tokenizer(text[:length], add_special_tokens=False, **wanted)
-        # The last tokens before a cut may be others than in the whole text.
-        if length >= len(text) or len(tokens["input_ids"]) > max_tokens + CUT_TOKENS:
+        tokens = tokenizer(text[:length], add_special_tokens=False, **offsets)
+        if length >= len(text) or len(tokens["input_ids"]) > max_tokens + TOKENS_BEFORE_CUT:
             break
         length *= 2
     if len(tokens["input_ids"]) <= max_tokens:

@@ -1,4 +1,4 @@
-"""Several pairs in one forward pass."""
+"""Puts several pairs into one forward pass."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from mir_task.adapters.base import Adapter, Inputs
 
 
 def collate(adapter: Adapter, pairs: Sequence[Inputs]) -> Inputs | None:
-    """The inputs of several pairs as one batch, each of them padded at its end.
+    """Make one batch of the inputs of several pairs, each of them padded at its end.
 
     Only for families that say so (:attr:`Adapter.batched`): their causal attention does not reach forward to the
     padding, and their rows come out [batch, sequence, d].
 
     Args:
-        adapter: of the model.
-        pairs: what :meth:`Adapter.prepare` made of each.
+        adapter: the model's adapter.
+        pairs: what :meth:`Adapter.prepare` made of each pair.
 
     Returns:
-        The inputs, or None if they do not go together: images prepared to shapes that differ.
+        The batch, or None where images were prepared to shapes that do not go together.
     """
     if len(pairs) == 1:
         return pairs[0]
@@ -35,7 +35,7 @@ def collate(adapter: Adapter, pairs: Sequence[Inputs]) -> Inputs | None:
         if all(value.shape == (1, length) for value, length in zip(values, lengths, strict=True)):
             fill = _pad_id(adapter) if name == "input_ids" else 0
             values = [_padded(value, max(lengths), fill) for value in values]
-        elif values[0].dim() == 5:  # tiles of an image: the model knows from its size how many are real
+        elif values[0].dim() == 5:  # tiles of an image: from its size the model knows how many are real
             values = [_padded(value, max(value.shape[1] for value in values), 0) for value in values]
         if len({value.shape[1:] for value in values}) != 1:
             return None
@@ -44,13 +44,13 @@ def collate(adapter: Adapter, pairs: Sequence[Inputs]) -> Inputs | None:
 
 
 def flattened(masks: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Vision and text masks of a batch's sequences, one after the other, from those of each pair.
+    """Join the masks of pairs to those of their batch, whose sequences stand one after another.
 
     Args:
-        masks: of each pair, two [sequence] bool masks.
+        masks: vision and text mask of each pair, [sequence] bool.
 
     Returns:
-        Two [batch * longest sequence] bool masks; padding is in neither.
+        Vision and text mask, [batch * longest sequence] bool; padding is in neither.
     """
     longest = max(len(vision) for vision, _ in masks)
     vision, text = (
@@ -61,13 +61,13 @@ def flattened(masks: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
 
 
 def _padded(value: Tensor, length: int, fill: Any) -> Tensor:
-    """A tensor [1, n, ...] with its second dimension made longer."""
+    """Make the second dimension of a tensor [1, n, ...] longer."""
     missing = value.new_full((1, length - value.shape[1], *value.shape[2:]), fill)
     return torch.cat([value, missing], dim=1)
 
 
 def _pad_id(adapter: Adapter) -> int:
     tokenizer = adapter.tokenizer
-    # What stands there is not looked at, as long as it is no image.
+    # Any token will do that is no image: padding is not looked at.
     pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     return 0 if pad is None else int(pad)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from mir_task.adapters.decoder import Decoder, layer_input
 from mir_task.errors import MIRError, MIRModelError
@@ -15,7 +16,7 @@ from mir_task.errors import MIRError, MIRModelError
 class PrefillDone(BaseException):
     """Ends a forward pass at the decoder's final norm.
 
-    No ``Exception``, since the code that it has to get through (a model's own ``chat``, an lmms-eval class)
+    It is no ``Exception``, since the code that it has to get through (a model's own ``chat``, an lmms-eval class)
     may catch and log those.
     """
 
@@ -24,9 +25,9 @@ class LayerRows:
     """Rows of one forward pass at each layer: ``vision[k]`` [r, d] and ``text[k]`` [s, d], k = 1..K.
 
     Args:
-        find_positions: gives two [sequence] bool masks, vision and text; of a batch, [batch * sequence]. Called once,
-            when the first layer has run: some families tell only then which rows are which.
-        wanted: the layers whose rows are kept; default: all.
+        find_positions: returns the vision and the text mask, [sequence] bool; for a batch, [batch * sequence]. Called
+            once, when the first layer has run, since some families tell only then which rows are which.
+        wanted: layers whose rows are kept; default: all.
     """
 
     def __init__(
@@ -42,7 +43,11 @@ class LayerRows:
         self.text: dict[int, Tensor] = {}
 
     def add(self, layer: int, hidden: Tensor) -> None:
-        """Select (and so copy) the rows of layer k from its hidden states [batch, sequence, d]."""
+        """Select (and so copy) the rows of layer k from its hidden states [batch, sequence, d].
+
+        Raises:
+            MIRModelError: the layer ran before, or has another number of positions than the masks.
+        """
         if layer in self.ran:
             raise MIRModelError(f"decoder layer {layer} ran twice in one forward pass")
         self.ran.add(layer)
@@ -58,7 +63,7 @@ class LayerRows:
             )
         if self._wanted is not None and layer not in self._wanted:
             return
-        # Indexing on the layer's own device: with a device map layers live on several.
+        # Indexed on the layer's own device, since a device map spreads layers over several.
         self.vision[layer], self.text[layer] = (rows[index.to(rows.device)] for index in self._positions)
 
 
@@ -75,7 +80,7 @@ def capture_layers(
     ``output_hidden_states`` means the same in every version of transformers.
 
     Args:
-        decoder: the parts of the model.
+        decoder: the model's decoder.
         find_positions: see :class:`LayerRows`.
         stop: end the pass (and so the block) when the final norm has run, for passes that are part of
             something longer.
@@ -85,48 +90,68 @@ def capture_layers(
         MIRModelError: at the end of the block, if not every layer was seen once.
     """
     rows = LayerRows(find_positions, wanted)
-    total = len(decoder.layers)
-    problems: list[MIRError] = []
-
-    def add(layer: int, hidden: Tensor) -> None:
-        if stop and (problems or total in rows.ran):
-            return  # the pass of interest is over
-        try:
-            rows.add(layer, hidden)
-        except MIRError as error:
-            # Kept, should whoever called the model catch it.
-            problems.append(error)
-            raise PrefillDone from error
-
-    def input_of(layer: int) -> Any:
-        def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            add(layer - 1, layer_input(args, kwargs))
-
-        return hook
-
-    def final(_module: nn.Module, _args: Any, output: Tensor) -> None:
-        add(total, output)
-        if stop:
-            raise PrefillDone
-
-    handles = [
-        module.register_forward_pre_hook(input_of(number), with_kwargs=True)
-        for number, module in enumerate(decoder.layers, start=1)
-        if number > 1
-    ]
-    handles.append(decoder.norm.register_forward_hook(final))
+    hooks = _Hooks(decoder, rows, stop)
+    handles = hooks.register()
     try:
         yield rows
     except PrefillDone:
         pass
     except Exception:
-        if not problems and not (stop and total in rows.ran):
+        # After the pass of interest, errors of what it is part of are of no concern.
+        if not hooks.failure and not (stop and hooks.pass_is_over):
             raise
     finally:
         for handle in handles:
             handle.remove()
-    if problems:
-        raise problems[0]
-    missing = sorted(set(range(1, total + 1)) - rows.ran)
+    if hooks.failure:
+        raise hooks.failure
+    missing = sorted(set(range(1, len(decoder.layers) + 1)) - rows.ran)
     if missing:
-        raise MIRModelError(f"decoder layers {missing} of {total} did not run in the forward pass")
+        raise MIRModelError(
+            f"decoder layers {missing} of {len(decoder.layers)} did not run in the forward pass"
+        )
+
+
+class _Hooks:
+    """Hooks on the decoder that hand each layer's hidden states to :class:`LayerRows`."""
+
+    def __init__(self, decoder: Decoder, rows: LayerRows, stop: bool) -> None:
+        self._decoder = decoder
+        self._rows = rows
+        self._stop = stop
+        self.failure: MIRError | None = None
+        """The first error, kept should whoever called the model catch it."""
+
+    @property
+    def pass_is_over(self) -> bool:
+        """Whether the final norm has run."""
+        return len(self._decoder.layers) in self._rows.ran
+
+    def register(self) -> list[RemovableHandle]:
+        """Put the hooks on the decoder and return their handles."""
+        handles = [
+            module.register_forward_pre_hook(self._before(number), with_kwargs=True)
+            for number, module in enumerate(self._decoder.layers, start=1)
+            if number > 1
+        ]
+        return [*handles, self._decoder.norm.register_forward_hook(self._after_norm)]
+
+    def _before(self, layer: int) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+        def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            self._add(layer - 1, layer_input(args, kwargs))
+
+        return hook
+
+    def _after_norm(self, _module: nn.Module, _args: Any, output: Tensor) -> None:
+        self._add(len(self._decoder.layers), output)
+        if self._stop:
+            raise PrefillDone
+
+    def _add(self, layer: int, hidden: Tensor) -> None:
+        if self._stop and (self.failure or self.pass_is_over):
+            return
+        try:
+            self._rows.add(layer, hidden)
+        except MIRError as error:
+            self.failure = self.failure or error
+            raise PrefillDone from error

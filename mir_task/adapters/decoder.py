@@ -1,4 +1,4 @@
-"""Where a model's decoder layers and final norm are, found without knowing its family."""
+"""Finds a model's decoder layers and final norm without knowing its family."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mir_task.errors import MIRModelError
 
 @dataclass(frozen=True)
 class Decoder:
-    """The parts of a language model that hidden states are read from."""
+    """The modules of a language model from which hidden states are read."""
 
     embedding: nn.Module
     """The token embedding."""
@@ -27,8 +27,8 @@ def find_decoder(model: Any) -> Decoder:
     """Find the decoder stack from the token embedding.
 
     Climbs from the embedding to the nearest ancestor that has a list of transformer blocks; of several lists
-    takes the one of the config's ``num_hidden_layers``, then the shallowest, then the longest. (The longest
-    of the whole model would be wrong where the vision tower lives inside the LLM's module.)
+    takes the one as long as the config's ``num_hidden_layers``, then the shallowest, then the longest. (The
+    longest of the whole model would be wrong where the vision tower is inside the LLM's module.)
 
     Raises:
         MIRModelError: no token embedding, list of layers or final norm where they are looked for.
@@ -48,19 +48,19 @@ def find_decoder(model: Any) -> Decoder:
 
 
 def text_config(model: Any) -> Any:
-    """The language model's part of a model's config; remote code names it ``llm_config``."""
+    """The language model's config inside a model's; remote code names it ``llm_config``."""
     config = model.config.get_text_config()
     return getattr(config, "llm_config", config)
 
 
 def layer_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """The hidden states among the arguments of a decoder layer: the first of them, whatever its name."""
+    """The hidden states [batch, sequence, d] among a decoder layer's arguments: the first, whatever its name."""
     hidden: Tensor = args[0] if args else kwargs.get("hidden_states", next(iter(kwargs.values())))
     return hidden
 
 
 def _embedding_path(model: Any) -> str:
-    """The name of the token embedding; of the language model inside, where the model itself names none."""
+    """The token embedding's path, asked of the language model inside where the model itself names none."""
     for candidate in (model, *model.children()):
         try:
             embedding = candidate.get_input_embeddings()
@@ -76,7 +76,7 @@ def _embedding_path(model: Any) -> str:
 
 
 def _layer_lists(module: nn.Module) -> dict[str, nn.ModuleList]:
-    """Lists of transformer blocks below a module: all of one class, each with parts of its own."""
+    """Lists of transformer blocks below a module, by path: blocks of one class, with submodules."""
     return {
         name: child
         for name, child in module.named_modules()

@@ -1,4 +1,4 @@
-"""The table of supported models, from the registry: ``python -m mir_task.adapters.families``."""
+"""Prints the table of supported models from the registry: ``python -m mir_task.families``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOW_TESTED = {
 
 
 def table() -> pd.DataFrame:
-    """One row for each group of published models that are read in the same way."""
+    """Tabulate published models, one row for those that are read in the same way."""
     return pd.DataFrame(
         {
             "family": adapter.family,
@@ -31,7 +31,7 @@ def table() -> pd.DataFrame:
 
 
 def markdown() -> str:
-    """The table for the README."""
+    """Write the table in Markdown, for a README."""
     rows = table()
     lines = [list(rows.columns), ["---"] * len(rows.columns), *rows.itertuples(index=False)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,4 +1,4 @@
-"""Any model with a token embedding and a decoder stack, by provenance and without knowledge of its family."""
+"""Adapters for any model with a token embedding and a decoder stack, whose family need not be known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from mir_task.adapters.systems import BY_ID, BY_PROVENANCE, Systems
 
 
 class GenericAdapter(Adapter):
-    """Vision is what enters the decoder and is no token's embedding; a placeholder id, if there is one, agrees."""
+    """Takes for vision what enters the decoder and is no token's embedding.
+
+    A placeholder id, where there is one, must agree.
+    """
 
     family = "generic"
     systems: ClassVar[tuple[Systems, ...]] = (
@@ -37,7 +40,7 @@ class GenericAdapter(Adapter):
     )
 
     def vision_mask(self, inputs: Inputs) -> Tensor | None:
-        """The placeholder's positions if the config names one and the input holds it, else None: by provenance."""
+        """See :meth:`Adapter.vision_mask`; None also where the config names no placeholder or the input holds none."""
         if self.image_id is None or not inputs["input_ids"].eq(self.image_id).any():
             return None
         return super().vision_mask(inputs)
@@ -45,7 +48,7 @@ class GenericAdapter(Adapter):
     def prefill(self, inputs: Inputs) -> None:
         """See :meth:`Adapter.prefill`.
 
-        An encoder-decoder (BLIP-2 with T5) is read in its encoder, where vision enters; its decoder gets one token.
+        An encoder-decoder (BLIP-2 with T5) is read in its encoder, where vision enters; its decoder runs on one token.
         """
         config = text_config(self.model)
         if getattr(config, "is_encoder_decoder", False):
@@ -55,7 +58,7 @@ class GenericAdapter(Adapter):
 
 
 class ImageFirstAdapter(GenericAdapter):
-    """Processors that put the image's placeholders before the text by themselves."""
+    """Models whose processors put the image's placeholders before the text by themselves."""
 
     family = "generic"
     systems = (
@@ -64,8 +67,4 @@ class ImageFirstAdapter(GenericAdapter):
         ),
         Systems("Fuyu", ("fuyu",), "scatter of linear patches", BY_ID, "native class"),
     )
-
-    @property
-    def image_prompt(self) -> str:
-        """Nothing."""
-        return ""
+    image_prompt = ""

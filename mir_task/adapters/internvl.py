@@ -19,7 +19,7 @@ START, CONTEXT, END = "<img>", "<IMG_CONTEXT>", "</img>"
 
 
 class InternVLAdapter(Adapter):
-    """The class in transformers; tiles and thumbnail are the processor's."""
+    """Transformers' own class; its processor makes tiles and thumbnail."""
 
     family = "InternVL"
     batched = True
@@ -27,7 +27,7 @@ class InternVLAdapter(Adapter):
 
 
 class InternVLChatAdapter(RemoteCodeAdapter):
-    """The remote code: given with its tokenizer, tiles cut by transformers' implementation of the same rule."""
+    """The remote code, given with its tokenizer; transformers' implementation of the same rule cuts the tiles."""
 
     family = "InternVL"
     systems = (
@@ -38,7 +38,7 @@ class InternVLChatAdapter(RemoteCodeAdapter):
 
     @property
     def image_placeholder(self) -> str:
-        """What the family's code replaces by the image's tokens."""
+        """The placeholder that the family's code replaces by the image's tokens."""
         return "<image>"
 
     @property
@@ -46,7 +46,7 @@ class InternVLChatAdapter(RemoteCodeAdapter):
         return str(self.model.template)
 
     def prompt(self, text: str) -> str:
-        """The conversation template that the checkpoint's code brings."""
+        """Fill the conversation template that the checkpoint's code brings."""
         code = inspect.getmodule(type(self.model))
         conversation = code.get_conv_template(self.model.template)  # type: ignore[union-attr]
         conversation.system_message = self.model.system_message
@@ -55,7 +55,7 @@ class InternVLChatAdapter(RemoteCodeAdapter):
         return str(conversation.get_prompt())
 
     def encode(self, image: Image.Image, prompt: str) -> Inputs:
-        """Tiles, and the prompt with as many context tokens as they make rows."""
+        """Cut tiles, and write as many context tokens into the prompt as the tiles make rows."""
         pixels = self._tiles(images=[image], return_tensors="pt")["pixel_values"]
         rows = CONTEXT * (self.model.num_image_token * len(pixels))
         batch = self.tokenizer(
@@ -71,7 +71,7 @@ class InternVLChatAdapter(RemoteCodeAdapter):
 
     @property
     def image_id(self) -> int:
-        """Of the context token, which the config does not name."""
+        """The id of the context token, which the config does not name."""
         return int(self.tokenizer.convert_tokens_to_ids(CONTEXT))
 
     def vision_mask(self, inputs: Inputs) -> Tensor | None:
@@ -79,7 +79,7 @@ class InternVLChatAdapter(RemoteCodeAdapter):
         return Adapter.vision_mask(self, inputs)
 
     def prefill(self, inputs: Inputs) -> None:
-        """Its forward, which looks at the image itself."""
+        """Run the model's own forward, which brings the image in."""
         self.model(**inputs, use_cache=False)
 
     @cached_property

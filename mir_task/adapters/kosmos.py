@@ -1,4 +1,4 @@
-"""Kosmos-2, whose processor says by a mask where image rows go."""
+"""Kosmos-2, whose processor gives a mask of the image's rows."""
 
 from torch import Tensor
 
@@ -7,7 +7,7 @@ from mir_task.adapters.systems import Systems
 
 
 class KosmosAdapter(Adapter):
-    """Rows of resampled queries overwrite token rows inside the stack, where positions are added too."""
+    """Kosmos-2: resampled queries overwrite token rows inside the stack, where positions are added too."""
 
     family = "Kosmos"
     systems = (
@@ -22,6 +22,6 @@ class KosmosAdapter(Adapter):
     image_prompt = ""  # the processor puts the image first by itself
 
     def vision_mask(self, inputs: Inputs) -> Tensor:
-        """The processor's mask; the ids below it are those of ordinary tokens."""
+        """The processor's mask; the ids there are those of ordinary tokens."""
         mask: Tensor = inputs["image_embeds_position_mask"][0].bool()
         return mask

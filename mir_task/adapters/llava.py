@@ -1,4 +1,4 @@
-"""LLaVA's generations in transformers' own classes."""
+"""The generations of LLaVA in transformers' own classes."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from mir_task.adapters.systems import BY_ID, Systems
 
 
 class LlavaAdapter(Adapter):
-    """One placeholder a patch (NeXT, OneVision: also a learned row at each line's end); all in the base class."""
+    """LLaVA: one placeholder a patch; in NeXT and OneVision one at each line's end too, for a learned row."""
 
     family = "LLaVA"
     batched = True

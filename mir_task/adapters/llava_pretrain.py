@@ -1,11 +1,11 @@
-"""LLaVA with projectors or gates that transformers' own class has not (``mir_task.checkpoints``)."""
+"""LLaVA with projectors or gates that transformers' own class does not have (``mir_task.checkpoints``)."""
 
 from mir_task.adapters.llava import LlavaAdapter
 from mir_task.adapters.systems import BY_ID, Systems
 
 
 class LlavaPretrainAdapter(LlavaAdapter):
-    """Read as LLaVA is; AlignGPT's align vector stands before the image, so it is of neither modality."""
+    """Reads these as LLaVA; AlignGPT's align vector stands before the image, so it is of neither modality."""
 
     systems = (
         Systems(

@@ -12,7 +12,7 @@ from mir_task.adapters.systems import BY_ID, BY_PROVENANCE, Systems
 
 
 class MiniCPMVAdapter(Adapter):
-    """The classes in transformers."""
+    """Transformers' own classes."""
 
     family = "MiniCPM-V"
     systems = (
@@ -39,7 +39,7 @@ class MiniCPMVChatAdapter(RemoteCodeAdapter):
 
     @property
     def image_placeholder(self) -> str:
-        """What the family's code takes for the image."""
+        """The placeholder that the family's code takes for the image."""
         return "<image>"
 
     @property
@@ -48,16 +48,16 @@ class MiniCPMVChatAdapter(RemoteCodeAdapter):
         return getattr(self.tokenizer, "chat_template", None) or inspect.getsource(type(self.model).chat)
 
     def prompt(self, text: str) -> str:
-        """The text; ``chat`` makes the assistant's turn of it."""
+        """The text as it is; ``chat`` makes the assistant's turn of it."""
         return text
 
     def encode(self, image: Image.Image, prompt: str) -> Inputs:
-        """A conversation of the image and the text."""
+        """Make a conversation of the image and the text."""
         turns = [{"role": "user", "content": ""}, {"role": "assistant", "content": prompt}]
         return {"image": image, "msgs": turns}
 
     def prefill(self, inputs: Inputs) -> None:
-        """``chat``, which is ended at the first pass's final norm."""
+        """Start ``chat``, which is ended at the final norm of its first forward pass."""
         optional = {"context": None, "processor": self.processor if callable(self.processor) else None}
         parameters = inspect.signature(self.model.chat).parameters
         accepted = {name: value for name, value in optional.items() if name in parameters}

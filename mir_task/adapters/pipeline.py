@@ -1,4 +1,4 @@
-"""Models without a processor that we could call: their own code builds the input, we read the prefill."""
+"""Models whose own code builds the input: MIR reads the forward pass that it starts."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mir_task.adapters.base import Adapter, Inputs, truncate
 from mir_task.adapters.systems import BY_PROVENANCE, Systems
 from mir_task.errors import MIRError, MIRModelError
 
-# Of the text's tokens, this share must follow the image; a few more or fewer are the tokenizer's business.
 TEXT_AFTER_IMAGE = 0.9
+"""Share of the text's tokens that must follow the image; in a sentence they are not quite those of the text alone."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Pipeline:
     """A model's own way from an image and a text to a forward pass; give it to ``measure`` as the processor.
 
     Args:
-        run: takes an RGB image and a text, shows both to the model, the text behind the image in one user's turn.
-            What it returns does not matter; it is ended when the decoder has run over the prompt once.
-        tokenizer: the model's; texts are cut by it.
+        run: takes an RGB image and a text and shows both to the model, the text behind the image in one user's turn.
+            Its return value is not used; it is ended when the decoder has run over the prompt once.
+        tokenizer: the model's tokenizer, by which texts are cut.
         fingerprint: SHA-256 of what the prompt depends on, such as the code of ``run``.
     """
 
@@ -62,17 +62,21 @@ class PipelineAdapter(Adapter):
         return fingerprint
 
     def prepare(self, image: Image.Image, text: str, max_text_tokens: int) -> Inputs:
-        """The pair itself, the text cut to the tokens allowed."""
+        """See :meth:`Adapter.prepare`; the inputs are the image, the cut text and how many tokens it has."""
         text = truncate(text, self.tokenizer, max_text_tokens)
         tokens = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
         return {"image": image, "text": text, "text_tokens": tokens}
 
     def vision_mask(self, inputs: Inputs) -> Tensor | None:
-        """None: there are no ids to see."""
+        """None: a pipeline shows no token ids."""
         return None
 
     def prefill(self, inputs: Inputs) -> None:
-        """Run the pipeline."""
+        """Run the pipeline.
+
+        Raises:
+            MIRModelError: the pipeline failed.
+        """
         try:
             self.processor.run(inputs["image"], inputs["text"])
         except MIRError:

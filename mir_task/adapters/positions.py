@@ -1,4 +1,4 @@
-"""Which rows of the decoder's sequence are vision and which are text."""
+"""Finds the vision and the text rows of the decoder's sequence."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mir_task.errors import MIRModelError
 def find_positions(
     adapter: Adapter, inputs: Inputs, by_id: Tensor | None, provenance: Provenance | None
 ) -> tuple[Tensor, Tensor]:
-    """Vision and text positions of one pair, once its embeddings have entered the decoder stack.
+    """Find the vision and text positions of one pair, once its embeddings have entered the decoder stack.
 
     Args:
-        adapter: of the model.
+        adapter: the model's adapter.
         inputs: what the adapter prepared.
-        by_id: [sequence] bool, the adapter's own mask; None for a family that has none.
-        provenance: where the sequence's rows come from; may be None where there is ``by_id``. Where there are
-            both, they must agree.
+        by_id: [sequence] bool, the adapter's own vision mask; None for a family that has none.
+        provenance: where the sequence's rows come from; may be None where there is ``by_id``. Where both are
+            given, they must agree.
 
     Returns:
-        Two [sequence] bool masks, on the CPU.
+        Vision and text mask, [sequence] bool, on the CPU.
 
     Raises:
         MIRModelError: the masks disagree, or there are no vision or no text rows.

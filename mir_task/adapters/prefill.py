@@ -1,4 +1,4 @@
-"""Rows of pairs at every layer: a forward pass over one pair, or over several of them together."""
+"""Reads the rows of pairs at every layer, in a forward pass over one pair or over several together."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mir_task.adapters.batch import collate, flattened
 from mir_task.adapters.capture import capture_layers
 from mir_task.adapters.positions import find_positions
 from mir_task.adapters.provenance import record_provenance
-from mir_task.errors import MIRError, MIRModelError
+from mir_task.errors import MIRModelError, naming
 
 
 class PreparedPair(NamedTuple):
-    """Model inputs of a pair, and its name for errors."""
+    """A pair's model inputs, and its name for errors."""
 
     name: str
     inputs: Inputs
@@ -35,53 +35,37 @@ class PairRows(NamedTuple):
 def prefill(
     adapter: Adapter, pairs: Sequence[PreparedPair], check: bool, wanted: Collection[int] | None = None
 ) -> list[PairRows]:
-    """The rows of pairs, from one forward pass where the family and the shapes of the images allow it.
+    """Read the rows of pairs, in one forward pass where the family and the shapes of the images allow it.
 
     Args:
-        adapter: of the model.
-        pairs: prepared ones.
+        adapter: the model's adapter.
+        pairs: prepared pairs.
         check: compare the family's placeholder with where the embeddings come from; one pair at a time then.
-        wanted: the layers whose rows are kept; default: all.
+        wanted: layers whose rows are kept; default: all.
+
+    Returns:
+        The rows of each pair, in the order of the pairs.
 
     Raises:
-        MIRModelError: naming the pair; NaN or Inf in hidden states.
+        MIRError: the error of an adapter or of :func:`mir_task.adapters.positions.find_positions`, which names the
+            pair.
+        MIRModelError: NaN or Inf in hidden states.
     """
-    batch = (
-        collate(adapter, [pair.inputs for pair in pairs]) if adapter.batched and not check and pairs else None
-    )
+    batch = None
+    if adapter.batched and not check and pairs:
+        batch = collate(adapter, [pair.inputs for pair in pairs])
     if batch is None:
         return [_alone(adapter, pair, check, wanted) for pair in pairs]
-    # In a batch of several no pair's sequence changes its length, so ids alone say what is where.
-    masks = [_masks(adapter, pair) for pair in pairs]
-    with capture_layers(adapter.decoder, lambda: flattened(masks), wanted=wanted) as rows:
-        adapter.prefill(batch)
-    vision, text = (
-        {
-            layer: torch.split(hidden, [int(mask.sum()) for mask in modality])
-            for layer, hidden in all_rows.items()
-        }
-        for all_rows, modality in zip((rows.vision, rows.text), zip(*masks, strict=True), strict=True)
-    )
-    result = []
-    for index, pair in enumerate(pairs):
-        own = PairRows(*({k: parts[index] for k, parts in modality.items()} for modality in (vision, text)))
-        result.append(_checked(adapter, pair, own))
-    return result
-
-
-def _masks(adapter: Adapter, pair: PreparedPair) -> tuple[Tensor, Tensor]:
-    try:
-        return find_positions(adapter, pair.inputs, adapter.vision_mask(pair.inputs), None)
-    except MIRError as error:
-        raise type(error)(f"pair {pair.name}: {error}") from error
+    return _together(adapter, pairs, batch, wanted)
 
 
 def _alone(adapter: Adapter, pair: PreparedPair, check: bool, wanted: Collection[int] | None) -> PairRows:
-    try:
+    """Read one pair's rows."""
+    with naming(f"pair {pair.name}"):
         by_id = adapter.vision_mask(pair.inputs)
-        by_provenance = record_provenance(adapter.decoder) if check or by_id is None else nullcontext()
+        recorded = record_provenance(adapter.decoder) if check or by_id is None else nullcontext()
         with (
-            by_provenance as provenance,
+            recorded as provenance,
             capture_layers(
                 adapter.decoder,
                 lambda: find_positions(adapter, pair.inputs, by_id, provenance),
@@ -90,16 +74,44 @@ def _alone(adapter: Adapter, pair: PreparedPair, check: bool, wanted: Collection
             ) as rows,
         ):
             adapter.prefill(pair.inputs)
-    except MIRError as error:
-        raise type(error)(f"pair {pair.name}: {error}") from error
-    return _checked(adapter, pair, PairRows(rows.vision, rows.text))
+        return _checked(adapter, PairRows(rows.vision, rows.text))
 
 
-def _checked(adapter: Adapter, pair: PreparedPair, rows: PairRows) -> PairRows:
+def _together(
+    adapter: Adapter, pairs: Sequence[PreparedPair], batch: Inputs, wanted: Collection[int] | None
+) -> list[PairRows]:
+    """Read the rows of pairs from one forward pass over their batch."""
+    # In a batch of several no pair's sequence changes its length, so ids alone say what is where.
+    masks = [_masks_by_id(adapter, pair) for pair in pairs]
+    with capture_layers(adapter.decoder, lambda: flattened(masks), wanted=wanted) as rows:
+        adapter.prefill(batch)
+    vision = _dealt(rows.vision, [mask for mask, _ in masks])
+    text = _dealt(rows.text, [mask for _, mask in masks])
+    result = []
+    for pair, *own in zip(pairs, vision, text, strict=True):
+        with naming(f"pair {pair.name}"):
+            result.append(_checked(adapter, PairRows(*own)))
+    return result
+
+
+def _masks_by_id(adapter: Adapter, pair: PreparedPair) -> tuple[Tensor, Tensor]:
+    with naming(f"pair {pair.name}"):
+        return find_positions(adapter, pair.inputs, adapter.vision_mask(pair.inputs), None)
+
+
+def _dealt(rows: dict[int, Tensor], masks: Sequence[Tensor]) -> list[dict[int, Tensor]]:
+    """Deal one modality's rows of a batch [n, d] a layer out to its pairs, whose masks say how many each has."""
+    counts = [int(mask.sum()) for mask in masks]
+    by_layer = {layer: torch.split(hidden, counts) for layer, hidden in rows.items()}
+    return [{layer: shares[index] for layer, shares in by_layer.items()} for index in range(len(masks))]
+
+
+def _checked(adapter: Adapter, rows: PairRows) -> PairRows:
+    """Return the rows if all of them are finite."""
     for layer in sorted(rows.vision):
         if not all(torch.isfinite(modality[layer]).all() for modality in rows):
             raise MIRModelError(
-                f"pair {pair.name}: NaN or Inf in the hidden states of layer {layer} of "
-                f"{len(adapter.decoder.layers)} ({adapter.model.dtype}); load the model in bfloat16 or float32"
+                f"NaN or Inf in the hidden states of layer {layer} of {len(adapter.decoder.layers)} "
+                f"({adapter.model.dtype}); load the model in bfloat16 or float32"
             )
     return rows

@@ -1,4 +1,4 @@
-"""Which positions are text, told from where their input embeddings come from."""
+"""Tells vision from text positions by where their input embeddings come from."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from torch import Tensor, nn
 from mir_task.adapters.decoder import Decoder, layer_input
 from mir_task.errors import MIRModelError
 
-# Rows scaled outside the token embedding differ from what it emitted by round-off (bfloat16: 1 - 1e-5);
-# image features come nowhere near any token's direction.
 SAME_DIRECTION = 1 - 1e-3
+"""Cosine from which rows have the same direction.
+
+Rows scaled outside the token embedding differ from what it emitted by round-off (bfloat16: 1 - 1e-5). Image features
+come nowhere near any token's direction.
+"""
 
 
 class Provenance:
-    """What the token embedding emitted, and what then entered the decoder stack."""
+    """Record of what the token embedding emitted and of what then entered the decoder stack."""
 
     def __init__(self) -> None:
         self.emitted: list[Tensor] = []
@@ -29,13 +32,12 @@ class Provenance:
         self.attention_mask: Tensor | None = None
 
     def vision_mask(self) -> Tensor:
-        """Positions of the (single) sequence whose embedding is no row that the token embedding emitted.
+        """Find the positions of the single sequence whose embedding is no row that the token embedding emitted.
 
-        Rows are matched by content, not position, so that models that splice image features in and thereby
-        change the length are read right too. Where no row matches, something was done to all of them on their
-        way: positions were added (Kosmos-2), then what counts is which rows of the embedding's output were
-        overwritten; or they were scaled (MiniCPM-V 2.0: by 12), then rows are matched by direction.
-        Padding of zeros counts as vision here; see :meth:`attended`.
+        Rows are matched by content, not by position, since models that splice image features in change the
+        length. Where no row matches, all of them were changed on their way. If positions were added (Kosmos-2),
+        the overwritten rows of the embedding's output are taken. If rows were scaled (MiniCPM-V 2.0: by 12),
+        they are matched by direction. Padding of zeros counts as vision here; see :meth:`attended`.
 
         Returns:
             [sequence] bool, on the CPU.
@@ -56,16 +58,18 @@ class Provenance:
         return ~_same_direction(rows, torch.cat(self.emitted))
 
     def emit(self, output: Tensor) -> None:
-        """Take note of what the token embedding emitted."""
+        """Record an output of the token embedding, [..., d]."""
         rows = output.detach().reshape(-1, output.shape[-1])
         # Cloned, since some families write the image features into this very tensor afterwards.
         self.emitted.append(rows.clone())
         self._outputs.append(rows)
 
     def attended(self) -> Tensor | None:
-        """[sequence] bool, on the CPU: positions that the stack's attention mask keeps.
+        """Read the positions that the stack's attention mask keeps.
 
-        None where the stack was given no such mask, or one of another shape (4-D, one for each kind of layer).
+        Returns:
+            [sequence] bool, on the CPU; None where the stack got no such mask, or one of another shape (4-D, one
+            for each kind of layer).
         """
         mask = self.attention_mask
         if mask is None or mask.dim() != 2 or mask.numel() != len(self._rows()):
@@ -85,7 +89,7 @@ class Provenance:
 def record_provenance(decoder: Decoder) -> Iterator[Provenance]:
     """Record embeddings during one forward pass of the whole model, then remove the hooks again.
 
-    What counts is what enters the stack *first*: whatever runs after (tokens generated, say) is of no concern.
+    Only what enters the stack *first* is recorded; later passes, such as those of generated tokens, are not.
     """
     record = Provenance()
     signature = inspect.signature(decoder.stack.forward)
@@ -103,8 +107,8 @@ def record_provenance(decoder: Decoder) -> Iterator[Provenance]:
             record.attention_mask = mask.detach() if isinstance(mask, Tensor) else None
 
     def entered_first_layer(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        # Only for models that splice inside the stack: where it is handed embeddings those are exact, while
-        # the first layer's input may already have position embeddings or a scale in it.
+        # Only for models that splice inside the stack. Embeddings that are handed to the stack are better: the
+        # first layer's input may already have position embeddings or a scale in it.
         if record.entered is None:
             record.entered = layer_input(args, kwargs).detach().clone()
 
@@ -129,7 +133,7 @@ def check_provenance(vision: Tensor, attended: Tensor, model_name: str) -> None:
         model_name: for the message.
 
     Raises:
-        MIRModelError: no vision rows although an image was given: vision enters elsewhere; or no text rows.
+        MIRModelError: there are no vision rows, so vision enters elsewhere, or there are no text rows.
     """
     if not (vision & attended).any():
         raise MIRModelError(
@@ -164,7 +168,7 @@ def _row_bytes(rows: Tensor) -> list[bytes]:
 
 
 def _same_direction(rows: Tensor, emitted: Tensor) -> Tensor:
-    """[n] bool, on the CPU: rows [n, d] that point where some row of emitted [m, d] points."""
+    """Find the rows [n, d] that point where some row of emitted [m, d] points: [n] bool, on the CPU."""
     directions = nn.functional.normalize(torch.unique(emitted, dim=0).float(), dim=-1).to(rows.device)
     cosines = nn.functional.normalize(rows.float(), dim=-1) @ directions.T
     return cosines.amax(dim=1).gt(SAME_DIRECTION).cpu()

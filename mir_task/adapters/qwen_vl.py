@@ -14,7 +14,7 @@ from mir_task.adapters.systems import BY_ID, BY_PROVENANCE, Systems
 
 
 class QwenVLAdapter(Adapter):
-    """Qwen2-VL and later; deepstack's additions to vision rows (Qwen3-VL) leave their positions as they are."""
+    """Qwen2-VL and later; deepstack adds to vision rows (Qwen3-VL) but does not move them."""
 
     family = "Qwen-VL"
     batched = True
@@ -32,12 +32,12 @@ class QwenVLAdapter(Adapter):
 
     @property
     def image_prompt(self) -> str:
-        """With the begin and end tokens, by which the positions of image rows are computed."""
+        """The placeholder between begin and end tokens, from which the model computes positions of image rows."""
         return f"<|vision_start|>{self.image_placeholder}<|vision_end|>\n"
 
 
 class QwenVL1Adapter(RemoteCodeAdapter):
-    """Qwen-VL and Qwen-VL-Chat: the tokens of the image's path are overwritten inside the stack."""
+    """Qwen-VL and Qwen-VL-Chat: image rows overwrite the tokens of the image's path inside the stack."""
 
     family = "Qwen-VL"
     systems = (
@@ -49,7 +49,7 @@ class QwenVL1Adapter(RemoteCodeAdapter):
         self._folder = tempfile.TemporaryDirectory(prefix="mir-")
 
     def prompt(self, text: str) -> str:
-        """ChatML for the chat model, image and text for the base model; ``{image}`` is the image's path."""
+        """Write ChatML for the chat model, image and text for the base model, with ``{image}`` for the image's path."""
         if self.template == "plain":
             return "<img>{image}</img>" + text
         return (
@@ -65,11 +65,11 @@ class QwenVL1Adapter(RemoteCodeAdapter):
 
     @property
     def image_placeholder(self) -> str:
-        """What begins an image's path."""
+        """The tag before an image's path."""
         return "<img>"
 
     def encode(self, image: Image.Image, prompt: str) -> Inputs:
-        """The image as a file, since the model reads its path from the tokens, and the prompt with that path."""
+        """Save the image, whose path the model reads from the tokens, and write that path into the prompt."""
         path = Path(self._folder.name, "image.png")
         image.save(path)
         before, _, after = prompt.partition("{image}")

@@ -1,4 +1,4 @@
-"""What families of remote code have in common: a tokenizer, and no processor that takes images."""
+"""The base of adapters for remote code, which has a tokenizer but no processor that takes images."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mir_task.adapters.base import Adapter, Inputs, truncate
 
 
 class RemoteCodeAdapter(Adapter):
-    """A model that is given with its tokenizer; a processor's tokenizer will do."""
+    """Adapter for a model that comes with a tokenizer, or with a processor that holds one."""
 
     @staticmethod
     def accepts(processor: Any) -> bool:
-        """Whether this is a tokenizer or holds one."""
+        """Whether the processor is a tokenizer or holds one."""
         return hasattr(getattr(processor, "tokenizer", processor), "convert_tokens_to_ids")
 
     @property
@@ -24,7 +24,7 @@ class RemoteCodeAdapter(Adapter):
         return getattr(self.processor, "tokenizer", self.processor)
 
     def vision_mask(self, inputs: Inputs) -> Tensor | None:
-        """None: ids do not tell."""
+        """None: token ids do not tell vision positions."""
         return None
 
     def prepare(self, image: Image.Image, text: str, max_text_tokens: int) -> Inputs:
@@ -36,5 +36,5 @@ class RemoteCodeAdapter(Adapter):
         return inputs
 
     def encode(self, image: Image.Image, prompt: str) -> Inputs:
-        """What :meth:`prefill` takes, for an image and a prompt."""
+        """Make the inputs of :meth:`prefill` from an image and a prompt."""
         raise NotImplementedError

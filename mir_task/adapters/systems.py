@@ -1,4 +1,4 @@
-"""What the table of supported models says of a family."""
+"""Rows of the table of supported models."""
 
 from typing import Literal, NamedTuple
 
@@ -15,7 +15,7 @@ class Systems(NamedTuple):
     positions: str
     """How vision positions are found."""
     tested: Literal["native class", "own class", "stand-in", "not tested"]
-    """transformers' class at a tiny size; this package's; a stand-in that enters vision as the remote code does."""
+    """Tested on transformers' class at a tiny size, on this package's, on a stand-in for remote code, or not at all."""
 
 
 BY_ID = "placeholder id and provenance"

@@ -1,4 +1,4 @@
-"""``measure`` under a memory ceiling: what is estimated beside what is measured, and what the passes cost."""
+"""``measure`` under memory ceilings: estimated beside measured memory, and the cost of further passes."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import torch
 
 from mir_task import measure as measure_mir
 from mir_task.bench.isolated import measure
-from mir_task.bench.whole import MAX_TEXT_TOKENS, Inputs, bare, prepare
+from mir_task.bench.whole import MAX_TEXT_TOKENS, Arguments, bare, prepare
 from mir_task.measurement.plan import Footprint, fewest_passes
 from mir_task.metric.uncertainty import GROUPS
 
 PAIRS, LAYERS, D = 20, 8, 1024
 MIB = 2**20
 
-Ceiled = tuple[Inputs, int]
+Ceiled = tuple[Arguments, int]
+"""Arguments of ``measure``, and ``max_memory`` in bytes."""
 
 
 def run(
     at_a_time: Sequence[int] = (8, 4, 2, 1), pairs: int = PAIRS, layers: int = LAYERS, d: int = D
 ) -> Iterator[dict[str, Any]]:
-    """One record a ceiling, from room for all layers to room for one.
+    """Yield one record a ceiling, from room for all layers to room for one.
 
-    ``estimated_mib`` is of the statistics alone; what a forward pass takes beside them is ``forward_mib``.
+    ``estimated_mib`` is the memory of statistics alone, ``forward_mib`` that of a forward pass beside them.
     """
     forward = measure(prepare, bare, 2, layers, d).extra_bytes
     footprint = Footprint(d=d, itemsize=4, groups=GROUPS, own_groups=GROUPS, max_text_tokens=MAX_TEXT_TOKENS)
@@ -53,5 +54,5 @@ def _prepare(pairs: int, layers: int, d: int, ceiling: int) -> Ceiled:
 
 
 def _measure(ceiled: Ceiled) -> float:
-    inputs, ceiling = ceiled
-    return measure_mir(*inputs, max_text_tokens=MAX_TEXT_TOKENS, progress=False, max_memory=ceiling).mir
+    arguments, ceiling = ceiled
+    return measure_mir(*arguments, max_text_tokens=MAX_TEXT_TOKENS, progress=False, max_memory=ceiling).mir

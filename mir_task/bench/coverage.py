@@ -1,4 +1,4 @@
-"""Does the standard error of MIR tell the truth? A simulation in which the true MIR is known."""
+"""Checks the standard error of MIR in a simulation whose true MIR is known."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CORRELATION = 0.3
 
 
 def simulate(seed: int, separation: float) -> list[tuple[list[Tensor], list[Tensor]]]:
-    """Rows a pair of both modalities, for each of three layers; Gaussian with a known covariance."""
+    """Draw rows of both modalities for each layer, a tensor [tokens, d] a pair; Gaussian, of known covariance."""
     generator = torch.Generator().manual_seed(seed)
     spectrum = torch.arange(1, D + 1, dtype=torch.float64) ** -0.5
 
@@ -38,15 +38,12 @@ def simulate(seed: int, separation: float) -> list[tuple[list[Tensor], list[Tens
 
 
 def truth(separation: float) -> float:
-    """MIR of infinitely many pairs: exact distances, the scale alpha from a large sample of norms.
-
-    The outlier rule, which flags some ten rows in ten thousand here, is left out.
-    """
+    """Compute the MIR of infinitely many pairs, without the outlier rule, which flags one row in a thousand here."""
     return math.log10(math.fsum(true_distances(separation)))
 
 
 def true_distances(separation: float) -> list[float]:
-    """The distance of each layer for infinitely many pairs."""
+    """Compute each layer's exact distance for infinitely many pairs; the scale alpha is that of a large sample."""
     spectrum = torch.arange(1, D + 1, dtype=torch.float64) ** -0.5
     generator = torch.Generator().manual_seed(12345)
     distances = []
@@ -63,7 +60,7 @@ def true_distances(separation: float) -> list[float]:
 
 
 def estimate(seed: int, separation: float) -> dict[str, Any]:
-    """``mir``, its standard error and the bias-corrected value of one simulated measurement."""
+    """Simulate one measurement: ``mir``, its standard error and the bias-corrected value."""
     layers = []
     for number, modalities in enumerate(simulate(seed, separation), start=1):
         summaries = []
@@ -81,13 +78,14 @@ def estimate(seed: int, separation: float) -> dict[str, Any]:
 
 
 def run(separations: Sequence[float] = (0.0, 0.5, 2.0), repeats: int = REPEATS) -> Iterator[dict[str, Any]]:
-    """How often mir +- t * standard error covers its own mean (is the error right?) and the truth (is bias small?)."""
+    """Count how often mir +- t * standard error covers the runs' mean (right error) and the truth (small bias)."""
     width = scipy.stats.t.ppf(0.975, GROUPS - 1)
     for separation in separations:
-        runs = [estimate(seed, separation) for seed in tqdm(range(repeats), desc=f"coverage {separation}")]
-        mir = np.array([run["mir"] for run in runs])
-        errors = np.array([run["standard_error"] for run in runs])
-        corrected = np.array([run["mir_bias_corrected"] or math.nan for run in runs])
+        seeds = tqdm(range(repeats), desc=f"coverage {separation}")
+        estimates = [estimate(seed, separation) for seed in seeds]
+        mir = np.array([one["mir"] for one in estimates])
+        errors = np.array([one["standard_error"] for one in estimates])
+        corrected = np.array([one["mir_bias_corrected"] or math.nan for one in estimates])
         true = truth(separation)
         yield {
             "separation": separation,
@@ -104,7 +102,7 @@ def run(separations: Sequence[float] = (0.0, 0.5, 2.0), repeats: int = REPEATS) 
 
 
 def floors(separations: Sequence[float] = (0.0, 0.5, 2.0)) -> Iterator[dict[str, Any]]:
-    """What the noise floors and the bias correction say of one simulated measurement, beside the truth."""
+    """Yield noise floors and bias correction of one simulated measurement beside the truth, a record a layer."""
     for separation in separations:
         result, true = estimate(0, separation), true_distances(separation)
         for layer, true_fid in zip(result["layers"], true, strict=True):
@@ -120,7 +118,7 @@ def floors(separations: Sequence[float] = (0.0, 0.5, 2.0)) -> Iterator[dict[str,
 
 
 def _parameters(layer: int, vision: bool, separation: float, spectrum: Tensor) -> tuple[Tensor, Tensor]:
-    """Standard deviations [d] and mean [d] of a modality at a layer; farther apart in early layers."""
+    """Choose standard deviations [d] and mean [d] of a modality at a layer; farther apart in early layers."""
     mean = torch.ones(D, dtype=torch.float64) / math.sqrt(D)
     if not vision:
         return spectrum, mean

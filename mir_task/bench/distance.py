@@ -1,4 +1,4 @@
-"""Benchmark (a): one layer's distance from its statistics, against every other implementation."""
+"""Benchmark (a): one layer's distance from its statistics, against all other implementations."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ SEEDS = (1, 2)
 
 
 def rows_per_dimension(kind: str) -> float:
-    """Rows a dimension of a case: "full" has covariances of full rank, "deficient" of half of it."""
+    """How many rows a dimension a case has: "full" for covariances of full rank, "deficient" for half of it."""
     return {"full": 3.0, "deficient": 0.5}[kind]
 
 
 def statistics(d: int, kind: str) -> tuple[list[Any], float]:
-    """Means and covariances of two sets of synthetic rows, and their true distance.
+    """Compute means and covariances of two sets of synthetic rows, and their true distance.
 
-    The truth is taken from the centred rows X (covariance X^T X): the root's trace is the sum of the singular
-    values of X_a X_b^T, of the triangular factors of X where there are more rows than dimensions. It never squares
-    what it takes the root of, and shares no step with what is measured.
+    The truth comes from the centred rows X, whose covariance is X^T X: the root's trace is the sum of the singular
+    values of X_a X_b^T. Where there are more rows than dimensions, X is replaced by its triangular factor. Nothing is
+    squared before a root is taken of it, and no step is shared with what is measured.
+
+    Returns:
+        (mean_a, cov_a, mean_b, cov_b), float64, and the distance.
     """
     values, factors = [], []
     for seed in SEEDS:
@@ -42,7 +45,7 @@ def statistics(d: int, kind: str) -> tuple[list[Any], float]:
 
 
 def run(sizes: Iterable[int] = SIZES, methods: Iterable[str] = tuple(PEERS)) -> Iterator[dict[str, Any]]:
-    """Measure every method at every size, full and deficient; one record a case."""
+    """Measure every method at every size, full and deficient; yield one record each."""
     cases = [(d, kind) for d in sizes for kind in ("full", "deficient")]
     for d, kind in tqdm(cases, desc="distance", unit="case"):
         inputs, truth = statistics(d, kind)

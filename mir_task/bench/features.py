@@ -6,20 +6,21 @@ import torch
 from torch import Tensor
 
 MASSIVE = (30.0, 20.0, 10.0)
+"""Means of the massive dimensions."""
 
 
 def hidden_states(
     rows: int, d: int, seed: int, dtype: torch.dtype = torch.float64, offset: float = 1.0
 ) -> Tensor:
-    """Rows [rows, d]: power-law spectrum, a mean apart from zero, and a few massive dimensions.
+    """Make rows [rows, d] of power-law spectrum, with a mean apart from zero and a few massive dimensions.
 
-    As in language models these are massive by their mean, thirty times the largest deviation, and vary thrice as much
-    as the largest of the others.
+    As in language models, these are massive by their mean, thirty times the largest deviation, and vary three times as
+    much as the largest of the others.
 
     Args:
         rows: how many.
         d: hidden size.
-        seed: of everything, the directions of the spectrum included.
+        seed: draws everything, the directions of the spectrum too.
         dtype: of the rows.
         offset: size of the mean, relative to the rms deviation.
     """

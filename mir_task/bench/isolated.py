@@ -1,4 +1,4 @@
-"""Runs one case in a process of its own and says how long it took and how much memory it needed."""
+"""Times one case in a process of its own and measures the memory that it needs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ REPEATS = 3
 
 @dataclass(frozen=True)
 class Measurement:
-    """Median seconds of one call, bytes needed beyond its inputs (host, accelerator), and what the call returned."""
+    """Time, memory and value of one call."""
 
     seconds: float
+    """Median of its repeats."""
     extra_bytes: int
+    """Peak host memory beyond the inputs."""
     accelerator_bytes: int
+    """Peak GPU memory beyond the inputs."""
     value: Any
 
 
@@ -36,7 +39,7 @@ def measure(prepare: Callable[..., Any], run: Callable[[Any], Any], *arguments: 
     Args:
         prepare: importable function that makes the inputs.
         run: importable function of the inputs; its value must be picklable.
-        arguments: of ``prepare``.
+        arguments: what ``prepare`` takes.
     """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_measure_here, prepare, run, arguments).result()
@@ -76,7 +79,7 @@ def _peak() -> int:
 
 
 def _accelerator_peak(reset: bool = False) -> int:
-    """Peak memory of the GPU's tensors in bytes, 0 without one; after a reset what they take now."""
+    """Read the peak memory of the GPU's tensors in bytes, 0 without one; after a reset, what they take now."""
     if not torch.cuda.is_available():
         return 0
     if reset:

@@ -22,31 +22,31 @@ Pairs = list[tuple[Tensor, Tensor]]
 
 
 def rows_of_pairs(pairs: int, d: int) -> Pairs:
-    """(vision rows [576, d], text rows [824, d]) of each pair, float16, in which models run on the authors' GPUs."""
+    """Make vision rows [576, d] and text rows [824, d] of each pair, in float16, as the authors run models."""
     vision = hidden_states(pairs * VISION_TOKENS, d, seed=1, dtype=torch.float32).half()
     text = hidden_states(pairs * TEXT_TOKENS, d, seed=2, dtype=torch.float32).half()
     return list(zip(torch.split(vision, VISION_TOKENS), torch.split(text, TEXT_TOKENS), strict=True))
 
 
 def ours(pairs: Pairs) -> float:
-    """This package, as ``measure`` feeds it; one group, to compare like with like (no standard error)."""
+    """Run this package as ``measure`` does, with one group: no standard error, as the script has none."""
     return _streaming(pairs, groups=1)
 
 
 def ours_with_error(pairs: Pairs) -> float:
-    """This package with ten groups: standard error, noise floors and bias correction."""
+    """Run this package with ten groups: standard error, noise floors and bias correction."""
     return _streaming(pairs, groups=10)
 
 
 def script_accurate(pairs: Pairs) -> float:
-    """The released script's steps, "accurate": all rows in float32, scipy's root of the nonsymmetric product."""
+    """Run the released script's "accurate" mode: all rows in float32, scipy's root of the nonsymmetric product."""
     mean_term, cov_a, cov_b = _script_statistics(pairs)
     root = scipy.linalg.sqrtm(cov_a.numpy() @ cov_b.numpy())
     return float(mean_term + cov_a.trace() + cov_b.trace()) - 2 * float(np.trace(root).real)
 
 
 def script_fast(pairs: Pairs) -> float:
-    """The released script's steps in its default mode."""
+    """Run the released script's steps in its default mode."""
     mean_term, cov_a, cov_b = _script_statistics(pairs)
     return float(mean_term + cov_a.trace() + cov_b.trace() - 2 * script_fast_root(cov_a @ cov_b).trace())
 
@@ -60,7 +60,7 @@ METHODS: dict[str, Callable[[Pairs], float]] = {
 
 
 def run(pairs: int = PAIRS, d: int = D) -> Iterator[dict[str, Any]]:
-    """One record a method; the value is the layer's FID, which the script's fast mode gets wrong."""
+    """Yield one record a method; the value is the layer's FID, which the script's fast mode gets wrong."""
     for name, method in METHODS.items():
         measured = measure(rows_of_pairs, method, pairs, d)
         yield {

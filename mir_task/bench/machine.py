@@ -1,4 +1,4 @@
-"""What a benchmark ran on and what with, in words."""
+"""Describes the machine that a benchmark ran on, and the versions of packages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGES = (
 
 
 def describe() -> dict[str, Any]:
-    """Processor, cores, memory, accelerator, date and versions; no host names or paths."""
+    """Describe processor, cores, memory, accelerator, date and versions; no host names or paths."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),

@@ -1,4 +1,4 @@
-"""The distance as others compute it. Each takes float64 numpy (mean_a, cov_a, mean_b, cov_b), returns the FID."""
+"""The distance as others compute it: from (mean_a, cov_a, mean_b, cov_b), float64 numpy, to the FID."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from mir_task.metric.root import by_polar
 
 
 def ours(statistics: Any) -> float:
-    """This package."""
+    """Compute it with this package."""
     return frechet_distance(*(torch.from_numpy(value) for value in statistics))
 
 
 def polar(statistics: Any) -> float:
-    """This package's route for accelerators; not a number where a covariance is singular, which it leaves to others."""
+    """Compute it by this package's polar iteration; NaN where a covariance is singular, which it leaves to others."""
     mean_a, cov_a, mean_b, cov_b = (_on_accelerator(value) for value in statistics)
     root = by_polar(cov_a, cov_b)
     return (
@@ -34,7 +34,7 @@ def polar(statistics: Any) -> float:
 
 
 def accelerator(statistics: Any) -> float:
-    """This package on the GPU, its route chosen there."""
+    """Compute it with this package on the GPU."""
     return frechet_distance(*(_on_accelerator(value) for value in statistics))
 
 
@@ -43,26 +43,26 @@ def _on_accelerator(value: Any) -> torch.Tensor:
 
 
 def scipy_sqrtm(statistics: Any) -> float:
-    """The textbook way: scipy's root of the nonsymmetric product, float64."""
+    """Compute it the textbook way: scipy's root of the nonsymmetric product, float64."""
     mean_a, cov_a, mean_b, cov_b = statistics
     root = scipy.linalg.sqrtm(cov_a @ cov_b)
     return float(((mean_a - mean_b) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * np.trace(root).real)
 
 
 def script_accurate(statistics: Any) -> float:
-    """The released script's "accurate" mode: the same with covariances rounded to float32."""
+    """Compute it as the released script's "accurate" mode: the textbook way, statistics rounded to float32."""
     return scipy_sqrtm([value.astype(np.float32) for value in statistics])
 
 
 def script_fast(statistics: Any) -> float:
-    """The released script's default mode: five steps of its iteration, float32."""
+    """Compute it as the released script's default mode: five steps of its iteration, float32."""
     mean_a, cov_a, mean_b, cov_b = (torch.from_numpy(value).float() for value in statistics)
     root = script_fast_root(cov_a @ cov_b)
     return float((mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * root.trace())
 
 
 def script_fast_root(product: torch.Tensor) -> torch.Tensor:
-    """What the released script's default mode takes for the root of a [d, d] product of covariances."""
+    """Compute what the script's default mode takes for the root of a [d, d] product of covariances."""
     y, z = product, torch.eye(len(product))
     for _ in range(5):
         y = 0.5 * (y + torch.inverse(z) @ product)
@@ -71,12 +71,12 @@ def script_fast_root(product: torch.Tensor) -> torch.Tensor:
 
 
 def torchmetrics_fid(statistics: Any) -> float:
-    """torchmetrics: eigenvalues of the nonsymmetric product, in torch."""
+    """Compute it with torchmetrics: eigenvalues of the nonsymmetric product, in torch."""
     return float(torchmetrics.image.fid._compute_fid(*(torch.from_numpy(value) for value in statistics)))
 
 
 def torch_fidelity_fid(statistics: Any) -> float:
-    """torch-fidelity: eigenvalues of the nonsymmetric product, in numpy."""
+    """Compute it with torch-fidelity: eigenvalues of the nonsymmetric product, in numpy."""
     mean_a, cov_a, mean_b, cov_b = statistics
     result = torch_fidelity.metric_fid.fid_statistics_to_metric(
         {"mu": mean_a, "sigma": cov_a}, {"mu": mean_b, "sigma": cov_b}, False
@@ -85,7 +85,7 @@ def torch_fidelity_fid(statistics: Any) -> float:
 
 
 def pytorch_fid_distance(statistics: Any) -> float:
-    """pytorch-fid (and clean-fid, the same code): scipy's root, with jitter if it fails."""
+    """Compute it with pytorch-fid (clean-fid has the same code): scipy's root, with jitter if it fails."""
     return float(pytorch_fid.fid_score.calculate_frechet_distance(*statistics))
 
 

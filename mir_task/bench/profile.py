@@ -1,4 +1,4 @@
-"""Where the time of ``measure`` goes that bare forward passes do not take."""
+"""Breaks down the time that ``measure`` takes beyond bare forward passes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ PHASES = {
     ),
     "layers: mir_reference": ("metric/released_script.py", "reference_distance", None),
 }
-"""Each the time inside a function (of ours: file and name; called by whom, if that matters)."""
+"""Function by phase: its file, its name, and its caller where only calls from there count."""
 
 
 def run() -> Iterator[dict[str, Any]]:
-    """Seconds of each phase with the model and pairs of benchmark (b)."""
+    """Yield the seconds of each phase, with the model and pairs of benchmark (b)."""
     inputs = prepare(**OVERHEAD)
     with cProfile.Profile() as profile:
         ours(inputs)
@@ -40,7 +40,7 @@ def run() -> Iterator[dict[str, Any]]:
 
 
 def _seconds(entries: dict[Any, Any], file: str, function: str, caller: str | None) -> float:
-    """Cumulative time of a function of this package."""
+    """Look up the cumulative time of one of this package's functions."""
     ((_, _, _, cumulative, callers),) = (
         entry
         for (path, _, name), entry in entries.items()

@@ -1,4 +1,4 @@
-"""The report on many result files: reading, relating, and writing the page."""
+"""Times the report on many result files: reading, relating, and writing the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILES, LAYERS, PAIRS, BENCHMARKS = 1000, 32, 100, 8
 
 
 def run(files: int = FILES) -> Iterator[dict[str, Any]]:
-    """One record a step, for ``files`` per-layer files of models of 32 layers and a table of their scores."""
+    """Yield one record a step, for ``files`` per-layer files of models of 32 layers and a table of scores."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         made = save_results(root / "results", files)
@@ -39,7 +39,7 @@ def run(files: int = FILES) -> Iterator[dict[str, Any]]:
 
 
 def save_results(folder: Path, files: int) -> dict[str, float]:
-    """Per-layer files as ``measure`` writes them, one a model, of random numbers; MIR by model."""
+    """Write per-layer files of random numbers, one a model, as ``measure`` does; return MIR by model."""
     random = np.random.default_rng(0)
     made = {}
     for index in range(files):
@@ -68,7 +68,7 @@ def save_results(folder: Path, files: int) -> dict[str, float]:
 
 
 def save_scores(path: Path, models: dict[str, float]) -> Path:
-    """A table of scores that fall with MIR, with noise."""
+    """Write a table of noisy scores that fall with MIR; return its path."""
     random = np.random.default_rng(1)
     rows = [
         {"model": name} | {f"benchmark {n}": 60 - 10 * mir + random.normal() for n in range(BENCHMARKS)}

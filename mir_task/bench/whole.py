@@ -20,7 +20,8 @@ from mir_task.demo.checkpoint import build_model, build_processor
 MAX_TEXT_TOKENS = 1024
 IMAGE_SIZE = 336
 """LLaVA-1.5's: 576 vision tokens."""
-Inputs = tuple[Any, Any, Sequence[Pair]]
+Arguments = tuple[Any, Any, Sequence[Pair]]
+"""Model, processor and pairs, as ``measure`` takes them."""
 OVERHEAD: dict[str, Any] = {"pairs": 100, "layers": 8, "d": 1024}
 """The largest that all methods run in minutes on two cores."""
 SEVEN_B: dict[str, Any] = {"pairs": 100, "layers": 32, "d": 4096}
@@ -44,8 +45,8 @@ class BuiltinPairs(Sequence[Pair]):
         return Pair(open_image(row["image"]), row["text"], f"{row['pair_id']}/{index}")
 
 
-def prepare(pairs: int, layers: int, d: int, device: str = "cpu", dtype: str = "float32") -> Inputs:
-    """A random LLaVA with a Llama of this depth and width, its processor, and pairs."""
+def prepare(pairs: int, layers: int, d: int, device: str = "cpu", dtype: str = "float32") -> Arguments:
+    """Build a random LLaVA with a Llama of this depth and width, its processor, and pairs."""
     processor = build_processor()
     processor.image_processor.size = {"shortest_edge": IMAGE_SIZE}
     processor.image_processor.crop_size = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
@@ -66,23 +67,23 @@ def prepare(pairs: int, layers: int, d: int, device: str = "cpu", dtype: str = "
     return model.eval(), processor, BuiltinPairs(pairs)
 
 
-def bare(inputs: Inputs) -> None:
-    """The forward passes alone, image and text preparation with them."""
-    model, processor, pairs = inputs
+def bare(arguments: Arguments) -> None:
+    """Run the forward passes alone, with the preparation of images and texts."""
+    model, processor, pairs = arguments
     adapter = adapter_for(model, processor)
     with torch.inference_mode():
         for pair in pairs:
             adapter.prefill(adapter.prepare(pair.image, pair.text, MAX_TEXT_TOKENS))
 
 
-def ours(inputs: Inputs) -> float:
-    """``measure``."""
-    return measure_mir(*inputs, max_text_tokens=MAX_TEXT_TOKENS, progress=False).mir
+def ours(arguments: Arguments) -> float:
+    """Run ``measure``."""
+    return measure_mir(*arguments, max_text_tokens=MAX_TEXT_TOKENS, progress=False).mir
 
 
-def script(inputs: Inputs) -> float:
-    """The released script's way: every hidden state of every pair kept, then layer by layer, accurate mode."""
-    model, processor, pairs = inputs
+def script(arguments: Arguments) -> float:
+    """Go the released script's way: keep all hidden states of all pairs, then layer by layer, accurate mode."""
+    model, processor, pairs = arguments
     adapter = adapter_for(model, processor)
     kept = []
     with torch.inference_mode():
@@ -95,8 +96,8 @@ def script(inputs: Inputs) -> float:
 
 
 def overhead() -> Iterator[dict[str, Any]]:
-    """(b) Bare forward passes, ``measure`` and the script's way on the same pairs."""
-    methods: dict[str, Callable[[Inputs], Any]] = {
+    """Yield (b): bare forward passes, ``measure`` and the script's way on the same pairs."""
+    methods: dict[str, Callable[[Arguments], Any]] = {
         "bare forward passes": bare,
         "mir-task": ours,
         "released script's way, accurate": script,
@@ -105,17 +106,17 @@ def overhead() -> Iterator[dict[str, Any]]:
 
 
 def accelerator() -> Iterator[dict[str, Any]]:
-    """(b) on a GPU, with a random model of a 7B model's shape in bfloat16; nothing where there is none."""
+    """Yield (b) on a GPU, with a random model of a 7B model's shape in bfloat16; nothing without a GPU."""
     if not torch.cuda.is_available():
         return
-    methods: dict[str, Callable[[Inputs], Any]] = {"bare forward passes": bare, "mir-task": ours}
+    methods: dict[str, Callable[[Arguments], Any]] = {"bare forward passes": bare, "mir-task": ours}
     yield from _over_bare(methods, **SEVEN_B, device="cuda", dtype="bfloat16")
 
 
 def memory(counts: Sequence[int] = (50, 100, 200, 400), repeats: int = 3) -> Iterator[dict[str, Any]]:
-    """(c) Peak host memory against the number of pairs; d is wide enough for statistics to outweigh the rest.
+    """Yield (c): peak host memory against the number of pairs; d is so wide that statistics outweigh the rest.
 
-    In several processes each: what the heap keeps of activations differs by a few per cent from one to the next.
+    Each count runs in several processes, since what the heap keeps of activations differs by a few per cent.
     """
     for _ in range(repeats):
         for count in counts:
@@ -125,14 +126,14 @@ def memory(counts: Sequence[int] = (50, 100, 200, 400), repeats: int = 3) -> Ite
 def scaling(
     depths: Sequence[int] = (2, 4, 8), widths: Sequence[int] = (256, 512, 1024)
 ) -> Iterator[dict[str, Any]]:
-    """(d) Cost against layers and hidden size."""
+    """Yield (d): cost against layers and hidden size."""
     for layers in depths:
         yield _record("mir-task", ours, 20, layers, 256)
     for d in widths[1:]:
         yield _record("mir-task", ours, 20, depths[0], d)
 
 
-def _over_bare(methods: dict[str, Callable[[Inputs], Any]], **settings: Any) -> Iterator[dict[str, Any]]:
+def _over_bare(methods: dict[str, Callable[[Arguments], Any]], **settings: Any) -> Iterator[dict[str, Any]]:
     baseline = None
     for name, method in methods.items():
         record = _record(name, method, **settings)
@@ -142,7 +143,7 @@ def _over_bare(methods: dict[str, Callable[[Inputs], Any]], **settings: Any) -> 
 
 def _record(
     name: str,
-    method: Callable[[Inputs], Any],
+    method: Callable[[Arguments], Any],
     pairs: int,
     layers: int,
     d: int,

@@ -10,9 +10,9 @@ from mir_task.errors import MIRError
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    main = argparse.ArgumentParser(prog="python -m mir_task.checkpoints", description=__doc__)
-    commands = main.add_subparsers(dest="command", required=True)
+    """Build the parser of the command line."""
+    whole = argparse.ArgumentParser(prog="python -m mir_task.checkpoints", description=__doc__)
+    commands = whole.add_subparsers(dest="command", required=True)
     command = commands.add_parser("convert", help="write an ordinary transformers checkpoint")
     command.add_argument("pretrained", metavar="SRC", help="folder, or the projector's file")
     command.add_argument("--output", required=True, help="a new folder")
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--mm_vision_select_feature", choices=("patch", "cls_patch"))
     command.add_argument("--image_aspect_ratio", choices=("square", "pad"))
     command.add_argument("--mm_use_im_start_end", action=argparse.BooleanOptionalAction)
-    return main
+    return whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

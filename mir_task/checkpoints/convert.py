@@ -15,15 +15,15 @@ def convert(pretrained: str | Path, output: str | Path, **arguments: Any) -> Pat
     Args:
         pretrained: as for :func:`mir_task.checkpoints.load`.
         output: a folder that is empty or not there yet.
-        **arguments: of :func:`mir_task.checkpoints.load`; LoRA adapters are always merged, AlignGPT's stage 1 needs
-            an ``align_level``.
+        **arguments: as for :func:`mir_task.checkpoints.load`; LoRA adapters are always merged, AlignGPT's stage 1
+            needs an ``align_level``.
 
     Returns:
         The folder. Its ``model_type`` is ``llava``, which any tool loads that knows LLaVA; or, for projectors of more
         than two layers and AlignGPT's stage 2, ``llava_pretrain``, which needs this package.
 
     Raises:
-        MIRModelError: as for loading; or there is something in the folder; or a family of models.
+        MIRModelError: the checkpoint cannot be loaded or is a family of models, or the folder is not empty.
     """
     output = Path(output).expanduser()
     if output.exists() and (not output.is_dir() or any(output.iterdir())):

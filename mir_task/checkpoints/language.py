@@ -1,4 +1,4 @@
-"""The language model under a checkpoint: named, stored whole, or named and changed by LoRA adapters."""
+"""Loads the LLM of a checkpoint: named, stored whole, or named and changed by LoRA adapters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from accelerate import init_empty_weights
 from peft import PeftModel, get_peft_model_state_dict
-from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from mir_task.checkpoints.settings import LANGUAGE_MODELS
@@ -18,7 +17,14 @@ from mir_task.errors import MIRModelError
 
 
 def load_llm(source: Source, tensors: TensorDict, base_llm: str | None, dtype: Any, merge_lora: bool) -> Any:
-    """The LLM of a checkpoint: its own, or the base it was trained on, with its LoRA adapters if it has some.
+    """Load the LLM of a checkpoint: its own, or the base it was trained on, with LoRA adapters if it has some.
+
+    Args:
+        source: the checkpoint.
+        tensors: the LLM's in the checkpoint.
+        base_llm: name or folder of the base; None for a checkpoint that has its own LLM.
+        dtype: of the LLM; ``auto``: the one that it is stored in.
+        merge_lora: add LoRA adapters to the weights instead of keeping them beside.
 
     Raises:
         MIRModelError: no base is named for a checkpoint that needs one, or one for a checkpoint that has its own.
@@ -29,22 +35,18 @@ def load_llm(source: Source, tensors: TensorDict, base_llm: str | None, dtype: A
                 f"{source.path} holds a whole model ({source.file.name}), a stage 2, or a stage 1 with the LLM "
                 "unlocked: its own LLM is used, leave out base_llm (a tokenizer can be named with tokenizer=…)"
             )
-        return load_whole(source, tensors, dtype)
+        return _load_whole(source, tensors, dtype)
     if base_llm is None:
-        held = "LoRA adapters" if source.kind == "lora" else "a projector alone (stage 1)"
+        content = "LoRA adapters" if source.kind == "lora" else "a projector alone (stage 1)"
         raise MIRModelError(
-            f"{source.path} holds {held}, no LLM: name the one it was trained on with base_llm=…"
+            f"{source.path} holds {content}, no LLM: name the one it was trained on with base_llm=…"
         )
-    llm = load_base(base_llm, dtype)
-    return with_lora(llm, source.path, merge_lora) if source.kind == "lora" else llm
+    llm = _load_base(base_llm, dtype)
+    return _with_lora(llm, source.path, merge_lora) if source.kind == "lora" else llm
 
 
-def load_base(name: str, dtype: torch.dtype | str) -> Any:
-    """The base LLM, in its own dtype for ``auto``.
-
-    Raises:
-        MIRModelError: it cannot be loaded, or is itself a vision-language model.
-    """
+def _load_base(name: str, dtype: torch.dtype | str) -> Any:
+    """Load a base LLM, and refuse what is itself a vision-language model."""
     try:
         config = AutoConfig.from_pretrained(name)
         if config.model_type in ("llava", "llava_pretrain"):
@@ -57,7 +59,7 @@ def load_base(name: str, dtype: torch.dtype | str) -> Any:
 
 
 def load_tokenizer(name: str | Path) -> Any:
-    """The LLM's tokenizer.
+    """Load the LLM's tokenizer.
 
     Raises:
         MIRModelError: there is none.
@@ -68,16 +70,13 @@ def load_tokenizer(name: str | Path) -> Any:
         raise MIRModelError(f"cannot load a tokenizer from {name}: {error}") from error
 
 
-def load_whole(source: Source, tensors: TensorDict, dtype: torch.dtype | str) -> Any:
-    """The LLM that a full checkpoint holds.
+def _load_whole(source: Source, tensors: TensorDict, dtype: torch.dtype | str) -> Any:
+    """Load the LLM that a full checkpoint holds.
 
     Args:
         source: the checkpoint; its config is the LLM's with additions.
         tensors: keys ``model.…`` and ``lm_head.…`` only.
-        dtype: ``auto`` for the one its config names.
-
-    Raises:
-        MIRModelError: an LLM that is not known, or keys and shapes that do not fit it, naming both.
+        dtype: ``auto`` for the one that the config names.
     """
     config = dict(source.config or {})
     original = config.pop("model_type", None)
@@ -104,12 +103,8 @@ def load_whole(source: Source, tensors: TensorDict, dtype: torch.dtype | str) ->
     return type(empty).from_pretrained(None, config=llm_config, state_dict=found, dtype=dtype).eval()
 
 
-def with_lora(llm: Any, folder: Path, merge: bool) -> Any:
-    """The LLM with a folder's LoRA adapters, merged into its weights or beside them.
-
-    Raises:
-        MIRModelError: the adapters are of another model; the message names keys and shapes.
-    """
+def _with_lora(llm: Any, folder: Path, merge: bool) -> Any:
+    """Put a folder's LoRA adapters on the LLM, merged into its weights or beside them."""
     path = next((folder / name for name in LORA_FILES if (folder / name).is_file()), folder / LORA_FILES[0])
     stored = read_tensors(path)
     try:
@@ -121,44 +116,3 @@ def with_lora(llm: Any, folder: Path, merge: bool) -> Any:
     if merge:
         return model.merge_and_unload().eval()
     return model.get_base_model().eval()
-
-
-def add_tokens(llm: Any, tokenizer: Any, names: list[str]) -> None:
-    """Give the tokenizer new special tokens, and the LLM rows for them where it has none to spare."""
-    tokenizer.add_tokens(names, special_tokens=True)
-    if len(tokenizer) > llm.get_input_embeddings().weight.shape[0]:
-        llm.resize_token_embeddings(len(tokenizer), mean_resizing=False)
-
-
-def set_rows(llm: Any, ids: list[int], rows: Tensor) -> None:
-    """Overwrite rows of the token embedding with [len(ids), d] values."""
-    weight = llm.get_input_embeddings().weight
-    with torch.no_grad():
-        weight[ids] = rows.to(weight.dtype)
-
-
-def load_token_table(llm: Any, tokenizer: Any, table: Tensor, added: list[str], path: Path) -> None:
-    """The token embedding that a stage 1 with ``mm_use_im_start_end`` trained, whole or its new rows alone.
-
-    Args:
-        llm: already has rows for the added tokens.
-        tokenizer: already knows the added tokens.
-        table: ``embed_tokens.weight`` of the projector's file, [vocabulary + added, d] or [2, d].
-        added: the tokens that the original code adds, in its order.
-        path: the file, for messages.
-
-    Raises:
-        MIRModelError: another shape.
-    """
-    d = llm.get_input_embeddings().weight.shape[1]
-    ids = tokenizer.convert_tokens_to_ids(added)
-    rows = max(ids) + 1
-    if tuple(table.shape) == (rows, d):
-        set_rows(llm, list(range(rows)), table)
-    elif tuple(table.shape) == (2, d):
-        set_rows(llm, ids[-2:], table)
-    else:
-        raise MIRModelError(
-            f"{path}: embed_tokens.weight has shape {list(table.shape)}; base_llm's tokenizer with "
-            f"{', '.join(added)} needs {[rows, d]} or, the new rows alone, {[2, d]}"
-        )

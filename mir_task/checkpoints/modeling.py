@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
@@ -17,6 +17,7 @@ from transformers import (
     LlavaModel,
 )
 
+from mir_task.checkpoints.gate import AlignEmbedding, AlignGate
 from mir_task.checkpoints.projector import DeepProjector
 from mir_task.errors import MIRModelError
 
@@ -41,7 +42,8 @@ class LlavaPretrainModel(LlavaModel):  # type: ignore[misc]
         if depth != 2:
             self.multi_modal_projector = DeepProjector(config.vision_config.hidden_size, width, depth)
         gate = getattr(config, "align_gate", None)
-        self.alignment = Alignment(width, *gate) if gate else None
+        # The attribute's name is part of saved checkpoints.
+        self.alignment = AlignGate(width, *gate) if gate else None
         if gate:
             self.add_align_rows()
         self.post_init()
@@ -58,9 +60,9 @@ class LlavaPretrainModel(LlavaModel):  # type: ignore[misc]
         inputs_embeds: Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
-        """As LLaVA's; where there is a gate, its align vector replaces the placeholder."""
+        """Run LLaVA's forward; where there is a gate, its align vector replaces the placeholder."""
         if self.alignment is not None and input_ids is not None and pixel_values is not None:
-            inputs_embeds = self._aligned(input_ids, pixel_values, attention_mask)
+            inputs_embeds = self._embed(input_ids, pixel_values, attention_mask)
             input_ids = pixel_values = None
         return super().forward(
             input_ids=input_ids,
@@ -70,39 +72,46 @@ class LlavaPretrainModel(LlavaModel):  # type: ignore[misc]
             **kwargs,
         )
 
-    def _aligned(self, input_ids: Tensor, pixel_values: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """Input embeddings [batch, sequence, d]: tokens, image rows and align vectors each in their places."""
-        alignment: Any = self.alignment
+    def _embed(self, input_ids: Tensor, pixel_values: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """Embed tokens, image rows and align vectors, each in their places: [batch, sequence, d]."""
         is_image = input_ids.eq(self.config.image_token_index)
         is_align = input_ids.eq(self.config.align_token_index)
-        attended = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        self._check_counts(is_image.sum(1), is_align.sum(1))
+        attended = (torch.ones_like(input_ids) if attention_mask is None else attention_mask).bool()
+        # The text's mean: without the first token (BOS), padding, image and align placeholders.
+        first = attended.int().cumsum(1).eq(1) & attended
+        is_text = attended & ~first & ~is_image & ~is_align
+        embedding: Any = self.get_input_embeddings()
+        tokens = embedding(input_ids)
+        rows = self._image_rows(pixel_values).to(tokens.device, tokens.dtype)
+        gate: Any = self.alignment
+        vector = gate(rows.reshape(len(input_ids), -1, rows.shape[-1]), tokens, is_text)
+        embeds: Tensor = embedding(input_ids, vector)
+        return embeds.masked_scatter(is_image.unsqueeze(-1), rows)
+
+    def _check_counts(self, images: Tensor, aligns: Tensor) -> None:
+        """Check that each sequence has the gate's image rows and one align vector; counts are [batch]."""
+        gate: Any = self.alignment
+        if images.ne(gate.image_rows).any():
+            raise MIRModelError(
+                f"AlignGPT's gate looks at {gate.image_rows} image rows a sequence, the input has "
+                f"{images.tolist()}: one image of the size it was trained with, in every sequence"
+            )
+        if aligns.ne(1).any():
+            raise MIRModelError(
+                f"AlignGPT takes one align placeholder (id {self.config.align_token_index}) a sequence, the input has "
+                f"{aligns.tolist()}; the processor's chat template writes it"
+            )
+
+    def _image_rows(self, pixel_values: Tensor) -> Tensor:
+        """Rows of all images, [images * rows, d]."""
         features = self.get_image_features(
             pixel_values=pixel_values,
             vision_feature_layer=self.config.vision_feature_layer,
             vision_feature_select_strategy=self.config.vision_feature_select_strategy,
         )
         rows = torch.cat(list(getattr(features, "pooler_output", features)), dim=0)
-        rows = rows.reshape(-1, rows.shape[-1])
-        counts = is_image.sum(1)
-        if counts.ne(alignment.image_rows).any():
-            raise MIRModelError(
-                f"AlignGPT's gate looks at {alignment.image_rows} image rows a sequence, the input has "
-                f"{counts.tolist()}: one image of the size it was trained with, in every sequence"
-            )
-        if is_align.sum(1).ne(1).any():
-            raise MIRModelError(
-                f"AlignGPT takes one align placeholder (id {self.config.align_token_index}) a sequence, the input has "
-                f"{is_align.sum(1).tolist()}; the processor's chat template writes it"
-            )
-        embedding = self.get_input_embeddings()
-        # The text's mean: without the first token (BOS), padding, image and align placeholders.
-        first = attended.bool().int().cumsum(1).eq(1) & attended.bool()
-        is_text = attended.bool() & ~first & ~is_image & ~is_align
-        tokens = embedding(input_ids)
-        rows = rows.to(tokens.device, tokens.dtype)
-        vector = alignment(rows.reshape(len(counts), -1, rows.shape[-1]), tokens, is_text)
-        embeds: Tensor = embedding(input_ids, vector)
-        return embeds.masked_scatter(is_image.unsqueeze(-1), rows)
+        return rows.reshape(-1, rows.shape[-1])
 
 
 class LlavaPretrainForConditionalGeneration(LlavaForConditionalGeneration):  # type: ignore[misc]
@@ -114,50 +123,6 @@ class LlavaPretrainForConditionalGeneration(LlavaForConditionalGeneration):  # t
         super().__init__(config)
         self.model = LlavaPretrainModel(config)
         self.post_init()
-
-
-class Alignment(nn.Module):
-    """AlignGPT's indicators and gate (arXiv 2405.14129, stage 2).
-
-    Args:
-        width: of the hidden states.
-        image_rows: how many rows an image has.
-        hidden: width inside the gate.
-        levels: of local alignment; one more indicator is global.
-    """
-
-    def __init__(self, width: int, image_rows: int, hidden: int, levels: int) -> None:
-        super().__init__()
-        self.image_rows = image_rows
-        self.indicators = nn.Parameter(torch.empty(levels + 1, width))
-        self.gate = nn.Sequential(nn.Linear(image_rows, hidden), nn.GELU(), nn.Linear(hidden, levels))
-
-    def forward(self, images: Tensor, tokens: Tensor, is_text: Tensor) -> Tensor:
-        """The align vector [batch, d] of image rows [batch, n, d] and token rows [batch, sequence, d]."""
-        text = is_text.unsqueeze(-1).to(tokens.dtype)
-        # 1e-8 as in the original.
-        mean = (tokens * text).sum(1) / (text.sum(1) + 1e-8)
-        weights: Tensor = self.gate((images * mean.unsqueeze(1)).sum(-1)).softmax(-1)
-        return weights @ self.indicators[:-1] + self.indicators[-1]
-
-
-class AlignEmbedding(nn.Embedding):
-    """A token embedding that emits the align vector at its placeholder.
-
-    So the vector counts as what a token embedding emitted, not as a row of an image.
-    """
-
-    def __init__(self, tokens: nn.Embedding, align_id: int) -> None:
-        super().__init__(tokens.num_embeddings, tokens.embedding_dim, tokens.padding_idx, device="meta")
-        self.weight = tokens.weight
-        self.align_id = align_id
-
-    def forward(self, input: Tensor, align: Tensor | None = None) -> Tensor:
-        """Rows [batch, sequence, d] of ids [batch, sequence], with ``align`` [batch, d] at the placeholders."""
-        rows = super().forward(input)
-        if align is None:
-            return rows
-        return torch.where(input.eq(self.align_id).unsqueeze(-1), align.unsqueeze(1).to(rows.dtype), rows)
 
 
 AutoConfig.register(LlavaPretrainConfig.model_type, LlavaPretrainConfig, exist_ok=True)

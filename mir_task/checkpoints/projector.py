@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +16,28 @@ from mir_task.errors import MIRModelError
 PREFIX = "mm_projector."
 
 
+class Layer(NamedTuple):
+    """One linear layer of a projector."""
+
+    weight: Tensor
+    """[out, in]."""
+    bias: Tensor
+    """[out]."""
+
+
+class End(NamedTuple):
+    """What a projector starts from or leads to: a vision tower or an LLM."""
+
+    name: str
+    width: int
+    """Size of its features or hidden states."""
+
+
 def depth_of(projector_type: str) -> int:
-    """How many linear layers ``linear`` or ``mlpNx_gelu`` has.
+    """Count the linear layers of ``linear`` or ``mlpNx_gelu``.
 
     Raises:
-        MIRModelError: another type.
+        MIRModelError: the type is another.
     """
     match = re.fullmatch(r"mlp([1-9]\d*)x_gelu", projector_type)
     if projector_type != "linear" and match is None:
@@ -30,14 +48,14 @@ def depth_of(projector_type: str) -> int:
 
 
 def keys_of(projector_type: str) -> list[str]:
-    """Names of the linear layers, as the original code numbers them (GELUs count too)."""
+    """Name the linear layers as the original code numbers them, in which GELUs count too."""
     if projector_type == "linear":
         return [PREFIX.rstrip(".")]
     return [f"{PREFIX}{2 * index}" for index in range(depth_of(projector_type))]
 
 
 def type_from(names: Mapping[str, Tensor], path: Path) -> str:
-    """The type that a file's keys tell.
+    """Tell a projector's type from its keys.
 
     Raises:
         MIRModelError: they are of no known projector.
@@ -56,50 +74,54 @@ def type_from(names: Mapping[str, Tensor], path: Path) -> str:
 def checked_layers(
     tensors: TensorDict,
     projector_type: str | None,
-    widths: tuple[int, int],
+    vision: End,
+    language: End,
     path: Path,
-    ends: tuple[str, str],
-) -> list[tuple[Tensor, Tensor]]:
-    """The projector's (weight, bias) in order, after comparing keys and shapes with what they must be.
+) -> list[Layer]:
+    """Compare a projector's keys and shapes with what they must be, and order its layers.
 
     Args:
         tensors: keys ``mm_projector.…`` only.
         projector_type: what the config says; None: told from the keys.
-        widths: of the vision features and of the LLM.
+        vision: the vision tower.
+        language: the LLM.
         path: the file, for messages.
-        ends: names of vision tower and LLM, for messages.
 
     Raises:
-        MIRModelError: naming the file, keys and both shapes.
+        MIRModelError: keys or shapes do not fit; the message names the file, the keys and both shapes.
     """
     projector_type = projector_type or type_from(tensors, path)
     keys = keys_of(projector_type)
     expected: dict[str, tuple[int, ...]] = {}
     for index, key in enumerate(keys):
-        expected[f"{key}.weight"] = (widths[1], widths[0] if index == 0 else widths[1])
-        expected[f"{key}.bias"] = (widths[1],)
+        expected[f"{key}.weight"] = (language.width, vision.width if index == 0 else language.width)
+        expected[f"{key}.bias"] = (language.width,)
     what = (
-        f"a projector {projector_type} from vision features of width {widths[0]} ({ends[0]}) to hidden states of "
-        f"width {widths[1]} ({ends[1]})"
+        f"a projector {projector_type} from vision features of width {vision.width} ({vision.name}) to hidden states "
+        f"of width {language.width} ({language.name})"
     )
     check_shapes(path, tensors, expected, what)
-    return [(tensors[f"{key}.weight"], tensors[f"{key}.bias"]) for key in keys]
+    return [Layer(tensors[f"{key}.weight"], tensors[f"{key}.bias"]) for key in keys]
 
 
-def as_two_layers(layers: list[tuple[Tensor, Tensor]]) -> tuple[str, list[tuple[Tensor, Tensor]]]:
-    """Activation and layers of the two-layer projector, the only one that transformers' LLaVA has.
+def at_least_two(layers: list[Layer]) -> tuple[str, list[Layer]]:
+    """Write a projector as one of at least two layers, since transformers' LLaVA knows none of one.
 
     One linear layer becomes that layer, no activation, and an identity: exactly the same function (except where a
     GPU is told to multiply in TF32).
+
+    Returns:
+        The activation between layers, and the layers.
     """
-    if len(layers) == 2:
+    if len(layers) > 1:
         return "gelu", layers
-    ((weight, bias),) = layers
-    return "linear", [(weight, bias), (torch.eye(len(bias), dtype=weight.dtype), torch.zeros_like(bias))]
+    (only,) = layers
+    identity = torch.eye(len(only.bias), dtype=only.weight.dtype)
+    return "linear", [only, Layer(identity, torch.zeros_like(only.bias))]
 
 
 class DeepProjector(nn.Sequential):
-    """``depth`` linear layers with GELU between them; numbered as in the original code."""
+    """A projector of ``depth`` linear layers with GELU between them, numbered as in the original code."""
 
     def __init__(self, vision_width: int, width: int, depth: int) -> None:
         modules: list[nn.Module] = [nn.Linear(vision_width, width)]

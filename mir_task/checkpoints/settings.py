@@ -1,4 +1,4 @@
-"""What a checkpoint's ``config.json`` says about how the model was put together, under LLaVA's own names."""
+"""Settings in a checkpoint's ``config.json`` that say how its model was put together, by LLaVA's own names."""
 
 from __future__ import annotations
 
@@ -40,11 +40,10 @@ class Settings(BaseModel):
 
     @property
     def is_aligngpt(self) -> bool:
-        """Whether this is of the AlignGPT family."""
+        """Whether the config is one of AlignGPT."""
         return self.model_type == "aligngpt"
 
 
-# The language models inside the original code's own classes; "llava" is its first name for llava_llama.
 LANGUAGE_MODELS = {
     "llava": "llama",
     "llava_llama": "llama",
@@ -55,10 +54,11 @@ LANGUAGE_MODELS = {
     "llava_mpt": "mpt",
     "llava_phi": "phi",
 }
+"""LLMs inside the original code's own classes, by its ``model_type``; "llava" is its first name for llava_llama."""
 
 
 def read_config(folder: Path) -> dict[str, Any] | None:
-    """``config.json`` of a folder, None without one.
+    """Read ``config.json`` of a folder, None without one.
 
     Raises:
         MIRModelError: it is no JSON object.
@@ -75,11 +75,16 @@ def read_config(folder: Path) -> dict[str, Any] | None:
     return config
 
 
-def read_settings(config: dict[str, Any] | None, explicit: dict[str, Any], where: Path) -> Settings:
-    """Settings of a config; explicit arguments win over it, None among them means not given.
+def read_settings(config: dict[str, Any] | None, explicit: dict[str, Any], path: Path) -> Settings:
+    """Read the settings in a config.
+
+    Args:
+        config: the checkpoint's; None if it has none.
+        explicit: settings that win over the config's; None among them means not given.
+        path: the checkpoint, for messages.
 
     Raises:
-        MIRModelError: naming a setting that is unknown or that LLaVA's class in transformers has no equal for.
+        MIRModelError: a setting is unknown, or LLaVA's class in transformers has no equal for it.
     """
     unknown = explicit.keys() - Settings.model_fields.keys()
     if unknown:
@@ -93,5 +98,5 @@ def read_settings(config: dict[str, Any] | None, explicit: dict[str, Any], where
     except ValidationError as error:
         first = error.errors()[0]
         raise MIRModelError(
-            f"{where}: setting {first['loc'][0]} is {first['input']!r}: {first['msg']}"
+            f"{path}: setting {first['loc'][0]} is {first['input']!r}: {first['msg']}"
         ) from error

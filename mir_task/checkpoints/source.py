@@ -1,4 +1,4 @@
-"""Recognises what a path holds: a projector alone, a whole model, LoRA adapters, or a transformers checkpoint."""
+"""Reads what a path holds: a projector alone, a whole model, LoRA adapters, or a transformers checkpoint."""
 
 from __future__ import annotations
 
@@ -32,15 +32,14 @@ class Source:
 
 
 def recognise(path: str | Path) -> Source:
-    """Look at a folder or file and read it.
+    """Recognise and read a folder or file.
 
     Raises:
-        MIRModelError: nothing is there, or nothing that is known, or two things at once; the message names the
-            files.
+        MIRModelError: there is nothing, nothing known, or two things at once; the message names the files.
     """
     path = Path(path).expanduser()
     if path.is_file():
-        return _of_file(path)
+        return _read_file(path)
     if not path.is_dir():
         raise MIRModelError(
             f"no checkpoint at {path}: neither a folder nor a file (names on the hub are not looked up)"
@@ -74,7 +73,8 @@ def recognise(path: str | Path) -> Source:
     )
 
 
-def _of_file(path: Path) -> Source:
+def _read_file(path: Path) -> Source:
+    """Read a projector's file, with the config that lies beside it or above."""
     tensors = read_tensors(path)
     # The original code puts checkpoint-N/mm_projector.bin, or mm_projector/checkpoint-N.bin below the config.
     folders = (path.parent, path.parent.parent) if path.parent.name == "mm_projector" else (path.parent,)

@@ -1,4 +1,4 @@
-"""Chat templates for checkpoints that bring none: as in stage 1 (nothing but image and text), and Vicuna's."""
+"""Chat templates for checkpoints that bring none: image and text alone, as in stage 1, and Vicuna's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mir_task.errors import MIRModelError
 IMAGE = "<image>"
 IM_START, IM_END, IM_PATCH = "<im_start>", "<im_end>", "<im_patch>"
 
-# Content as transformers gives it (parts) and as lmms-eval gives it (a string with <image> in it).
+# Content as transformers gives it, a list, and as lmms-eval gives it, a string with <image> in it.
 _RENDER = """\
 {%- macro render(content) -%}
 {%- if content is string -%}{{ content | replace('<image>', '@IMAGE@') }}
@@ -46,7 +46,7 @@ BODIES = {"plain": _PLAIN, "vicuna_v1": _VICUNA}
 def template(
     conversation: str, own: str | None = None, start_end: bool = False, align_token: str | None = None
 ) -> str | None:
-    """A chat template, or None for image, newline, text, which needs none.
+    """Write a chat template, or None for image, newline, text, which needs none.
 
     Args:
         conversation: ``plain``, ``vicuna_v1``, ``own`` (the LLM's) or the path of a Jinja file, which is taken
@@ -57,7 +57,7 @@ def template(
             the image in ``plain``.
 
     Raises:
-        MIRModelError: no such conversation or file.
+        MIRModelError: there is no such conversation or file.
     """
     if conversation == "plain" and not start_end and align_token is None:
         return None

@@ -25,13 +25,12 @@ WHOLE_MODEL_FILES = (
 
 
 def read_tensors(path: Path) -> TensorDict:
-    """The tensors of a ``.bin``, ``.pt``, ``.safetensors`` or ``….index.json`` (all its shards), on the CPU.
+    """Read the tensors of a ``.bin``, ``.pt``, ``.safetensors`` or ``….index.json`` (all its shards) to the CPU.
 
     Pickled files are read with ``weights_only=True``: only tensors are unpickled, code never runs.
 
     Raises:
-        MIRModelError: naming a file that is missing, damaged, not a dict of tensors, or that would need code to
-            be run to be read.
+        MIRModelError: a file is missing, damaged, no dict of tensors, or could only be read by running code.
     """
     if path.name.endswith(".index.json"):
         return _read_shards(path)
@@ -74,17 +73,23 @@ def _read_shards(index: Path) -> TensorDict:
 
 
 def whole_model_file(folder: Path) -> Path | None:
-    """The file (or index of files) with a whole model's weights, None if the folder has none."""
+    """Find the file (or index of files) with a whole model's weights, None if the folder has none."""
     return next((folder / name for name in WHOLE_MODEL_FILES if (folder / name).is_file()), None)
 
 
 def check_shapes(
     path: Path, found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], what: str
 ) -> None:
-    """Compare keys and shapes of what a file holds with what is expected of it.
+    """Compare a file's keys and shapes with what is expected.
+
+    Args:
+        path: the file, for messages.
+        found: its tensors.
+        expected: shapes by key.
+        what: names what is expected, for messages.
 
     Raises:
-        MIRModelError: naming file, keys, and both shapes.
+        MIRModelError: they differ; the message names the file, the keys and both shapes.
     """
     missing = sorted(expected.keys() - found.keys())
     extra = sorted(found.keys() - expected.keys())

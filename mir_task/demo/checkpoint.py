@@ -25,7 +25,7 @@ VOCABULARY = 2048
 IMAGE_SIZE, PATCH_SIZE = 112, 14
 HIDDEN_SIZE, LAYERS = 128, 6
 TRAINED = Path(str(resources.files("mir_task.demo") / "trained"))
-"""A small LLaVA after stage 1, from the study: what ``mir_demo`` runs."""
+"""The small LLaVA after stage 1, from the study, that ``mir_demo`` runs."""
 
 # LLaVA-1.5's, without the system prompt.
 CHAT_TEMPLATE = """\
@@ -46,8 +46,8 @@ def save_checkpoint(folder: str | Path, seed: int = 0) -> Path:
     """Save the model and its processor as an ordinary transformers checkpoint.
 
     Args:
-        folder: where to; made if needed.
-        seed: of the weights. The global random state is left as it was.
+        folder: is made if needed.
+        seed: the weights'; the global random state is left as it was.
 
     Returns:
         The folder.
@@ -59,7 +59,7 @@ def save_checkpoint(folder: str | Path, seed: int = 0) -> Path:
 
 
 def build_model(tokenizer: Any, seed: int = 0) -> LlavaForConditionalGeneration:
-    """The model in float32 on the CPU, in evaluation mode: about 2.2 million parameters."""
+    """Build the model of about 2.2 million parameters, in float32, on the CPU, in evaluation mode."""
     config = LlavaConfig(
         text_config=LlamaConfig(
             vocab_size=len(tokenizer),
@@ -92,7 +92,7 @@ def build_model(tokenizer: Any, seed: int = 0) -> LlavaForConditionalGeneration:
 
 
 def build_processor() -> LlavaProcessor:
-    """CLIP preprocessing and a tokenizer trained on the built-in passages."""
+    """Build its processor: CLIP preprocessing and a tokenizer trained on the built-in passages."""
     return LlavaProcessor(
         image_processor=CLIPImageProcessor(
             size={"shortest_edge": IMAGE_SIZE}, crop_size={"height": IMAGE_SIZE, "width": IMAGE_SIZE}
@@ -111,11 +111,11 @@ def build_tokenizer(
     texts: Iterable[str] | None = None,
     vocabulary: int = VOCABULARY,
 ) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer with LLaVA's special tokens.
+    """Train a byte-level BPE tokenizer with LLaVA's special tokens.
 
     Args:
         placeholders: further special tokens, for images.
-        texts: what it learns its merges from; by default the built-in passages.
+        texts: what it is trained on; by default the built-in passages.
         vocabulary: tokens at most, special ones included.
     """
     special = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}

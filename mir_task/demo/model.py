@@ -10,10 +10,10 @@ from mir_task.demo.checkpoint import TRAINED
 
 
 class MirDemo(LlavaHf):  # type: ignore[misc]
-    """A LLaVA of one and a half million weights after stage 1, trained on drawn scenes (``trained/SOURCE``).
+    """A LLaVA of one and a half million weights, after stage 1 on drawn scenes (``trained/SOURCE``).
 
     Args:
-        device: where it runs.
+        device: the device that it runs on.
         **kwargs: further arguments of lmms-eval's llava_hf.
     """
 

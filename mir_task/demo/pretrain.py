@@ -20,7 +20,10 @@ TEXT_TOKENS = 64
 
 
 def examples(model: LlavaForConditionalGeneration, processor: Any, pairs: int) -> list[dict[str, Any]]:
-    """Image and passage in the template that MIR is measured in, cut to one length; the loss leaves the image out."""
+    """Make training examples of the built-in pairs, in the template that MIR is measured in.
+
+    All are cut to one length, and the loss leaves the image out.
+    """
     adapter = adapter_for(model, processor)
     made = []
     for row in builtin_pairs({"MIR_NUM_PAIRS": str(pairs)}).dataset:
@@ -34,7 +37,7 @@ def examples(model: LlavaForConditionalGeneration, processor: Any, pairs: int) -
 
 
 def main() -> None:
-    """Train and print what the Trainer logs."""
+    """Train, and print the Trainer's log."""
     parser = argparse.ArgumentParser(prog="python -m mir_task.demo.pretrain", description=__doc__)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--every_steps", type=int, default=10, help="measure MIR after so many")

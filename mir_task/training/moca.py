@@ -15,11 +15,13 @@ from mir_task.adapters.decoder import Decoder, find_decoder
 from mir_task.errors import MIRModelError
 
 VisionMask = Callable[[Mapping[str, Any]], Tensor]
+"""Finds the vision positions, [batch, sequence] bool, among the keyword arguments of a model's forward."""
 NAME = "moca"
+"""The submodule's name in the model."""
 
 
 class MoCa(nn.Module):
-    """After each decoder layer k, rows x at vision positions become ``u[k] * x + v[k]``; all others stay as they are.
+    """Calibration of vision rows: x becomes ``u[k] * x + v[k]`` after decoder layer k, all other rows stay.
 
     Starts as the identity (u = 1, v = 0). :meth:`attach` makes it a submodule of the model, so that an optimiser, a
     Trainer and ``state_dict()`` see its parameters. Nothing is frozen: call ``model.requires_grad_(False)`` before
@@ -48,11 +50,12 @@ class MoCa(nn.Module):
 
         Args:
             model: a vision-language model of transformers with a decoder stack.
-            vision_mask: from the keyword arguments of the model's forward to the vision positions, [batch, sequence]
-                bool. Default: where ``input_ids`` is the image placeholder that the model's config names.
+            vision_mask: takes the keyword arguments of the model's forward and returns the vision positions, [batch,
+                sequence] bool. Default: where ``input_ids`` is the image placeholder that the model's config names.
 
         Raises:
-            MIRModelError: no decoder stack; no placeholder in the config and no ``vision_mask``; already attached.
+            MIRModelError: the model has no decoder stack or a MoCa already, or its config names no placeholder and no
+                ``vision_mask`` is given.
         """
         if hasattr(model, NAME):
             raise MIRModelError(
@@ -68,26 +71,29 @@ class MoCa(nn.Module):
         return moca
 
     def detach(self) -> None:
-        """Take it off the model, which then is as it was before."""
+        """Take MoCa off the model, which then is as it was before."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
         self._depth = 0
 
     def calibrate(self, layer: int, hidden: Tensor, vision: Tensor) -> Tensor:
-        """Eq. 5 for one layer.
+        """Apply eq. 5 to one layer's hidden states.
 
         Args:
             layer: k - 1, from 0.
-            hidden: [batch, sequence, d], any floating dtype, which is kept.
+            hidden: [batch, sequence, d], of any floating dtype.
             vision: [batch, sequence] bool.
+
+        Returns:
+            [batch, sequence, d], in the dtype of ``hidden``.
         """
         u, v = self.u[layer].to(hidden.device), self.v[layer].to(hidden.device)
         return torch.where(vision.to(hidden.device).unsqueeze(-1), (u * hidden + v).to(hidden.dtype), hidden)
 
     def _hook(self, model: Any, decoder: Decoder, vision_mask: VisionMask) -> None:
         def enter(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            # Of the model and the modules between it and the decoder, the one that is called first sees the ids.
+            # The ids are seen by whichever is called first: the model, or a module between it and the decoder.
             if self._depth == 0:
                 inputs = {"input_ids": args[0], **kwargs} if args else kwargs
                 known = isinstance(inputs.get("input_ids"), Tensor)
@@ -135,7 +141,7 @@ class MoCa(nn.Module):
         """Read u and v that :meth:`save` wrote, and return self.
 
         Raises:
-            MIRModelError: no such file, or of other keys or shapes; the message names both.
+            MIRModelError: there is no such file, or its keys or shapes are others; the message names both.
         """
         try:
             with safe_open(path, "pt"):
@@ -158,7 +164,7 @@ class MoCa(nn.Module):
 
 
 class _Submodule:
-    """Removes the MoCa from its model's modules, as the hooks' handles remove theirs."""
+    """A handle that removes the MoCa from its model's modules, as hooks' handles remove the hooks."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
@@ -168,13 +174,14 @@ class _Submodule:
 
 
 def _down_to(model: nn.Module, stack: nn.Module) -> list[nn.Module]:
-    """The model and all modules between it and the decoder stack, which is left out."""
+    """List the model and all modules between it and the decoder stack, without the stack."""
     path = next(name for name, module in model.named_modules() if module is stack)
     names = path.split(".") if path else []
     return [model.get_submodule(".".join(names[:depth])) for depth in range(len(names))]
 
 
 def _by_placeholder(model: Any) -> VisionMask:
+    """Find vision positions by the image placeholder that the model's config names."""
     names = ("image_token_id", "image_token_index", "img_context_token_id", "media_placeholder_token_id")
     found = [getattr(model.config, name, None) for name in names]
     placeholder = next((value for value in found if value is not None), None)

@@ -12,10 +12,10 @@ Option = TypeVar("Option")
 
 
 def pick(random: Random, options: Sequence[Option]) -> Option:
-    """Draw one of the options."""
+    """Pick one of the options."""
     return options[int(random.integers(len(options)))]
 
 
 def pick_many(random: Random, options: Sequence[Option], count: int) -> list[Option]:
-    """Draw `count` different options."""
+    """Pick `count` different options."""
     return [options[index] for index in random.choice(len(options), count, replace=False)]

@@ -24,7 +24,7 @@ def pick_colour(
     value: Point = (0.35, 0.8),
     hue: Point | None = None,
 ) -> Colour:
-    """Draw a colour uniformly from ranges of saturation, value and hue.
+    """Pick a colour uniformly from ranges of saturation, value and hue.
 
     Without a range of hues, warm and blue ones are likelier than green and purple ones, as in photographs.
     """

@@ -10,7 +10,7 @@ from mir_task.builtin.drawing.colours import INK, WHITE, pick_colour, scale_colo
 from mir_task.builtin.drawing.geometry import Box, Size
 from mir_task.builtin.drawing.lettering import write, write_rows
 from mir_task.builtin.drawing.panels import place
-from mir_task.builtin.drawing.parts import board, event_poster, far, lay_floor, sign, texture
+from mir_task.builtin.drawing.props import board, event_poster, far, lay_floor, sign, texture
 from mir_task.builtin.drawing.shapes import ground_shadow, paint_box, paint_disc, paint_pole, paint_polygon
 from mir_task.builtin.drawing.textures import asphalt, brick, fabric, lights, plaster, tiles, wood
 from mir_task.builtin.drawing.words import LOG_LINES, NAMES, ROMAN, ROOMS, STREETS

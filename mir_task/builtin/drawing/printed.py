@@ -10,7 +10,7 @@ from mir_task.builtin.drawing.colours import colourise, ink_for, pick_colour, sc
 from mir_task.builtin.drawing.geometry import Box, Size
 from mir_task.builtin.drawing.lettering import write
 from mir_task.builtin.drawing.panels import place
-from mir_task.builtin.drawing.parts import artwork, board, event_poster, texture
+from mir_task.builtin.drawing.props import artwork, board, event_poster, texture
 from mir_task.builtin.drawing.shapes import paint_box
 from mir_task.builtin.drawing.textures import brick, fabric, plaster, tiles, wood
 from mir_task.builtin.drawing.words import ADJECTIVES, NAMES, NOUNS

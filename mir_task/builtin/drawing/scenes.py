@@ -1,6 +1,6 @@
 """Every kind of scene, in the order in which the images take turns.
 
-Each is a painter like the textures.  A camera crops a few hundredths at the edges later, so lettering keeps
+Each is a painter like the textures. A camera crops a few hundredths at the edges later, so lettering keeps
 clear of them.
 """
 

@@ -11,7 +11,7 @@ from mir_task.builtin.drawing.geometry import Box, Size
 from mir_task.builtin.drawing.lettering import write, write_rows
 from mir_task.builtin.drawing.noise import fractal_noise
 from mir_task.builtin.drawing.panels import place
-from mir_task.builtin.drawing.parts import board, far, glass, lay_floor, sign, texture
+from mir_task.builtin.drawing.props import board, far, glass, lay_floor, sign, texture
 from mir_task.builtin.drawing.shapes import ball, paint_box, paint_disc, paint_polygon
 from mir_task.builtin.drawing.textures import asphalt, brick, city, lights, plaster, tiles, wood
 from mir_task.builtin.drawing.words import DISHES, NAMES, PRODUCE, TRADES, price

@@ -10,7 +10,7 @@ from mir_task.builtin.drawing.colours import INK, WHITE, Colour, ink_for, pick_c
 from mir_task.builtin.drawing.geometry import Box, Size
 from mir_task.builtin.drawing.lettering import write, write_dots, write_rows
 from mir_task.builtin.drawing.panels import place
-from mir_task.builtin.drawing.parts import board, far, glass, lay_floor, sign, texture
+from mir_task.builtin.drawing.props import board, far, glass, lay_floor, sign, texture
 from mir_task.builtin.drawing.shapes import ground_shadow, paint_box, paint_disc, paint_pole, paint_polygon
 from mir_task.builtin.drawing.textures import asphalt, city, foliage, landscape, sky
 from mir_task.builtin.drawing.words import NAMES, STREETS, plate_number

@@ -12,7 +12,7 @@ from mir_task.builtin.drawing.colours import INK, pick_colour, scale_colour
 from mir_task.builtin.drawing.geometry import Box, Point, Size
 from mir_task.builtin.drawing.lettering import write, write_rows
 from mir_task.builtin.drawing.panels import place
-from mir_task.builtin.drawing.parts import board, far, lay_floor, texture
+from mir_task.builtin.drawing.props import board, far, lay_floor, texture
 from mir_task.builtin.drawing.shapes import ground_shadow, paint_box, paint_disc, vessel
 from mir_task.builtin.drawing.textures import fabric, foliage, lights, plaster, tiles, wood
 from mir_task.builtin.drawing.words import DISHES, GOODS, NAMES, TRADES, price

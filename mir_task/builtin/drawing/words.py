@@ -59,11 +59,11 @@ LOG_LINES = _split(
 
 
 def price(random: Random) -> str:
-    """Draw a price."""
+    """Make up a price."""
     return f"{random.integers(1, 15)}.{random.integers(0, 20) * 5:02d}"
 
 
 def plate_number(random: Random) -> str:
-    """Draw a number plate: letters, digits, letters."""
+    """Make up a number plate: letters, digits, letters."""
     letters = "".join(pick_many(random, "ABCDEFGHJKLMNPRSTUVWXYZ", 5))
     return f"{letters[:2]} {random.integers(10, 999)} {letters[2:]}"

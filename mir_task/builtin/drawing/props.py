@@ -1,4 +1,4 @@
-"""Parts that several scenes share."""
+"""Props that several scenes share."""
 
 from __future__ import annotations
 
