@@ -9,12 +9,14 @@ from loguru import logger
 from mir_task.adapters.base import Adapter
 from mir_task.adapters.generic import GenericAdapter, ImageFirstAdapter
 from mir_task.adapters.internvl import InternVLAdapter, InternVLChatAdapter
+from mir_task.adapters.kinds import tokenizer_of
 from mir_task.adapters.kosmos import KosmosAdapter
 from mir_task.adapters.llava import LlavaAdapter
 from mir_task.adapters.llava_pretrain import LlavaPretrainAdapter
 from mir_task.adapters.minicpm_v import MiniCPMVAdapter, MiniCPMVChatAdapter
 from mir_task.adapters.pipeline import Pipeline, PipelineAdapter
 from mir_task.adapters.qwen_vl import QwenVL1Adapter, QwenVLAdapter
+from mir_task.adapters.recipes import recipe_for
 from mir_task.errors import MIRModelError
 
 __all__ = ["ADAPTERS", "FAMILIES", "Adapter", "Pipeline", "adapter_for", "adapter_type"]
@@ -67,6 +69,9 @@ def adapter_for(model: Any, processor: Any) -> Adapter:
         MIRModelError: the family's vision enters by cross-attention, its adapter cannot work with the processor, or
             the model has no decoder stack.
     """
+    recipe = None if PipelineAdapter.accepts(processor) else recipe_for(model)
+    if recipe is not None and (tokenizer := tokenizer_of(processor)) is not None:
+        processor = recipe(model, tokenizer)
     adapter = PipelineAdapter if PipelineAdapter.accepts(processor) else adapter_type(model)
     adapter_type(model)  # refuses cross-attention however the model is fed
     if not adapter.accepts(processor):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 from torch import Tensor
@@ -22,15 +22,18 @@ class Pipeline:
     """A model's own way from an image and a text to a forward pass; give it to ``measure`` as the processor.
 
     Args:
-        run: takes an RGB image and a text and shows both to the model, the text behind the image in one user's turn.
-            Its return value is not used; it is ended when the decoder has run over the prompt once.
+        run: takes an RGB image and a text and shows both to the model, the text behind the image. Its return value is
+            not used; it is ended when the decoder has run over the prompt once.
         tokenizer: the model's tokenizer, by which texts are cut.
         fingerprint: SHA-256 of what the prompt depends on, such as the code of ``run``.
+        template: where ``run`` puts the text: ``user_turn``, behind the image in the user's turn; ``chat_template``, the
+            assistant's turn of the model's own template; ``plain``, behind the image without any template.
     """
 
     run: Callable[[Image.Image, str], Any]
     tokenizer: Any
     fingerprint: str | None = None
+    template: Literal["chat_template", "plain", "user_turn"] = "user_turn"
 
 
 class PipelineAdapter(Adapter):
@@ -48,12 +51,17 @@ class PipelineAdapter(Adapter):
         ),
     )
     stop_after_prefill = True
-    template = "user_turn"
 
     @staticmethod
     def accepts(processor: Any) -> bool:
         """Whether this is a pipeline."""
         return isinstance(processor, Pipeline)
+
+    @property
+    def template(self) -> Literal["chat_template", "plain", "user_turn"]:
+        """The pipeline's template."""
+        template: Literal["chat_template", "plain", "user_turn"] = self.processor.template
+        return template
 
     @property
     def template_sha256(self) -> str | None:
