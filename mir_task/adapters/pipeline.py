@@ -26,8 +26,8 @@ class Pipeline:
             not used; it is ended when the decoder has run over the prompt once.
         tokenizer: the model's tokenizer, by which texts are cut.
         fingerprint: SHA-256 of what the prompt depends on, such as the code of ``run``.
-        template: where ``run`` puts the text: ``user_turn``, behind the image in the user's turn; ``chat_template``, the
-            assistant's turn of the model's own template; ``plain``, behind the image without any template.
+        template: where ``run`` puts the text: ``user_turn``, behind the image in the user's turn; ``chat_template``,
+            the assistant's turn of the model's own template; ``plain``, behind the image without any template.
     """
 
     run: Callable[[Image.Image, str], Any]

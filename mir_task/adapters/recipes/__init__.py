@@ -1,7 +1,7 @@
 """Pipelines for families whose own code builds the input. A family is one short file here and one line in ``RECIPES``.
 
-A recipe is a function of a model and its tokenizer. It gives the :class:`mir_task.adapters.Pipeline` that shows the model
-an image and, as the assistant's turn, a text, by the steps that the family's own code takes.
+A recipe is a function of a model and its tokenizer. It gives the :class:`mir_task.adapters.Pipeline` that shows the
+model an image and, as the assistant's turn, a text, by the steps that the family's own code takes.
 """
 
 from __future__ import annotations
