@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
+from mir_task.data.choice import PairSet, PairSettings, join, pairs_dataset
 from mir_task.data.files import read_images, read_texts
-from mir_task.data.pairs import PairSet, PairSettings, join, pairs_dataset
 
 BUILTIN_FOLDER = Path(str(resources.files("mir_task") / "builtin"))
 

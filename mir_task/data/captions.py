@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from mir_task.data.builtin import BUILTIN_FOLDER
+from mir_task.data.choice import PairSet, PairSettings, join, pairs_dataset
 from mir_task.data.files import check_text, read_images, read_texts
 from mir_task.data.hub import describe, load, undecoded
 from mir_task.data.local import local_pairs
-from mir_task.data.pairs import PairSet, PairSettings, join, pairs_dataset
 
 HUB_PAIRS = 1000
 """As many as the paper compared perplexity on."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import datasets
 
+from mir_task.data.choice import PairSet, PairSettings, join
 from mir_task.data.files import check_text
-from mir_task.data.pairs import PairSet, PairSettings, join
 from mir_task.errors import MIRDataError
 
 

@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from mir_task.data.choice import PairSet, PairSettings, join, pairs_dataset, switch
 from mir_task.data.files import read_images, read_texts
 from mir_task.data.images import open_image
-from mir_task.data.pairs import PairSet, PairSettings, join, pairs_dataset, switch
 from mir_task.errors import MIRDataError
 
 

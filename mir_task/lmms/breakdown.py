@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from mir_task.data.alignment import LEVEL_COLUMN
+from mir_task.data.graded import LEVEL_COLUMN
 from mir_task.errors import MIRError
 from mir_task.lmms.settings import RunSettings
 from mir_task.measurement.ranks import Ranks

@@ -21,7 +21,7 @@ from transformers import (
 from mir_task import MIRDataError, MIRResult, Pair, measure
 from mir_task.checkpoints import convert
 from mir_task.data import LEVEL_COLUMN, graded_pairs, local_pairs, open_image
-from mir_task.data.alignment import grade
+from mir_task.data.graded import grade
 from mir_task.demo.checkpoint import build_tokenizer
 from mir_task.lmms.llava_pretrain import LlavaPretrain
 from tests.checkpoints import original

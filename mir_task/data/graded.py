@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from mir_task.data.choice import PairSet, switch, whole_number
 from mir_task.data.images import open_image
 from mir_task.data.local import local_pairs
-from mir_task.data.pairs import PairSet, switch, whole_number
 from mir_task.errors import MIRDataError
 from mir_task.result import MIN_PAIRS, Alignment
 

@@ -13,7 +13,7 @@ from mir_task import MIRDataError
 from mir_task.builtin import generate
 from mir_task.data import builtin_pairs, hub_pairs, local_pairs, open_image
 from mir_task.data.builtin import BUILTIN_FOLDER
-from mir_task.data.pairs import choose
+from mir_task.data.choice import choose
 
 
 def environment(folders, **settings):
