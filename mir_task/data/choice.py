@@ -1,54 +1,41 @@
-"""Which images and texts make a pair: settings, choice by seed, and the set that comes out."""
+"""Choice of pairs: which images and which texts, and which text goes with which image."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
-import datasets
-
-from mir_task.errors import MIRDataError
+from mir_task.data.arguments import Argument, ArgumentError, check_whole_number
 from mir_task.result import MIN_PAIRS
 
-DEFAULT_NUM_PAIRS = 100
+DEFAULT_COUNT = 100
+"""The paper's number of pairs."""
 
 Image = TypeVar("Image")
 Text = TypeVar("Text")
 
 
 @dataclass(frozen=True)
-class PairSettings:
-    """How many pairs to choose, and by which seed."""
+class Choice:
+    """How many pairs to choose, and by which seed.
 
-    num_pairs: int | None = None
-    """None: 100, the paper's number, or all if there are fewer."""
-    seed: int = 0
+    Args:
+        count: None: 100, or all if there are fewer.
+        seed: any whole number from 0.
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> PairSettings:
-        """Read ``MIR_NUM_PAIRS`` and ``MIR_SEED``.
-
-        Raises:
-            MIRDataError: naming the variable that is no whole number or too small.
-        """
-        num_pairs = whole_number(environment, "MIR_NUM_PAIRS", minimum=MIN_PAIRS)
-        return cls(num_pairs, whole_number(environment, "MIR_SEED", minimum=0) or 0)
-
-
-@dataclass(frozen=True)
-class PairSet:
-    """Chosen pairs and where they came from.
-
-    ``dataset`` has the columns ``pair_id``, ``image`` (a path or a decoded image) and ``text``.
+    Raises:
+        ArgumentError: fewer than two pairs, or no whole number.
     """
 
-    dataset: datasets.Dataset
-    source: dict[str, Any] = field(default_factory=dict)
-    """Fields of :class:`mir_task.result.Protocol`: images, texts, paired, seed."""
+    count: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count is not None:
+            check_whole_number(self.count, Argument.COUNT, minimum=MIN_PAIRS)
+        check_whole_number(self.seed, Argument.SEED, minimum=0)
 
 
 def choose(names: Iterable[str], count: int, seed: int, what: str) -> list[str]:
@@ -61,64 +48,36 @@ def choose(names: Iterable[str], count: int, seed: int, what: str) -> list[str]:
 
 
 def join(
-    images: Mapping[str, Image], texts: Mapping[str, Text], settings: PairSettings, paired: bool, what: str
+    images: Mapping[str, Image],
+    texts: Mapping[str, Text],
+    choice: Choice,
+    *,
+    paired: bool,
+    what: tuple[str | Argument, ...],
 ) -> list[tuple[str, Image, Text]]:
     """(pair id, image, text) of the chosen pairs.
 
     Args:
         images: by name.
         texts: by name; if paired, by the same names.
-        settings: how many, and by which seed.
+        choice: how many, and by which seed.
         paired: keep each text with the image of its name instead of joining them at random.
         what: the data's name, for the error.
 
     Raises:
-        MIRDataError: not enough for the number asked for, or for two pairs.
+        ArgumentError: not enough for the number asked for, or for two pairs.
     """
     available = min(len(images), len(texts))
-    count = settings.num_pairs or min(DEFAULT_NUM_PAIRS, available)
+    count = min(DEFAULT_COUNT, available) if choice.count is None else choice.count
     if count > available or count < MIN_PAIRS:
-        raise MIRDataError(
-            f"{what} hold {len(images)} images and {len(texts)} texts, too few for "
-            f"{max(count, MIN_PAIRS)} pairs; add some"
-            + (" or lower MIR_NUM_PAIRS" if settings.num_pairs else "")
+        raise ArgumentError(
+            *what,
+            f" hold {len(images)} images and {len(texts)} texts, too few for {max(count, MIN_PAIRS)} pairs; add some",
+            *(() if choice.count is None else (" or lower ", Argument.COUNT)),
         )
-    chosen_images = choose(images, count, settings.seed, "image")
-    chosen_texts = chosen_images if paired else choose(texts, count, settings.seed, "text")
+    chosen_images = choose(images, count, choice.seed, "image")
+    chosen_texts = chosen_images if paired else choose(texts, count, choice.seed, "text")
     return [
         (image if paired else f"{image}+{text}", images[image], texts[text])
         for image, text in zip(chosen_images, chosen_texts, strict=True)
     ]
-
-
-def whole_number(environment: Mapping[str, str], name: str, minimum: int) -> int | None:
-    """A setting that is a whole number; None if absent.
-
-    Raises:
-        MIRDataError: it is anything else, or smaller than the minimum.
-    """
-    value = environment.get(name, "").strip()
-    if not value:
-        return None
-    if not value.isdecimal() or int(value) < minimum:
-        raise MIRDataError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
-    return int(value)
-
-
-def switch(environment: Mapping[str, str], name: str) -> bool:
-    """Whether a setting is 1 or true; 0, false or absent is False.
-
-    Raises:
-        MIRDataError: it is anything else.
-    """
-    value = environment.get(name, "").strip().lower()
-    if value not in ("", "0", "1", "true", "false"):
-        raise MIRDataError(f"{name} must be 0 or 1, got {value!r}")
-    return value in ("1", "true")
-
-
-def pairs_dataset(pairs: Iterable[tuple[str, Path, str]]) -> datasets.Dataset:
-    """(pair id, image file, text) as a dataset with the columns of :class:`PairSet`."""
-    return datasets.Dataset.from_list(
-        [{"pair_id": pair_id, "image": str(image), "text": text} for pair_id, image, text in pairs]
-    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from mir_task.data.graded import LEVEL_COLUMN
+from mir_task.data import LEVEL_COLUMN, PairSet
 from mir_task.errors import MIRError
 from mir_task.lmms.settings import RunSettings
 from mir_task.measurement.ranks import Ranks
@@ -38,7 +38,7 @@ class Part:
 def measure_parts(
     model: Any,
     processors: Mapping[str, Any],
-    pairs: Sequence[Any],
+    pairs: PairSet,
     levels: Sequence[int] | None,
     protocol: Protocol,
     max_text_tokens: int,
@@ -73,11 +73,10 @@ def measure_parts(
                 alignment = protocol.alignment.model_copy(update={"level": level})
                 own = protocol.model_copy(update={"alignment": alignment})
             try:
-                subset = _Subset(pairs, chosen)
                 result = measure(
                     model,
                     processor,
-                    subset,
+                    pairs.subset(chosen),
                     max_text_tokens=max_text_tokens,
                     protocol=own,
                     batch_size=batch_size,
@@ -95,19 +94,6 @@ def measure_parts(
                 result = result.model_copy(update={"model": named})
             parts.append(Part(variant, level, result))
     return parts
-
-
-class _Subset(Sequence[Any]):
-    """Some of the pairs, each opened only when its turn comes."""
-
-    def __init__(self, pairs: Sequence[Any], chosen: Sequence[int]) -> None:
-        self._pairs, self._chosen = pairs, chosen
-
-    def __len__(self) -> int:
-        return len(self._chosen)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._pairs[self._chosen[index]]
 
 
 def _suffix(variant: str, level: int | None) -> str:
