@@ -62,7 +62,7 @@ def join(
         texts: by name; if paired, by the same names.
         choice: how many, and by which seed.
         paired: keep each text with the image of its name instead of joining them at random.
-        what: the data's name, for the error.
+        what: name of the data, as parts of an error's message.
 
     Raises:
         ArgumentError: not enough for the number asked for, or for two pairs.

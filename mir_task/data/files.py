@@ -14,7 +14,11 @@ from mir_task.limits import MAX_TEXT_BYTES
 
 
 def read_images(folder: Path) -> dict[str, Path]:
-    """Images below a folder by name (relative path without its ending)."""
+    """Images below a folder, by name (relative path without its ending).
+
+    Raises:
+        MIRDataError: it is no folder, has no images, or two of one name.
+    """
     if not folder.is_dir():
         raise ArgumentError(Argument.IMAGES, f": {folder} is not a folder")
     Image.init()
@@ -25,7 +29,11 @@ def read_images(folder: Path) -> dict[str, Path]:
 
 
 def read_texts(source: Path) -> dict[str, str]:
-    """Texts by name: of a folder's .txt files (relative path without ending), or of a .jsonl's ``id``."""
+    """Texts by name: of a folder's .txt files (relative path without ending), or of a .jsonl's ``id``.
+
+    Raises:
+        MIRDataError: naming file and line: unreadable, empty, too large, no JSON, or two of one name.
+    """
     if source.is_dir():
         files = _by_name(source.rglob("*.txt"), source)
         texts = {name: _read(path) for name, path in files.items()}
