@@ -48,7 +48,8 @@ def read_texts(source: Path) -> dict[str, str]:
 
 def _jsonl(path: Path) -> dict[str, str]:
     texts = {}
-    for number, line in enumerate(_read(path, "a .jsonl file").splitlines(), start=1):
+    # Not splitlines: a text may hold separators such as U+2028, which JSON does not escape.
+    for number, line in enumerate(_read(path, "a .jsonl file").split("\n"), start=1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"

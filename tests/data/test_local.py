@@ -50,6 +50,14 @@ def test_texts_may_be_lines_of_a_jsonl_file(folders, tmp_path):
     assert sorted(text for _, _, text in chosen) == ["Text 0", "Text 1", "Text 2"]
 
 
+def test_a_text_of_a_jsonl_file_may_hold_line_separators_of_its_own(folders, tmp_path):
+    texts = ["One\u2028two", "Three\x85four"]
+    lines = [json.dumps({"text": text}, ensure_ascii=False) for text in texts]
+    (tmp_path / "texts.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    chosen = rows(local_pairs(folders[0], tmp_path / "texts.jsonl"))
+    assert sorted(text for _, _, text in chosen) == texts
+
+
 def test_images_in_subfolders_are_found(folders):
     images, _ = folders
     (images / "more").mkdir()
