@@ -13,8 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mir_task import Pair
-from mir_task.data import builtin_pairs, open_image
+from mir_task.data import builtin_pairs
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node")
 REPOSITORY = Path(__file__).parent.parent
@@ -68,8 +67,7 @@ def llava(shared_llava):
 @pytest.fixture(scope="session")
 def pairs():
     """Six of the built-in pairs, of different sizes and lengths."""
-    rows = builtin_pairs({"MIR_NUM_PAIRS": "6"}).dataset
-    return [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in rows]
+    return list(builtin_pairs(count=6))
 
 
 @pytest.fixture
@@ -83,6 +81,41 @@ def folders(tmp_path):
         Image.new("RGB", (60 + 10 * index, 90), color).save(images / f"{index}.png")
         (texts / f"{index + 4}.txt").write_text(f"Passage number {index} is about the colour {color}.\n" * 5)
     return images, texts
+
+
+@pytest.fixture
+def paired_folders(folders):
+    """The same, each text named as an image."""
+    images, texts = folders
+    for index in range(8):
+        (texts / f"{index + 4}.txt").rename(texts / f"{index}.txt")
+    return images, texts
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory):
+    """A tiny CLIP model of random weights on disk, with tokenizer and image processor."""
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+
+    from mir_task.demo.checkpoint import build_tokenizer
+
+    folder = tmp_path_factory.mktemp("clip") / "tiny"
+    tokenizer = build_tokenizer(placeholders=())
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    torch.manual_seed(0)
+    CLIPModel(
+        CLIPConfig(
+            text_config={"vocab_size": len(tokenizer), "max_position_embeddings": 77, **ends, **sizes},
+            vision_config={"image_size": 28, "patch_size": 14, **sizes},
+            projection_dim=16,
+        )
+    ).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    CLIPImageProcessor(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}).save_pretrained(
+        folder
+    )
+    return folder
 
 
 class CLI:

@@ -24,8 +24,8 @@ NOISE_MARGIN = 10
 def check_sight(adapter: Adapter, image: Image.Image, text: str, max_text_tokens: int) -> None:
     """Refuse a model that does not see the picture.
 
-    Shows the picture, another one of the same size, and the first one again, each as far as the decoder's entry. A tower
-    that is dead, a connector of zeros or a class that puts black frames in the picture's place enters the same rows each
+    Shows the picture, another one of the same size, and the first one again, each as far as the decoder's entry. A
+    dead tower, a connector of zeros or a class that puts black frames in the picture's place enters the same rows each
     time. The two runs of one picture tell how much the device's round-off alone changes.
 
     Args:
@@ -47,8 +47,8 @@ def check_sight(adapter: Adapter, image: Image.Image, text: str, max_text_tokens
     if len(first) == len(other) and _difference(first, other) <= NOISE_MARGIN * _difference(first, again):
         raise MIRModelError(
             f"{type(adapter.model).__name__}: the picture does not reach the model: two different pictures of "
-            f"{image.width} x {image.height} pixels enter the decoder as the same {len(first)} rows, so a MIR would be of "
-            f"no picture. The model was handed {_handed(inputs[0], inputs[1])}"
+            f"{image.width} x {image.height} pixels enter the decoder as the same {len(first)} rows. The "
+            f"model was handed {_handed(inputs[0], inputs[1])}"
         )
 
 
@@ -67,7 +67,9 @@ def _entering_rows(adapter: Adapter, inputs: Inputs) -> Tensor:
     with record_provenance(adapter.decoder) as provenance, _ended_at_entry(adapter.decoder):
         adapter.prefill(inputs)
     if provenance.entered is None:
-        raise MIRModelError(f"{type(adapter.model).__name__}: the forward pass never reached the decoder layers")
+        raise MIRModelError(
+            f"{type(adapter.model).__name__}: the forward pass never reached the decoder layers"
+        )
     return provenance.entered.reshape(-1, provenance.entered.shape[-1]).cpu()
 
 

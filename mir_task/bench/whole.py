@@ -14,7 +14,7 @@ from mir_task.adapters import adapter_for
 from mir_task.adapters.positions import find_positions
 from mir_task.bench.isolated import measure
 from mir_task.bench.layer import script_accurate
-from mir_task.data import builtin_pairs, open_image
+from mir_task.data import builtin_pairs
 from mir_task.demo.checkpoint import build_model, build_processor
 
 MAX_TEXT_TOKENS = 1024
@@ -28,25 +28,8 @@ SEVEN_B: dict[str, Any] = {"pairs": 100, "layers": 32, "d": 4096}
 """The shape of LLaVA-1.5-7B."""
 
 
-class BuiltinPairs(Sequence[Pair]):
-    """The built-in pairs over and over, each image opened only when its turn comes."""
-
-    def __init__(self, count: int) -> None:
-        self._rows = builtin_pairs({}).dataset
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: Any) -> Any:
-        if index >= self._count:
-            raise IndexError(index)
-        row = self._rows[index % len(self._rows)]
-        return Pair(open_image(row["image"]), row["text"], f"{row['pair_id']}/{index}")
-
-
 def prepare(pairs: int, layers: int, d: int, device: str = "cpu", dtype: str = "float32") -> Arguments:
-    """Build a random LLaVA with a Llama of this depth and width, its processor, and pairs."""
+    """Build a random LLaVA with a Llama of this depth and width, its processor, and the built-in pairs, repeated."""
     processor = build_processor()
     processor.image_processor.size = {"shortest_edge": IMAGE_SIZE}
     processor.image_processor.crop_size = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
@@ -64,7 +47,8 @@ def prepare(pairs: int, layers: int, d: int, device: str = "cpu", dtype: str = "
     torch.manual_seed(0)
     with torch.device(device):
         model = LlavaForConditionalGeneration._from_config(config, dtype=getattr(torch, dtype))
-    return model.eval(), processor, BuiltinPairs(pairs)
+    builtin = builtin_pairs()
+    return model.eval(), processor, builtin.subset(number % len(builtin) for number in range(pairs))
 
 
 def bare(arguments: Arguments) -> None:

@@ -2,57 +2,76 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from mir_task.data.builtin import BUILTIN_FOLDER
+from mir_task.data.builtin import BUILTIN, BUILTIN_FOLDER
+from mir_task.data.choice import Choice, join
 from mir_task.data.files import check_text, read_images, read_texts
-from mir_task.data.hub import describe, load, undecoded
+from mir_task.data.hub import dataset_of, describe, first_rows, load
 from mir_task.data.local import local_pairs
-from mir_task.data.pairs import PairSet, PairSettings, join, pairs_dataset
+from mir_task.data.pair_set import PairSet
 
-HUB_PAIRS = 1000
+HUB_COUNT = 1000
 """As many as the paper compared perplexity on."""
 
 
-def hub_captions(captions: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> PairSet:
+def hub_captions(captions: Mapping[str, Any], *, count: int | None = None, seed: int = 0) -> PairSet:
     """Images of a caption dataset, each with its first caption.
 
     Args:
         captions: arguments of ``datasets.load_dataset`` for a dataset with ``img_id``, ``image`` and ``caption``.
-        environment: of the settings.
+        count: how many images; default: 1,000, or all if there are fewer.
+        seed: of the choice.
 
     Raises:
-        MIRDataError: the data can be had neither from the hub nor from its cache, or has other columns.
+        MIRDataError: the data can be had neither from the hub nor from its cache, has other columns, or too few rows.
     """
-    settings = PairSettings.from_environment(environment)
-    dataset = load(captions, ("img_id", "image", "caption"), "mir_caption_ppl")
-    rows = {str(key): row for row, key in reversed(list(enumerate(dataset["img_id"])))}
-    settings = replace(settings, num_pairs=settings.num_pairs or min(HUB_PAIRS, len(rows)))
-    pairs = join(rows, rows, settings, paired=True, what=str(captions["path"]))
+    choice = Choice(count, seed)
+    dataset = load(captions, ("img_id", "image", "caption"), "captions")
+    rows = first_rows(dataset["img_id"])
+    if count is None:
+        choice = replace(choice, count=min(HUB_COUNT, len(rows)))
+    pairs = join(rows, rows, choice, paired=True, what=(str(captions["path"]),))
     texts = [first_caption(dataset[row]["caption"], f"the caption of {name}") for name, row, _ in pairs]
-    chosen = undecoded(dataset.select([row for _, row, _ in pairs]).select_columns(["image"]))
-    chosen = chosen.add_column("pair_id", [name for name, _, _ in pairs]).add_column("text", texts)
     source = describe(captions, dataset)
-    return PairSet(chosen, {"images": source, "texts": source, "paired": True, "seed": settings.seed})
-
-
-def builtin_captions(environment: Mapping[str, str] = os.environ) -> PairSet:
-    """The rendered scenes of the package, each with a sentence written for it."""
-    settings = PairSettings.from_environment(environment)
-    captions = read_texts(BUILTIN_FOLDER / "captions.jsonl")
-    pairs = join(read_images(BUILTIN_FOLDER / "images"), captions, settings, True, "the built-in captions")
-    source = "mir_task.builtin"
     return PairSet(
-        pairs_dataset(pairs), {"images": source, "texts": source, "paired": True, "seed": settings.seed}
+        dataset_of(dataset, pairs, texts), {"images": source, "texts": source, "paired": True, "seed": seed}
     )
 
 
-def local_captions(environment: Mapping[str, str] = os.environ) -> PairSet:
-    """The user's own images, each with the text of its name, whatever ``MIR_PAIRED`` says."""
-    return local_pairs({**environment, "MIR_PAIRED": "1"})
+def builtin_captions(count: int | None = None, seed: int = 0) -> PairSet:
+    """The rendered scenes of the package, each with a sentence written for it.
+
+    Args:
+        count: how many, 2 to 100; default: all 100.
+        seed: of the choice.
+
+    Raises:
+        MIRDataError: naming the argument.
+    """
+    pairs = join(
+        read_images(BUILTIN_FOLDER / "images"),
+        read_texts(BUILTIN_FOLDER / "captions.jsonl"),
+        Choice(count, seed),
+        paired=True,
+        what=("the built-in captions",),
+    )
+    return PairSet.of_files(pairs, images=BUILTIN, texts=BUILTIN, paired=True, seed=seed)
+
+
+def local_captions(
+    images: str | Path,
+    texts: str | Path,
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    check_images: bool = True,
+) -> PairSet:
+    """The user's own images, each with the text of its name: :func:`local_pairs` with ``paired=True``."""
+    return local_pairs(images, texts, paired=True, count=count, seed=seed, check_images=check_images)
 
 
 def first_caption(value: Any, where: str) -> str:

@@ -8,50 +8,60 @@ from pathlib import Path
 
 from PIL import Image
 
+from mir_task.data.arguments import Argument, ArgumentError
 from mir_task.errors import MIRDataError
 from mir_task.limits import MAX_TEXT_BYTES
 
 
 def read_images(folder: Path) -> dict[str, Path]:
-    """Images below a folder by name (relative path without its ending)."""
+    """Images below a folder, by name (relative path without its ending).
+
+    Raises:
+        MIRDataError: it is no folder, has no images, or two of one name.
+    """
     if not folder.is_dir():
-        raise MIRDataError(f"MIR_IMAGES: {folder} is not a folder")
+        raise ArgumentError(Argument.IMAGES, f": {folder} is not a folder")
     Image.init()
     files = [path for path in folder.rglob("*") if path.suffix.lower() in Image.EXTENSION and path.is_file()]
     if not files:
-        raise MIRDataError(f"MIR_IMAGES: no images in {folder}")
+        raise ArgumentError(Argument.IMAGES, f": no images in {folder}")
     return _by_name(files, folder)
 
 
 def read_texts(source: Path) -> dict[str, str]:
-    """Texts by name: of a folder's .txt files (relative path without ending), or of a .jsonl's ``id``."""
+    """Texts by name: of a folder's .txt files (relative path without ending), or of a .jsonl's ``id``.
+
+    Raises:
+        MIRDataError: naming file and line: unreadable, empty, too large, no JSON, or two of one name.
+    """
     if source.is_dir():
         files = _by_name(source.rglob("*.txt"), source)
         texts = {name: _read(path) for name, path in files.items()}
     elif source.suffix == ".jsonl":
         texts = _jsonl(source)
     else:
-        raise MIRDataError(f"MIR_TEXTS: {source} is neither a folder of .txt files nor a .jsonl file")
+        raise ArgumentError(Argument.TEXTS, f": {source} is neither a folder of .txt files nor a .jsonl file")
     if not texts:
-        raise MIRDataError(f"MIR_TEXTS: no texts in {source}")
+        raise ArgumentError(Argument.TEXTS, f": no texts in {source}")
     return texts
 
 
 def _jsonl(path: Path) -> dict[str, str]:
     texts = {}
-    for number, line in enumerate(_read(path, "a .jsonl file").splitlines(), start=1):
+    # Not splitlines: a text may hold separators such as U+2028, which JSON does not escape.
+    for number, line in enumerate(_read(path, "a .jsonl file").split("\n"), start=1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
-            raise MIRDataError(f"MIR_TEXTS: {where} is not JSON: {error}") from error
+            raise ArgumentError(Argument.TEXTS, f": {where} is not JSON: {error}") from error
         if not isinstance(record, dict) or not isinstance(record.get("text"), str):
-            raise MIRDataError(f"MIR_TEXTS: {where} has no 'text' field of type string")
+            raise ArgumentError(Argument.TEXTS, f": {where} has no 'text' field of type string")
         name = str(record.get("id", number))
         if name in texts:
-            raise MIRDataError(f"MIR_TEXTS: {where} repeats the id {name!r}")
+            raise ArgumentError(Argument.TEXTS, f": {where} repeats the id {name!r}")
         texts[name] = check_text(record["text"], where)
     return texts
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import datasets
 
+from mir_task.data.choice import Choice, join
 from mir_task.data.files import check_text
-from mir_task.data.pairs import PairSet, PairSettings, join
+from mir_task.data.pair_set import PairSet
 from mir_task.errors import MIRDataError
 
 
+class HubError(MIRDataError):
+    """A dataset that can be had neither from the hub nor from its cache; the cause is what ``datasets`` raised.
+
+    Args:
+        message: the whole of it.
+        path: name of the dataset.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
 def hub_pairs(
-    images: Mapping[str, Any], texts: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+    images: Mapping[str, Any], texts: Mapping[str, Any], *, count: int | None = None, seed: int = 0
 ) -> PairSet:
     """The paper's data: TextVQA images, each once, joined with unrelated CNN/DailyMail articles.
 
@@ -22,53 +35,53 @@ def hub_pairs(
         images: arguments of ``datasets.load_dataset`` for a dataset with ``image_id`` and ``image`` (several
             questions share one image there, each image is taken once).
         texts: likewise, for one with ``id`` and ``article``.
-        environment: of the settings.
+        count: how many pairs; default: 100, or all if there are fewer.
+        seed: of the choice.
 
     Raises:
-        MIRDataError: the data can be had neither from the hub nor from its cache, or has other columns.
+        MIRDataError: the data can be had neither from the hub nor from its cache, has other columns, or too few rows.
     """
-    settings = PairSettings.from_environment(environment)
+    choice = Choice(count, seed)
     image_set, text_set = load(images, ("image_id", "image")), load(texts, ("id", "article"))
-    image_rows = {str(key): row for row, key in reversed(list(enumerate(image_set["image_id"])))}
-    text_rows = {str(key): row for row, key in reversed(list(enumerate(text_set["id"])))}
-    pairs = join(image_rows, text_rows, settings, paired=False, what=f"{images['path']} and {texts['path']}")
-    # Selected by row, so that only the chosen images are ever decoded.
-    chosen = undecoded(image_set.select([row for _, row, _ in pairs]).select_columns(["image"]))
-    chosen = chosen.add_column("pair_id", [pair_id for pair_id, _, _ in pairs])
-    chosen = chosen.add_column("text", [text_set[row]["article"] for _, _, row in pairs])
-    for pair_id, text in zip(chosen["pair_id"], chosen["text"], strict=True):
-        check_text(text, f"the article of pair {pair_id}")
+    what = (f"{images['path']} and {texts['path']}",)
+    image_rows, text_rows = first_rows(image_set["image_id"]), first_rows(text_set["id"])
+    pairs = join(image_rows, text_rows, choice, paired=False, what=what)
+    articles = [text_set[row]["article"] for _, _, row in pairs]
+    for (pair_id, _, _), article in zip(pairs, articles, strict=True):
+        check_text(article, f"the article of pair {pair_id}")
     return PairSet(
-        chosen,
+        dataset_of(image_set, pairs, articles),
         {
             "images": describe(images, image_set),
             "texts": describe(texts, text_set),
             "paired": False,
-            "seed": settings.seed,
+            "seed": seed,
         },
     )
 
 
-def undecoded(dataset: datasets.Dataset) -> datasets.Dataset:
-    """The same with images as files or their bytes, which :func:`open_image` opens with its limits."""
-    if isinstance(dataset.features["image"], datasets.Image):
-        return dataset.cast_column("image", datasets.Image(decode=False))
-    return dataset
-
-
-def load(source: Mapping[str, Any], columns: Sequence[str], task: str = "mir") -> datasets.Dataset:
+def load(
+    source: Mapping[str, Any], columns: Sequence[str], kind: Literal["pairs", "captions"] = "pairs"
+) -> datasets.Dataset:
     """A dataset of the hub.
 
+    Args:
+        source: arguments of ``datasets.load_dataset``.
+        columns: that it must have.
+        kind: of the pairs that are to be made of it.
+
     Raises:
-        MIRDataError: it can be had neither from the hub nor from its cache, or lacks a column.
+        HubError: it can be had neither from the hub nor from its cache.
+        MIRDataError: it lacks a column.
     """
     try:
         dataset = datasets.load_dataset(**source)
     except Exception as error:  # datasets raises a dozen unrelated classes when it cannot reach the hub
-        raise MIRDataError(
-            f"task {task} needs {source['path']} from the Hugging Face hub or its cache, which failed: {error}. "
-            f"Without the hub use {task}_builtin (data in the package) or {task}_local (your own images and texts: "
-            f"MIR_IMAGES, MIR_TEXTS); their numbers are not comparable with {task}'s."
+        raise HubError(
+            f"cannot load {source['path']} from the Hugging Face hub or its cache: {error}. Without the hub use "
+            f"builtin_{kind} (data in the package) or local_{kind} (your own images and texts); their numbers are not "
+            "comparable with those of this dataset",
+            source["path"],
         ) from error
     missing = [column for column in columns if column not in dataset.column_names]
     if missing:
@@ -76,6 +89,26 @@ def load(source: Mapping[str, Any], columns: Sequence[str], task: str = "mir") -
             f"{source['path']} has no column {', '.join(missing)}, only {', '.join(dataset.column_names)}"
         )
     return dataset
+
+
+def first_rows(keys: Sequence[Any]) -> dict[str, int]:
+    """Number of the first row of each key."""
+    return {str(key): row for row, key in reversed(list(enumerate(keys)))}
+
+
+def dataset_of(
+    images: datasets.Dataset, pairs: Sequence[tuple[str, int, int]], texts: Sequence[str]
+) -> datasets.Dataset:
+    """Rows of a :class:`PairSet`: (pair id, row of its image, row of its text) with the texts themselves.
+
+    Images stay files or their bytes, which :func:`open_image` opens with its limits. They are selected by row, so that
+    none but the chosen are ever decoded.
+    """
+    chosen = images.select([row for _, row, _ in pairs]).select_columns(["image"])
+    if isinstance(chosen.features["image"], datasets.Image):
+        chosen = chosen.cast_column("image", datasets.Image(decode=False))
+    chosen = chosen.add_column("pair_id", [pair_id for pair_id, _, _ in pairs])
+    return chosen.add_column("text", list(texts))
 
 
 def describe(source: Mapping[str, Any], dataset: datasets.Dataset) -> str:

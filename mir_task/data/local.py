@@ -1,62 +1,66 @@
-"""Pairs from the user's own files, named in the environment."""
+"""Pairs from the user's own files."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 
+from mir_task.data.arguments import Argument, ArgumentError
+from mir_task.data.choice import Choice, join
 from mir_task.data.files import read_images, read_texts
 from mir_task.data.images import open_image
-from mir_task.data.pairs import PairSet, PairSettings, join, pairs_dataset, switch
-from mir_task.errors import MIRDataError
+from mir_task.data.pair_set import PairSet
 
 
-def local_pairs(environment: Mapping[str, str] = os.environ) -> PairSet:
+def local_pairs(
+    images: str | Path,
+    texts: str | Path,
+    *,
+    paired: bool = False,
+    count: int | None = None,
+    seed: int = 0,
+    check_images: bool = True,
+) -> PairSet:
     """Pairs from the user's own files.
 
-    ``MIR_IMAGES``: a folder of images (searched recursively). ``MIR_TEXTS``: a folder of .txt files or a
-    .jsonl file with a ``text`` field. ``MIR_PAIRED=1``: each image goes with the text of the same name
-    (file name without its ending; in a .jsonl the ``id`` field); otherwise images and texts are joined at
-    random by ``MIR_SEED``. ``MIR_NUM_PAIRS``: how many.
+    Args:
+        images: a folder of images, searched recursively.
+        texts: a folder of .txt files, searched recursively, or a .jsonl file with a ``text`` field.
+        paired: each image goes with the text of its name (file name without its ending; in a .jsonl the ``id``
+            field); default: images and texts are joined at random, by the seed.
+        count: how many pairs; default: 100, or all if there are fewer.
+        seed: of the choice; it depends on the names of the files and on nothing else.
+        check_images: open every image once, so that an unreadable file ends a run here and not after an hour.
 
     Raises:
-        MIRDataError: naming the setting or file: not set, not found, empty, unreadable, unpaired.
+        MIRDataError: naming the argument or file: not found, empty, unreadable, without its partner.
     """
-    images = read_images(_existing(environment, "MIR_IMAGES"))
-    texts = read_texts(_existing(environment, "MIR_TEXTS"))
-    paired = switch(environment, "MIR_PAIRED")
-    settings = PairSettings.from_environment(environment)
+    choice = Choice(count, seed)
+    image_files = read_images(_existing(images, Argument.IMAGES))
+    text_by_name = read_texts(_existing(texts, Argument.TEXTS))
     if paired:
-        unmatched = sorted(images.keys() ^ texts.keys())
-        if unmatched:
-            raise MIRDataError(
-                f"MIR_PAIRED=1: {len(unmatched)} names have an image or a text but not both, "
-                f"among them {', '.join(unmatched[:5])}; complete the pairs or unset MIR_PAIRED"
-            )
-    pairs = join(images, texts, settings, paired, "MIR_IMAGES and MIR_TEXTS")
-    if environment.get("MIR_ON_ERROR", "").strip().lower() != "skip":
+        _check_partners(image_files.keys(), text_by_name.keys())
+    what = (Argument.IMAGES, " and ", Argument.TEXTS)
+    pairs = join(image_files, text_by_name, choice, paired=paired, what=what)
+    if check_images:
         for _, image, _ in pairs:
-            open_image(image)  # so that an unreadable file ends the run here and not after an hour
-    return PairSet(
-        pairs_dataset(pairs),
-        {
-            "images": environment["MIR_IMAGES"],
-            "texts": environment["MIR_TEXTS"],
-            "paired": paired,
-            "seed": settings.seed,
-        },
-    )
+            open_image(image)
+    return PairSet.of_files(pairs, images=str(images), texts=str(texts), paired=paired, seed=seed)
 
 
-def _existing(environment: Mapping[str, str], name: str) -> Path:
-    value = environment.get(name, "").strip()
-    if not value:
-        raise MIRDataError(
-            f"mir_local needs the environment variable {name}: set MIR_IMAGES to a folder of images and MIR_TEXTS "
-            "to a folder of .txt files or a .jsonl file"
-        )
-    path = Path(value).expanduser()
+def _existing(given: str | Path, argument: Argument) -> Path:
+    path = Path(given).expanduser()
     if not path.exists():
-        raise MIRDataError(f"{name}: {path} does not exist")
+        raise ArgumentError(argument, f": {path} does not exist")
     return path
+
+
+def _check_partners(images: Collection[str], texts: Collection[str]) -> None:
+    alone = sorted(set(images) ^ set(texts))
+    if alone:
+        raise ArgumentError(
+            Argument.PAIRED,
+            f": {len(alone)} names have an image or a text but not both, among them {', '.join(alone[:5])}; complete "
+            "the pairs or ",
+            Argument.NOT_PAIRED,
+        )

@@ -12,7 +12,7 @@ from typing import Any
 from transformers import LlavaForConditionalGeneration, Trainer, TrainingArguments
 
 from mir_task.adapters import adapter_for
-from mir_task.data import builtin_pairs, open_image
+from mir_task.data import builtin_pairs
 from mir_task.demo.checkpoint import build_model, build_processor
 from mir_task.training.callback import MIRCallback
 
@@ -26,8 +26,8 @@ def examples(model: LlavaForConditionalGeneration, processor: Any, pairs: int) -
     """
     adapter = adapter_for(model, processor)
     made = []
-    for row in builtin_pairs({"MIR_NUM_PAIRS": str(pairs)}).dataset:
-        inputs = adapter.prepare(open_image(row["image"]), row["text"], TEXT_TOKENS)
+    for pair in builtin_pairs(count=pairs):
+        inputs = adapter.prepare(pair.image, pair.text, TEXT_TOKENS)
         vision = inputs["input_ids"][0].eq(model.config.image_token_id)
         length = int(vision.sum()) + TEXT_TOKENS
         ids = inputs["input_ids"][0, :length]
@@ -62,7 +62,7 @@ def main() -> None:
     )
     train = examples(model, processor, 80)
     trainer = Trainer(model, arguments, train_dataset=train, processing_class=processor)
-    pairs = builtin_pairs({"MIR_NUM_PAIRS": "20"})
+    pairs = builtin_pairs(count=20)
     trainer.add_callback(
         MIRCallback(trainer, pairs, at=None, every_steps=given.every_steps, output_dir=given.output)
     )

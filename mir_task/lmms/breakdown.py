@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from mir_task.data.alignment import LEVEL_COLUMN
+from mir_task.data import LEVEL_COLUMN, PairSet
 from mir_task.errors import naming
 from mir_task.measurement.ranks import Ranks
 from mir_task.measurement.run import measure_with
@@ -39,7 +39,7 @@ class Part:
 def measure_parts(
     model: Any,
     processors: Mapping[str, Any],
-    pairs: Sequence[Any],
+    pairs: PairSet,
     levels: Sequence[int] | None,
     protocol: Protocol,
     settings: MeasurementSettings,
@@ -71,26 +71,13 @@ def measure_parts(
             folder = settings.resume and settings.resume / f"{own.task}{_suffix(variant, level)}"
             with nullcontext() if level is None else naming(f"{LEVEL_COLUMN} {level}"):
                 result = measure_with(
-                    replace(settings, resume=folder), model, processor, _Subset(pairs, chosen), own, ranks
+                    replace(settings, resume=folder), model, processor, pairs.subset(chosen), own, ranks
                 )
             if variant and result.model is not None:
                 named = result.model.model_copy(update={"variant": variant})
                 result = result.model_copy(update={"model": named})
             parts.append(Part(variant, level, result))
     return parts
-
-
-class _Subset(Sequence[Any]):
-    """Some of the pairs, each opened only when its turn comes."""
-
-    def __init__(self, pairs: Sequence[Any], chosen: Sequence[int]) -> None:
-        self._pairs, self._chosen = pairs, chosen
-
-    def __len__(self) -> int:
-        return len(self._chosen)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._pairs[self._chosen[index]]
 
 
 def _suffix(variant: str, level: int | None) -> str:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lmms_eval.api.instance import GenerationResult
 from loguru import logger
 
-from mir_task.data import LEVEL_COLUMN, open_image
-from mir_task.errors import MIRDataError, MIRModelError
+from mir_task.data import PairSet
+from mir_task.errors import MIRModelError
 from mir_task.lmms.backend import model_and_processor
 from mir_task.lmms.breakdown import Numbers, measure_parts, numbers
 from mir_task.lmms.settings import settings_from_environment
 from mir_task.measurement.perplexity import CaptionPerplexity, caption_perplexity
 from mir_task.measurement.ranks import Ranks
-from mir_task.pair import Pair
 from mir_task.result import MIRResult, Protocol
 
 
@@ -64,7 +63,8 @@ def answer_requests(lm: Any, requests: list[Any]) -> list[GenerationResult]:
     answers: dict[str, Answer] = {}
     tasks = _tasks_of_all(ranks, requests)
     for task_name, task in tasks.items():
-        pairs = _Pairs(lm.task_dict[task_name][task.split], sorted(task.documents))
+        # Documents are rows of the task's dataset; --limit may leave most of them out.
+        pairs = PairSet(lm.task_dict[task_name][task.split]).subset(sorted(task.documents))
         measurement = task.metadata["measurement"]
         logger.info(f"Measuring {measurement} of {task_name} on {len(pairs)} pairs")
         answers[task_name] = MEASUREMENTS[measurement](lm, model, processor, pairs, task, ranks)
@@ -117,32 +117,7 @@ def _tasks_of_all(ranks: Ranks, requests: list[Any]) -> dict[str, _Task]:
     return tasks
 
 
-class _Pairs(Sequence[Pair]):
-    """Some of a dataset's pairs, each image opened only when its turn comes."""
-
-    def __init__(self, dataset: Any, rows: Sequence[int]) -> None:
-        self._dataset, self._rows = dataset, rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def levels(self) -> list[int] | None:
-        """Level of image-text similarity of each pair, None where the task does not grade."""
-        if LEVEL_COLUMN not in self._dataset.column_names:
-            return None
-        levels = self._dataset[LEVEL_COLUMN]
-        return [int(levels[row]) for row in self._rows]
-
-    def __getitem__(self, index: Any) -> Any:
-        row = self._dataset[self._rows[index]]
-        try:
-            return Pair(open_image(row["image"]), str(row["text"]), row["pair_id"])
-        except MIRDataError as error:
-            raise MIRDataError(f"pair {row['pair_id']}: {error}") from error
-
-
-def _mir(lm: Any, model: Any, processor: Any, pairs: _Pairs, task: _Task, ranks: Ranks) -> Answer:
+def _mir(lm: Any, model: Any, processor: Any, pairs: PairSet, task: _Task, ranks: Ranks) -> Answer:
     # A checkpoint that is a family of models has a processor for each of them.
     processors = getattr(lm, "mir_variants", None) or {"": processor}
     # What --batch_size was; models for which it may be "auto" have no number here.
@@ -154,7 +129,7 @@ def _mir(lm: Any, model: Any, processor: Any, pairs: _Pairs, task: _Task, ranks:
 
 
 def _caption_perplexity(
-    _lm: Any, model: Any, processor: Any, pairs: _Pairs, task: _Task, ranks: Ranks
+    _lm: Any, model: Any, processor: Any, pairs: PairSet, task: _Task, ranks: Ranks
 ) -> Answer:
     result = caption_perplexity(
         model,
@@ -167,7 +142,7 @@ def _caption_perplexity(
     return Answer(result.numbers, {"": result})
 
 
-MEASUREMENTS: dict[str, Callable[[Any, Any, Any, _Pairs, _Task, Ranks], Answer]] = {
+MEASUREMENTS: dict[str, Callable[[Any, Any, Any, PairSet, _Task, Ranks], Answer]] = {
     "mir": _mir,
     "caption_ppl": _caption_perplexity,
 }

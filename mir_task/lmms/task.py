@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,9 @@ from lmms_eval.utils import get_datetime_str
 from loguru import logger
 from PIL import Image
 
-from mir_task.data import (
-    LEVEL_COLUMN,
-    PairSet,
-    builtin_captions,
-    builtin_pairs,
-    graded_pairs,
-    hub_captions,
-    hub_pairs,
-    local_captions,
-    local_pairs,
-)
 from mir_task.lmms import REQUEST_TYPE
 from mir_task.lmms.breakdown import metric_names
+from mir_task.lmms.pair_settings import chosen_pairs
 from mir_task.measurement.perplexity import CaptionPerplexity
 from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
 from mir_task.result import MIRResult
@@ -53,15 +42,6 @@ CAPTION_METRICS: dict[str, bool | None] = {
 # them from a cache it would be measured on the other half. This tells the cache to leave our requests alone.
 UNCACHED = {"do_sample": True}
 
-SOURCES: dict[str, Callable[..., PairSet]] = {
-    "hub": hub_pairs,
-    "builtin": builtin_pairs,
-    "local": local_pairs,
-    "graded": graded_pairs,
-    "hub_captions": hub_captions,
-    "builtin_captions": builtin_captions,
-    "local_captions": local_captions,
-}
 RESULTS: dict[str, type[MIRResult | CaptionPerplexity]] = {"mir": MIRResult, "caption_ppl": CaptionPerplexity}
 """What each measurement's file holds."""
 
@@ -69,7 +49,7 @@ RESULTS: dict[str, type[MIRResult | CaptionPerplexity]] = {"mir": MIRResult, "ca
 class MIRTask(ConfigurableTask):  # type: ignore[misc]
     """A task whose documents are image-text pairs and whose metrics are of all of them together.
 
-    The YAML's ``dataset_kwargs`` name the source of the pairs (``hub``, ``builtin``, ``local``, ``graded``) and its
+    The YAML's ``dataset_kwargs`` name the source of the pairs (:data:`mir_task.lmms.pair_settings.SOURCES`) and its
     arguments, and ``max_text_tokens``.
     """
 
@@ -86,12 +66,11 @@ class MIRTask(ConfigurableTask):  # type: ignore[misc]
         """Choose the pairs (the base class would load one dataset from the hub)."""
         settings = dict(dataset_kwargs or {})
         self.max_text_tokens = settings.pop("max_text_tokens", DEFAULT_MAX_TEXT_TOKENS)
-        pairs = SOURCES[settings.pop("source")](**settings)
+        pairs = chosen_pairs(settings.pop("source"), settings)
         self.protocol = {"task": self.config.task, "task_version": str(self.VERSION), **pairs.source}
         split = self.config.test_split
-        levels = pairs.dataset[LEVEL_COLUMN] if LEVEL_COLUMN in pairs.dataset.column_names else []
         if self.measurement == "mir":
-            self.metrics = {**self.metrics, **metric_names(max(levels, default=0))}
+            self.metrics = {**self.metrics, **metric_names(max(pairs.levels or [], default=0))}
         self._prepare_metric_and_aggregation()  # again: lmms-eval asks before it is known how many levels there are
         self.dataset = datasets.DatasetDict({split: pairs.dataset})
         self.dataset_no_image = datasets.DatasetDict({split: pairs.dataset.remove_columns("image")})

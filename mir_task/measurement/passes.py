@@ -14,6 +14,7 @@ from mir_task.accumulate.reservoir import random_keys
 from mir_task.accumulate.taker import RowTaker
 from mir_task.adapters import Adapter
 from mir_task.adapters.prefill import PairRows, PreparedPair, prefill
+from mir_task.adapters.sight import check_sight
 from mir_task.errors import MIRDataError, MIRError, MIRModelError, naming
 from mir_task.measurement.out_of_memory import out_of_memory, reason
 from mir_task.measurement.ranks import Ranks
@@ -166,6 +167,7 @@ class _OnePass:
         passes = self._passes
         where = f"pair number {numbers[0] + 1}: out of memory" if numbers else ""
         ready: dict[int, PreparedPair] = {}
+        first: NamedPair | None = None
         try:
             for number in numbers:
                 try:
@@ -173,6 +175,7 @@ class _OnePass:
                     size = pair.size(passes.settings.max_text_tokens)
                     where = f"pair {pair.name}: out of memory with {size}"
                     ready[number] = self._prepared(pair)
+                    first = first or pair
                 except MIRDataError as error:
                     passes.skip(number, error)
             together = prefill(
@@ -188,6 +191,11 @@ class _OnePass:
             return MIRModelError(
                 f"{where}; lower max_text_tokens, scale the image down, or take more devices: {reason(error)}"
             )
+        if first is not None and ready and not passes.ids:
+            with naming(f"pair {first.name}"):
+                check_sight(
+                    passes.adapter, first.image.convert("RGB"), first.text, passes.settings.max_text_tokens
+                )
         self.checked = self.checked or bool(ready)
         for (number, prepared), rows in zip(ready.items(), together, strict=True):
             passes.ids[number] = prepared.name

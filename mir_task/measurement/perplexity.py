@@ -92,6 +92,7 @@ def caption_perplexity(
         MIRDataError: fewer than two pairs, or an empty caption.
     """
     adapter = adapter_for(model, processor)
+    protocol = protocol or getattr(pairs, "protocol", None)
     pairs = by_number(pairs)
     ranks = ranks or Ranks()
     if len(pairs) < MIN_PAIRS:

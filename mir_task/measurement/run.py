@@ -54,7 +54,8 @@ def measure(
         pairs: (PIL image, text) tuples, or :class:`Pair` to name them; at least two. Read one at a time, and again
             where statistics of all layers do not fit into memory, or outliers are too many to hold back.
         max_text_tokens: texts are cut to this many tokens; the image never is.
-        protocol: where the pairs come from; what is measured here (template, cut, pair ids) is filled in.
+        protocol: where the pairs come from; default: what a set of :mod:`mir_task.data` says. What is measured here
+            (template, cut, pair ids) is filled in.
         batch_size: how many pairs share a forward pass, in families that allow it (LLaVA, Qwen-VL from 2 on,
             InternVL -HF) and where their images are prepared to the same shape; the others go one at a time. Padding
             is never counted: numbers differ by the round-off of the model's dtype.
@@ -104,6 +105,7 @@ def measure_with(
             f"{type(model).__name__}"
         )
     adapter = adapter_for(model, processor)
+    protocol = protocol or getattr(pairs, "protocol", None)  # sets of mir_task.data know where they come from
     pairs = by_number(pairs)
     if len(pairs) < MIN_PAIRS:
         raise MIRDataError(f"MIR needs at least {MIN_PAIRS} pairs, got {len(pairs)}")

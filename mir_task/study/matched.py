@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from mir_task.data import local_pairs, open_image
+from mir_task.data import local_pairs
 from mir_task.pair import Pair
 from mir_task.result import MIRResult
 from mir_task.study.model import load
@@ -42,8 +42,4 @@ def read_norm_matched(folder: Path) -> Matched:
 
 def probe_pairs(probe: Path) -> list[Pair]:
     """The study's pairs, joined as the task mir_local joins them."""
-    environment = {"MIR_IMAGES": str(probe / "images"), "MIR_TEXTS": str(probe / "texts")}
-    return [
-        Pair(open_image(row["image"]), row["text"], row["pair_id"])
-        for row in local_pairs(environment).dataset
-    ]
+    return list(local_pairs(probe / "images", probe / "texts"))

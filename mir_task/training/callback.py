@@ -12,10 +12,9 @@ from loguru import logger
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from mir_task.adapters import adapter_for
-from mir_task.data import PairSet, open_image
+from mir_task.data import PairSet
 from mir_task.errors import MIRDataError, MIRError, MIRModelError
 from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
-from mir_task.pair import Pair
 from mir_task.result import MIN_PAIRS, MIRResult, Protocol
 from mir_task.training.between_steps import SHARDED, Pairs, measure_in_training, unwrap
 
@@ -65,8 +64,7 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
         protocol: Protocol | None = None,
     ) -> None:
         if isinstance(pairs, PairSet):
-            protocol = protocol or Protocol(**pairs.source)
-            pairs = [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in pairs.dataset]
+            protocol = protocol or pairs.protocol
         if not isinstance(pairs, Collection) or len(pairs) < MIN_PAIRS:
             raise MIRDataError(
                 f"MIRCallback needs a list of at least {MIN_PAIRS} pairs, the same at every step, got "

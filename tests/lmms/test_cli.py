@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mir_task import MIRResult, Pair, measure
-from mir_task.data import local_pairs, open_image
+from mir_task import MIRResult, measure
+from mir_task.data import local_pairs
 
 pytestmark = pytest.mark.cli
 
@@ -38,7 +38,8 @@ def test_local_files_in_one_and_two_processes_and_without_lmms_eval(
     lmms_eval_cli, tmp_path, checkpoint, llava, folders, one_thread
 ):
     # Seven pairs, so that lmms-eval has to pad what one of two processes gets.
-    environment = {"MIR_IMAGES": str(folders[0]), "MIR_TEXTS": str(folders[1]), "MIR_NUM_PAIRS": "7"}
+    images, texts = folders
+    environment = {"MIR_IMAGES": str(images), "MIR_TEXTS": str(texts), "MIR_NUM_PAIRS": "7"}
     command = (*llava_arguments(checkpoint), "--tasks", "mir_local", "--output_path")
     for processes, run in enumerate(("first", "second"), start=1):
         done = lmms_eval_cli(*command, tmp_path / run, environment=environment, processes=processes)
@@ -49,8 +50,7 @@ def test_local_files_in_one_and_two_processes_and_without_lmms_eval(
         assert second[name] == pytest.approx(first[name], rel=1e-9)
     assert second["mir_pairs,none"] == first["mir_pairs,none"] == 7
 
-    rows = local_pairs(environment).dataset
-    pairs = [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in rows]
+    pairs = local_pairs(images, texts, count=7)
     direct = measure(*llava, pairs, progress=False)
     assert direct.mir == first["mir,none"]
 
@@ -60,7 +60,7 @@ def test_local_files_in_one_and_two_processes_and_without_lmms_eval(
     saved = MIRResult.load(file)
     assert saved.mir == first["mir,none"]
     assert saved.layers == direct.layers
-    assert saved.protocol.pair_ids == [pair.id for pair in pairs]
+    assert saved.protocol.pair_ids == pairs.ids
 
 
 def test_limit_measures_fewer_pairs(lmms_eval_cli, tmp_path):

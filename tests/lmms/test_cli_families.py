@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from mir_task import Pair, measure
-from mir_task.data import local_pairs, open_image
+from mir_task import measure
+from mir_task.data import local_pairs
 from tests.tiny import build
 
 pytestmark = pytest.mark.cli
@@ -32,7 +32,8 @@ def test_family_is_measured_as_it_is_without_lmms_eval(
         pytest.skip(f"this transformers has no such class: {error}")
     for part in parts:
         part.save_pretrained(checkpoint)
-    environment = {"MIR_IMAGES": str(folders[0]), "MIR_TEXTS": str(folders[1])}
+    images, texts = folders
+    environment = {"MIR_IMAGES": str(images), "MIR_TEXTS": str(texts)}
     arguments = f"pretrained={checkpoint},device=cpu,device_map=cpu"
     command = ("--model", model, "--model_args", arguments, "--tasks", "mir_local", "--output_path")
     done = lmms_eval_cli(*command, tmp_path / "out", environment=environment)
@@ -40,10 +41,8 @@ def test_family_is_measured_as_it_is_without_lmms_eval(
     result = lmms_eval_cli.results(tmp_path / "out")["mir_local"]
     assert math.isfinite(result["mir,none"])
 
-    rows = local_pairs(environment).dataset
-    pairs = [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in rows]
     loaded = AutoModelForImageTextToText.from_pretrained(checkpoint, dtype=torch.bfloat16)
     processor = AutoProcessor.from_pretrained(checkpoint, **settings)
-    direct = measure(loaded, processor, pairs, progress=False)
+    direct = measure(loaded, processor, local_pairs(images, texts), progress=False)
     assert direct.vision_tokens_per_pair == result["vision_tokens_per_pair,none"]
     assert direct.mir == pytest.approx(result["mir,none"], abs=1e-3)

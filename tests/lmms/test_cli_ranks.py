@@ -2,8 +2,8 @@
 
 import pytest
 
-from mir_task import MIRResult, Pair, measure
-from mir_task.data import builtin_pairs, local_pairs, open_image
+from mir_task import MIRResult, measure
+from mir_task.data import builtin_pairs, local_pairs
 
 pytestmark = pytest.mark.cli
 
@@ -14,12 +14,13 @@ def test_pairs_that_three_processes_cannot_share_evenly_and_fewer_than_processes
     lmms_eval_cli, tmp_path, demo_llava, one_thread
 ):
     """Five pairs of one task, and two of another in the same run."""
-    (tmp_path / "images").mkdir()
-    (tmp_path / "texts").mkdir()
-    for row in builtin_pairs({"MIR_NUM_PAIRS": "2"}).dataset:
-        open_image(row["image"]).save(tmp_path / "images" / f"{row['pair_id']}.png")
-        (tmp_path / "texts" / f"{row['pair_id']}.txt").write_text(row["text"])
-    environment = {"MIR_IMAGES": str(tmp_path / "images"), "MIR_TEXTS": str(tmp_path / "texts")}
+    images, texts = tmp_path / "images", tmp_path / "texts"
+    images.mkdir()
+    texts.mkdir()
+    for pair in builtin_pairs(count=2):
+        pair.image.save(images / f"{pair.id}.png")
+        (texts / f"{pair.id}.txt").write_text(pair.text)
+    environment = {"MIR_IMAGES": str(images), "MIR_TEXTS": str(texts)}
     done = lmms_eval_cli(
         *("--model", "mir_demo", "--tasks", "mir_builtin,mir_local", "--limit", LIMIT),
         *("--output_path", tmp_path / "out"),
@@ -28,13 +29,9 @@ def test_pairs_that_three_processes_cannot_share_evenly_and_fewer_than_processes
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 layers at a time" in done.stdout  # of four, in so little memory
-    datasets = {
-        "mir_builtin": builtin_pairs({}).dataset.select(range(LIMIT)),
-        "mir_local": local_pairs(environment).dataset,
-    }
     results = lmms_eval_cli.results(tmp_path / "out")
-    for task, dataset in datasets.items():
-        pairs = [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in dataset]
+    measured = {"mir_builtin": builtin_pairs()[:LIMIT], "mir_local": local_pairs(images, texts)}
+    for task, pairs in measured.items():
         expected = measure(*demo_llava, pairs, progress=False)
         assert results[task]["mir,none"] == pytest.approx(expected.mir, rel=1e-9)
         assert results[task]["mir_reference,none"] == pytest.approx(expected.mir_reference, rel=1e-9)

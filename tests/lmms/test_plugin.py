@@ -10,7 +10,7 @@ from lmms_eval.models import get_model_manifest, list_available_models
 from lmms_eval.tasks import TaskManager, get_task_dict
 
 from mir_task import MIRModelError, measure
-from mir_task.data import open_image
+from mir_task.data import PairSet
 from mir_task.lmms import plugin
 from mir_task.lmms.backend import model_and_processor
 from mir_task.lmms.task import METRICS, aggregate, aggregate_and_save
@@ -115,7 +115,7 @@ def values(task, answers):
 
 def test_every_lmms_eval_model_answers(llava, builtin_task):
     requests, answers = run(Model(llava), builtin_task)
-    expected = measure(*llava, pairs_of(builtin_task), progress=False)
+    expected = measure(*llava, PairSet(builtin_task.dataset["test"]), progress=False)
     got = values(builtin_task, answers)
     assert got["mir"] == expected.mir
     assert got["mir_reference"] == expected.mir_reference
@@ -132,13 +132,6 @@ def test_lmms_evals_batch_size_is_taken(llava, builtin_task, batch_size, shared)
     result = builtin_task.process_results({}, [answers[0].text])["mir"]["results"][""]
     assert result["batch_size"] == shared
     assert values(builtin_task, answers)["mir"] == pytest.approx(values(builtin_task, alone)["mir"], rel=1e-6)
-
-
-def pairs_of(task):
-    from mir_task import Pair
-    from mir_task.data import open_image
-
-    return [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in task.dataset["test"]]
 
 
 def test_tasks_of_one_run_are_measured_apart(llava, builtin_task, folders, monkeypatch, task_manager):
@@ -240,15 +233,15 @@ def test_partial_statistics_of_each_task_are_kept_apart(llava, builtin_task, tmp
     monkeypatch.setattr("mir_task.measurement.resume.SHARE_OF_TIME", float("inf"))
     _, expected = run(Model(llava), builtin_task)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        opened = []
+        opened, open_pair = [], PairSet.__getitem__
 
-        def interrupt(image):
-            opened.append(image)
+        def interrupt(pairs, number):
+            opened.append(number)
             if len(opened) == 3:
                 raise KeyboardInterrupt
-            return open_image(image)
+            return open_pair(pairs, number)
 
-        patch.setattr("mir_task.lmms.handler.open_image", interrupt)
+        patch.setattr(PairSet, "__getitem__", interrupt)
         run(Model(llava), builtin_task)
     assert [path.name for path in (tmp_path / "mir_builtin").iterdir()] == ["rank-0-of-1"]
     _, answers = run(Model(llava), builtin_task)

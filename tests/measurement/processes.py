@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from mir_task import MIRError, Pair
-from mir_task.data import builtin_pairs, open_image
+from mir_task import MIRError
+from mir_task.data import builtin_pairs
 from mir_task.measurement.perplexity import caption_perplexity
 from mir_task.measurement.plan import Plan
 from mir_task.measurement.ranks import Ranks
@@ -58,8 +58,7 @@ def main(rank, size, model, processor, folder):
     dist.init_process_group(
         "gloo", f"file://{folder}/rendezvous", rank=rank, world_size=size, timeout=timedelta(hours=1)
     )
-    rows = builtin_pairs({"MIR_NUM_PAIRS": "11"}).dataset
-    pairs = [Pair(open_image(row["image"]), row["text"][:200], row["pair_id"]) for row in rows]
+    pairs = [pair._replace(text=pair.text[:200]) for pair in builtin_pairs(count=11)]
     ranks = Ranks.of_torch()
     seen = {}
     for name, scenario in SCENARIOS.items():

@@ -4,14 +4,13 @@ import json
 import math
 from types import SimpleNamespace
 
-import datasets
 import pytest
 import torch
 from lmms_eval.tasks import TaskManager, get_task_dict
 from PIL import Image
 
 from mir_task import MIRDataError, MIRModelError, Pair
-from mir_task.data import builtin_captions, hub_captions, local_captions, open_image
+from mir_task.data import builtin_captions
 from mir_task.lmms.task import CAPTION_METRICS, aggregate, aggregate_and_save
 from mir_task.measurement.perplexity import CaptionPerplexity, caption_perplexity
 from tests.lmms.test_plugin import Model, run
@@ -19,8 +18,7 @@ from tests.lmms.test_plugin import Model, run
 
 @pytest.fixture(scope="module")
 def captions():
-    rows = builtin_captions({"MIR_NUM_PAIRS": "4"}).dataset
-    return [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in rows]
+    return list(builtin_captions(count=4))
 
 
 def perplexity(llava, pairs, **settings):
@@ -85,58 +83,6 @@ def test_bad_input_is_named(llava, captions):
         perplexity(llava, captions)
 
 
-# Data
-
-
-def test_builtin_captions_describe_their_own_image():
-    pair_set = builtin_captions({})
-    rows = list(pair_set.dataset)
-    assert len(rows) == len({row["text"] for row in rows}) == 100
-    assert all(row["image"].endswith(f"{row['pair_id']}.jpg") for row in rows)
-    chemist = next(row for row in rows if row["pair_id"] == "image_000")
-    assert "CHEMIST" in chemist["text"]
-    assert pair_set.source["paired"] is True
-
-
-def test_local_captions_are_paired_by_name(folders):
-    images, texts = folders
-    environment = {"MIR_IMAGES": str(images), "MIR_TEXTS": str(texts), "MIR_PAIRED": "0"}
-    with pytest.raises(MIRDataError, match="8 names have an image or a text but not both"):
-        local_captions(environment)
-
-
-def test_hub_captions_take_the_first_of_each_image(monkeypatch):
-    images = [Image.new("RGB", (9, 9), color) for color in ("red", "green", "blue")]
-    dataset = datasets.Dataset.from_dict(
-        {
-            "img_id": ["a", "b", "c"],
-            "image": images,
-            "caption": [["A one.", "Other."], ["B one."], ["C one."]],
-        },
-        datasets.Features(
-            {
-                "img_id": datasets.Value("string"),
-                "image": datasets.Image(),
-                "caption": datasets.Sequence(datasets.Value("string")),
-            }
-        ),
-    )
-    monkeypatch.setattr(datasets, "load_dataset", lambda path, split: dataset)
-    pair_set = hub_captions({"path": "some/captions", "split": "test"}, {})
-    assert {row["pair_id"]: row["text"] for row in pair_set.dataset} == {
-        "a": "A one.",
-        "b": "B one.",
-        "c": "C one.",
-    }
-    assert pair_set.source["texts"] == "some/captions test"
-
-
-def test_without_the_hub_the_message_names_the_other_tasks(monkeypatch):
-    monkeypatch.setattr(datasets, "load_dataset", lambda **source: 1 / 0)
-    with pytest.raises(MIRDataError, match=r"task mir_caption_ppl needs .* mir_caption_ppl_builtin .*_local"):
-        hub_captions({"path": "some/captions", "split": "test"}, {})
-
-
 # The task
 
 
@@ -149,9 +95,7 @@ def test_task_beside_mir_in_one_run(llava, monkeypatch, tmp_path):
     _, answers = run(Model(llava), task, mir)
     items = [task.process_results({}, [answer.text]) for answer in answers[:4]]
     values = {name: aggregate([item[name] for item in items]) for name in CAPTION_METRICS}
-    rows = task.dataset["test"]
-    pairs = [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in rows]
-    expected = perplexity(llava, pairs)
+    expected = perplexity(llava, builtin_captions(count=4))
     assert values["caption_ppl"] == expected.caption_ppl
     assert values["caption_pairs"] == 4
     assert "mir" in json.loads(answers[4].text)["metrics"]

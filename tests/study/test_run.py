@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from mir_task import MIRError, MIRResult, Pair, measure
-from mir_task.data import local_pairs, open_image
+from mir_task import MIRError, MIRResult, measure
+from mir_task.data import local_pairs
 from mir_task.study import run as study_run
 from mir_task.study.__main__ import main
 from mir_task.study.experiments import runs
@@ -68,9 +68,7 @@ def test_mir_files_are_those_of_measure_on_the_checkpoint(study):
     }
     assert set(files) == {"mir_local", "mir_builtin"}
     saved = MIRResult.load(files["mir_local"])
-    environment = {"MIR_IMAGES": str(study.probe / "images"), "MIR_TEXTS": str(study.probe / "texts")}
-    rows = local_pairs(environment).dataset
-    pairs = [Pair(open_image(row["image"]), row["text"], row["pair_id"]) for row in rows]
+    pairs = local_pairs(study.probe / "images", study.probe / "texts")
     direct = measure(*load(study.stage_one / "base_s0"), pairs, progress=False)
     assert direct.mir == pytest.approx(saved.mir, rel=1e-6)
     assert saved.pairs == TINY.probe_pairs and saved.model.name == "base_s0"

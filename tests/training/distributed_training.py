@@ -9,7 +9,7 @@ from transformers import AutoProcessor, LlavaForConditionalGeneration, Trainer, 
 
 from mir_task import MIRCallback
 from mir_task.adapters import adapter_for
-from mir_task.data import builtin_pairs, open_image
+from mir_task.data import builtin_pairs
 
 
 class Unreadable(list):
@@ -24,8 +24,8 @@ def main(checkpoint, output):
         AutoProcessor.from_pretrained(checkpoint),
     )
     adapter, examples = adapter_for(model, processor), []
-    for row in builtin_pairs({"MIR_NUM_PAIRS": "8"}).dataset:
-        inputs = adapter.prepare(open_image(row["image"]), row["text"], 40)
+    for pair in builtin_pairs(count=8):
+        inputs = adapter.prepare(pair.image, pair.text, 40)
         ids = inputs["input_ids"][0, :90]
         examples.append({"input_ids": ids, "labels": ids, "pixel_values": inputs["pixel_values"][0]})
     arguments = TrainingArguments(
@@ -43,7 +43,7 @@ def main(checkpoint, output):
     trainer = Trainer(
         model, arguments, train_dataset=examples, eval_dataset=examples[:4], processing_class=processor
     )
-    callback = MIRCallback(trainer, builtin_pairs({"MIR_NUM_PAIRS": "3"}))
+    callback = MIRCallback(trainer, builtin_pairs(count=3))
     trainer.add_callback(callback)
     trainer.train()
     seen = {

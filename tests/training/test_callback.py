@@ -15,7 +15,7 @@ from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, Traini
 
 from mir_task import MIRCallback, MIRDataError, MIRModelError, MIRResult, measure, measure_in_training
 from mir_task.adapters import adapter_for
-from mir_task.data import builtin_pairs, open_image
+from mir_task.data import builtin_pairs
 from tests.conftest import TORCHRUN
 from tests.measurement.test_run import hooks
 
@@ -37,10 +37,9 @@ def examples(shared_llava):
     """Stage-1 examples, of which image features and text are cut to one length so that they stack."""
     model, processor = shared_llava
     adapter = adapter_for(model, processor)
-    rows = builtin_pairs({"MIR_NUM_PAIRS": "16"}).dataset
     examples = []
-    for row in rows:
-        inputs = adapter.prepare(open_image(row["image"]), row["text"], 40)
+    for pair in builtin_pairs(count=16):
+        inputs = adapter.prepare(pair.image, pair.text, 40)
         ids = inputs["input_ids"][0, :100]
         labels = ids.masked_fill(ids.eq(model.config.image_token_id), -100)
         examples.append({"input_ids": ids, "labels": labels, "pixel_values": inputs["pixel_values"][0]})
@@ -225,7 +224,7 @@ def test_a_diverged_model_goes_on_training_without_a_number(trainer_of, llava, p
 
 def test_built_in_pairs_are_taken_as_they_are(trainer_of, llava):
     trainer = trainer_of()
-    callback = MIRCallback(trainer, builtin_pairs({"MIR_NUM_PAIRS": "3"}), every_steps=STEPS)
+    callback = MIRCallback(trainer, builtin_pairs(count=3), every_steps=STEPS)
     trainer.add_callback(callback)
     trainer.train()
     assert callback.results[STEPS].protocol.images == "mir_task.builtin"
