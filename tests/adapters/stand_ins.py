@@ -1,18 +1,22 @@
-"""Models that enter vision as remote-code families do, small enough to read.
+"""Models that bring vision in as remote-code families do, small enough to read.
 
-Their code cannot be had offline. What is kept of each is what the search for decoder and vision rows meets: the
-names of modules, who is called with what, and how image rows get into the sequence.
+The families' own code is not in any package. What is kept of each is what the search for decoder and vision rows
+meets: the names of modules, who is called with what, and how image rows get into the sequence.
 """
 
 import torch
+from PIL import Image
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaModel, PretrainedConfig
 
-from tests.tiny.parts import TEXT, byte_tokenizer, special_ids
+from tests.tiny.common import TEXT, byte_tokenizer, special_ids
 
 HIDDEN = TEXT["hidden_size"]
 PATCH = 14
 ROWS = 4
+"""Rows of an image of one tile."""
+PATH_TOKENS = 256
+"""Tokens, and rows, that Qwen-VL gives to an image's path."""
 SPECIAL = (
     "<img>",
     "</img>",
@@ -23,7 +27,9 @@ SPECIAL = (
     "<|end_of_image|>",
 )
 TOKENIZER = byte_tokenizer(*SPECIAL)
+SPECIAL_IDS = {token: TOKENIZER.convert_tokens_to_ids(token) for token in SPECIAL}
 IMAGE_ID = -200
+"""The original LLaVA's, which is no token."""
 
 
 def llm_config():
@@ -46,13 +52,14 @@ class Tower(nn.Module):
 
 
 def pixels(image):
+    """An image as [1, 3, 28, 28] in 0..1."""
     image = image.convert("RGB").resize((2 * PATCH, 2 * PATCH))
     values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
     return values.reshape(1, 2 * PATCH, 2 * PATCH, 3).permute(0, 3, 1, 2) / 255
 
 
 class Remote(nn.Module):
-    """What PreTrainedModel gives to remote code."""
+    """The base of remote code, as far as it is met here."""
 
     model_type = ""
 
@@ -155,32 +162,23 @@ class QWenModel(nn.Module):
     def __init__(self):
         super().__init__()
         inner = LlamaModel(llm_config())
-        self.wte, self.h, self.ln_f, self.rotary = (
-            inner.embed_tokens,
-            inner.layers,
-            inner.norm,
-            inner.rotary_emb,
-        )
+        self.wte, self.h = inner.embed_tokens, inner.layers
+        self.ln_f, self.rotary = inner.norm, inner.rotary_emb
         self.visual = Tower()
 
     def forward(self, input_ids, attention_mask=None, inputs_embeds=None):
-        from PIL import Image
-
         hidden = self.wte(input_ids)
         ids = input_ids[0].tolist()
         first, last = ids.index(SPECIAL_IDS["<img>"]) + 1, ids.index(SPECIAL_IDS["</img>"])
         path = "".join(TOKENIZER.decode([one]) for one in ids[first:last] if one != SPECIAL_IDS["<imgpad>"])
         rows = self.visual(pixels(Image.open(path)).to(hidden.dtype))
         hidden = hidden.clone()
-        hidden[0, first:last] = rows.repeat(64, 1)[: last - first]
+        hidden[0, first:last] = rows.repeat(PATH_TOKENS // ROWS, 1)
         position = self.rotary(hidden, torch.arange(hidden.shape[1])[None])
         for block in self.h:
             hidden = block(hidden, position_embeddings=position)
             hidden = hidden[0] if isinstance(hidden, tuple) else hidden
         return self.ln_f(hidden)
-
-
-SPECIAL_IDS = {token: TOKENIZER.convert_tokens_to_ids(token) for token in SPECIAL}
 
 
 class QWenLMHeadModel(Remote):
@@ -200,7 +198,7 @@ class QWenLMHeadModel(Remote):
 
 
 class QWenTokenizer:
-    """Paths between <img> and </img> take 256 tokens."""
+    """Fills paths between <img> and </img> up to a fixed number of tokens."""
 
     is_fast = False
     bos_token = None
@@ -211,13 +209,13 @@ class QWenTokenizer:
         if "<img>" in text:
             before, rest = text.split("<img>")
             path, after = rest.split("</img>")
-            padding = "<imgpad>" * (256 - len(path.encode()))
+            padding = "<imgpad>" * (PATH_TOKENS - len(path.encode()))
             text = f"{before}<img>{path}{padding}</img>{after}"
         return TOKENIZER(text, return_tensors=return_tensors, add_special_tokens=False)
 
 
 class CogVLMModel(nn.Module):
-    """The vision tower is a part of the language model's module."""
+    """The vision tower is inside the language model's module."""
 
     def __init__(self):
         super().__init__()
@@ -288,8 +286,8 @@ class LlavaLlamaForCausalLM(Remote):
 
     def forward(self, input_ids, images):
         (at,) = (input_ids[0] == IMAGE_ID).nonzero().flatten().tolist()
-        parts = input_ids[:, :at], input_ids[:, at + 1 :]
-        before, after = (self.model.embed_tokens(part) for part in parts)
+        before = self.model.embed_tokens(input_ids[:, :at])
+        after = self.model.embed_tokens(input_ids[:, at + 1 :])
         rows = self.vision_tower(images)[None]
         embeds = torch.cat([before, after] if self.cross_attention_only else [before, rows, after], dim=1)
         mask = torch.ones(1, embeds.shape[1], dtype=torch.bool)

@@ -1,3 +1,5 @@
+"""What all adapters have in common, on a tiny LLaVA."""
+
 import copy
 
 import pytest
@@ -19,16 +21,19 @@ VISION_TOKENS = 64
 
 
 def prepared(llava, text="A red field.", limit=100):
+    """The adapter, and its inputs for a red image and a text."""
     adapter = adapter_for(*llava)
     return adapter, adapter.prepare(IMAGE, text, limit)
 
 
 def masks(adapter, inputs):
+    """Vision and text positions, found by placeholder id."""
     return find_positions(adapter, inputs, adapter.vision_mask(inputs), None)
 
 
 def decoded(llava, ids):
-    return llava[1].tokenizer.decode(ids)
+    _, processor = llava
+    return processor.tokenizer.decode(ids)
 
 
 def test_decoder_is_found_below_the_vision_tower(llava):
@@ -67,12 +72,12 @@ def test_vision_is_every_placeholder_and_text_all_after_it(llava):
 
 def test_padding_is_no_text(llava):
     adapter, inputs = prepared(llava)
-    expected = int(masks(adapter, inputs)[1].sum())
-    inputs["input_ids"] = nn.functional.pad(
-        inputs["input_ids"], (0, 5), value=llava[1].tokenizer.pad_token_id
-    )
+    _, text = masks(adapter, inputs)
+    pad = adapter.tokenizer.pad_token_id
+    inputs["input_ids"] = nn.functional.pad(inputs["input_ids"], (0, 5), value=pad)
     inputs["attention_mask"] = nn.functional.pad(inputs["attention_mask"], (0, 5))
-    assert int(masks(adapter, inputs)[1].sum()) == expected
+    _, padded_text = masks(adapter, inputs)
+    assert padded_text.tolist() == text.tolist() + [False] * 5
 
 
 def test_without_a_template_image_newline_text(llava):
@@ -110,7 +115,7 @@ def test_text_is_cut_to_whole_tokens(llava, limit):
     assert tokenizer(cut, add_special_tokens=False)["input_ids"] == ids[:limit]
 
 
-def test_image_is_never_cut(llava):
+def test_neither_image_nor_the_rest_of_the_template_is_cut(llava):
     adapter, inputs = prepared(llava, text="word " * 500, limit=3)
     assert adapter.vision_mask(inputs).sum() == VISION_TOKENS
     assert decoded(llava, inputs["input_ids"][0]).endswith("</s>")
@@ -142,16 +147,32 @@ def test_something_else_than_a_processor_is_refused(llava):
 
 
 def test_cross_attention_family_is_refused_with_the_reason():
-    text = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    text |= {"num_key_value_heads": 2, "cross_attention_layers": [1], "vocab_size": 64, "pad_token_id": 0}
-    text |= {"rope_scaling": {"rope_type": "default"}}  # 4.57 has no default for it
-    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "attention_heads": 2}
-    vision |= {"num_global_layers": 1, "vision_output_dim": 32, "intermediate_layers_indices": [0]}
-    vision |= {"image_size": 28, "patch_size": 14}
-    config = MllamaConfig(text_config=text, vision_config=vision)
-    model = MllamaForConditionalGeneration(config)
+    config = MllamaConfig(
+        text_config={
+            "hidden_size": 32,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "cross_attention_layers": [1],
+            "vocab_size": 64,
+            "pad_token_id": 0,
+            "rope_scaling": {"rope_type": "default"},  # 4.57 has no default for it
+        },
+        vision_config={
+            "hidden_size": 16,
+            "intermediate_size": 16,
+            "num_hidden_layers": 2,
+            "attention_heads": 2,
+            "num_global_layers": 1,
+            "vision_output_dim": 32,
+            "intermediate_layers_indices": [0],
+            "image_size": 28,
+            "patch_size": 14,
+        },
+    )
     with pytest.raises(MIRModelError, match="vision enters by cross-attention"):
-        adapter_for(model, None)
+        adapter_for(MllamaForConditionalGeneration(config), None)
 
 
 def test_unknown_family_is_read_by_provenance_alone(llava, pairs, monkeypatch):
@@ -165,8 +186,8 @@ def test_unknown_family_is_read_by_provenance_alone(llava, pairs, monkeypatch):
 
 
 def test_an_adapter_may_leave_positions_out_of_both_modalities(llava, pairs, monkeypatch):
-    # As for a learned vector beside the image that is neither: here the first and the last vision row.
-    class Without(type(adapter_for(*llava))):
+    # As a family with a learned vector beside the image would: here the first and the last vision row.
+    class WithoutEnds(type(adapter_for(*llava))):
         def split(self, inputs, vision, attended):
             vision, text = super().split(inputs, vision, attended)
             positions = vision.nonzero().flatten()
@@ -174,10 +195,10 @@ def test_an_adapter_may_leave_positions_out_of_both_modalities(llava, pairs, mon
             return vision, text
 
     whole = measure(*llava, pairs, progress=False)
-    monkeypatch.setitem(ADAPTERS, "llava", Without)
-    part = measure(*llava, pairs, progress=False)
-    assert part.vision_tokens_per_pair == whole.vision_tokens_per_pair - 2
-    assert part.text_tokens_per_pair == whole.text_tokens_per_pair
+    monkeypatch.setitem(ADAPTERS, "llava", WithoutEnds)
+    without = measure(*llava, pairs, progress=False)
+    assert without.vision_tokens_per_pair == whole.vision_tokens_per_pair - 2
+    assert without.text_tokens_per_pair == whole.text_tokens_per_pair
 
 
 def test_provenance_agrees_with_the_placeholder(llava):
@@ -191,15 +212,18 @@ def test_provenance_agrees_with_the_placeholder(llava):
 def test_disagreement_shows_both_runs_of_positions():
     by_id = torch.tensor([0, 1, 1, 1, 0, 0, 1, 0]).bool()
     by_provenance = torch.tensor([0, 0, 1, 1, 0, 0, 1, 1]).bool()
-    with pytest.raises(
-        MIRModelError, match=r"by placeholder id they are 1-3, 6-6 of 8, by provenance 2-3, 6-7 of 8"
-    ):
+    message = r"by placeholder id they are 1-3, 6-6 of 8, by provenance 2-3, 6-7 of 8"
+    with pytest.raises(MIRModelError, match=message):
         check_agreement(by_id, by_provenance, "Model")
 
 
 @pytest.mark.parametrize(
-    ("mask", "message"), [(torch.zeros(4).bool(), "cross-attention"), (torch.ones(4).bool(), "no input row")]
+    ("vision", "message"),
+    [
+        pytest.param([False] * 4, "cross-attention", id="no vision row"),
+        pytest.param([True] * 4, "no input row", id="no text row"),
+    ],
 )
-def test_degenerate_provenance_is_refused(mask, message):
+def test_a_sequence_of_one_modality_is_refused(vision, message):
     with pytest.raises(MIRModelError, match=message):
-        check_provenance(mask, torch.ones(4).bool(), "Model")
+        check_provenance(torch.tensor(vision), torch.ones(4).bool(), "Model")

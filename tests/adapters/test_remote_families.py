@@ -2,65 +2,63 @@
 
 import pytest
 import torch
-from lmms_eval.api.model import lmms
 from lmms_eval.models.simple.cogvlm2 import CogVLM2
 from lmms_eval.models.simple.minicpm_v import MiniCPM_V
 from loguru import logger
 
 from mir_task import MIRDataError, MIRModelError, measure
 from mir_task.adapters import Pipeline, adapter_for
-from mir_task.adapters.capture import capture_layers
 from mir_task.adapters.decoder import find_decoder
-from mir_task.adapters.positions import find_positions
-from mir_task.adapters.provenance import record_provenance
 from mir_task.lmms.backend import model_and_processor
 from tests.adapters import stand_ins
-from tests.adapters.stand_ins import IMAGE_ID, ROWS, SPECIAL_IDS, TOKENIZER, pixels
-from tests.adapters.test_families import IMAGES, PAIRS, TEXTS
+from tests.adapters.examples import PAIRS, SQUARE, TEXTS, WIDE, prepared, read
+from tests.adapters.lmms_stand_ins import GLM4V, Chat, Simple, lmms_eval_model
+from tests.adapters.stand_ins import PATH_TOKENS, ROWS, SPECIAL_IDS, TOKENIZER
+from tests.hooks import hooks
 
 
 def masks(model, processor, index=0):
-    """Vision and text positions of a pair, and its rows."""
+    """Vision and text positions of one of two pairs."""
     adapter = adapter_for(model, processor)
-    inputs = adapter.prepare(IMAGES[index], TEXTS[index], 1000)
-    found = []
-
-    def positions():
-        found.extend(find_positions(adapter, inputs, adapter.vision_mask(inputs), provenance))
-        return found
-
-    with (
-        torch.inference_mode(),
-        record_provenance(adapter.decoder) as provenance,
-        capture_layers(adapter.decoder, positions, adapter.stop_after_prefill) as rows,
-    ):
-        adapter.prefill(inputs)
+    rows, vision, text = read(adapter, prepared(adapter, index))
     assert len(rows.vision) == 4
-    return found
+    return vision, text
 
 
-def runs(mask):
+def positions(mask):
     return mask.nonzero().flatten().tolist()
 
 
 # InternVL
 
 
-def test_internvl_chat_tiles_the_image_and_writes_rows_in_place():
-    model = stand_ins.InternVLChatModel()
-    adapter = adapter_for(model, TOKENIZER)
-    for image, tiles in ((IMAGES[0].resize((28, 28)), 1), (IMAGES[1], 3)):  # two tiles and a thumbnail
-        inputs = adapter.prepare(image, "A ferry.", 100)
-        assert len(inputs["pixel_values"]) == tiles
-        assert (inputs["input_ids"] == SPECIAL_IDS["<IMG_CONTEXT>"]).sum() == ROWS * tiles
-    prompt = TOKENIZER.decode(inputs["input_ids"][0]).replace("<IMG_CONTEXT>", "").removeprefix("<s>")
-    assert prompt == (
+@pytest.mark.parametrize(
+    ("image", "tiles"),
+    [
+        pytest.param(SQUARE.resize((28, 28)), 1, id="one tile"),
+        pytest.param(WIDE, 3, id="two tiles and a thumbnail"),
+    ],
+)
+def test_internvl_chat_cuts_tiles_and_writes_their_context_tokens(image, tiles):
+    adapter = adapter_for(stand_ins.InternVLChatModel(), TOKENIZER)
+    inputs = adapter.prepare(image, "A ferry.", 100)
+    assert len(inputs["pixel_values"]) == tiles
+    assert (inputs["input_ids"] == SPECIAL_IDS["<IMG_CONTEXT>"]).sum() == ROWS * tiles
+
+
+def test_internvl_chat_fills_its_conversation_template():
+    adapter = adapter_for(stand_ins.InternVLChatModel(), TOKENIZER)
+    ids = adapter.prepare(WIDE, "A ferry.", 100)["input_ids"][0]
+    assert TOKENIZER.decode(ids).replace("<IMG_CONTEXT>", "").removeprefix("<s>") == (
         "<|im_start|>system\nAnswer briefly.<|im_end|>\n<|im_start|>user\n<img></img>\n<|im_end|>\n"
         "<|im_start|>assistant\nA ferry.<|im_end|>\n"
     )
-    vision, text = masks(model, TOKENIZER, index=1)
+
+
+def test_internvl_chats_rows_are_those_of_its_tiles():
+    vision, text = masks(stand_ins.InternVLChatModel(), TOKENIZER, index=1)
     assert vision.sum() == 3 * ROWS
-    assert text.sum() == len(text) - runs(vision)[-1] - 1
+    assert text.sum() == len(text) - positions(vision)[-1] - 1
 
 
 # MiniCPM-V
@@ -72,15 +70,14 @@ def test_minicpm_v_is_run_by_its_own_chat(scale, dtype):
     model = stand_ins.MiniCPMV(scale).to(dtype)
     vision, text = masks(model, TOKENIZER)
     before = len(TOKENIZER("<|im_start|>user\n<image>")["input_ids"])
-    assert runs(vision) == list(range(before, before + ROWS))
+    assert positions(vision) == list(range(before, before + ROWS))
     assert text.sum() > len(TEXTS[0])
     result = measure(model, TOKENIZER, PAIRS, progress=False)
     assert (result.model.adapter, result.protocol.template) == ("MiniCPM-V", "chat_template")
 
 
 def test_minicpm_v_through_lmms_evals_class():
-    lm = lmms_eval_model(MiniCPM_V, stand_ins.MiniCPMV())
-    model, processor = model_and_processor(lm)
+    model, processor = model_and_processor(lmms_eval_model(MiniCPM_V, stand_ins.MiniCPMV()))
     assert processor is TOKENIZER
     assert measure(model, processor, PAIRS, progress=False).model.adapter == "MiniCPM-V"
 
@@ -88,29 +85,31 @@ def test_minicpm_v_through_lmms_evals_class():
 # Qwen-VL
 
 
-@pytest.mark.parametrize("chat", [True, False])
-def test_qwen_vl_reads_the_image_from_the_path_among_the_tokens(chat):
+@pytest.mark.parametrize(
+    ("chat", "template"),
+    [pytest.param(True, "chat_template", id="chat"), pytest.param(False, "plain", id="base")],
+)
+def test_qwen_vl_reads_the_image_from_the_path_among_the_tokens(chat, template):
     model = stand_ins.QWenLMHeadModel(chat)
     vision, text = masks(model, stand_ins.QWenTokenizer())
-    assert vision.sum() == 256
-    assert runs(vision) == list(range(runs(vision)[0], runs(vision)[0] + 256))
+    first = positions(vision)[0]
+    assert positions(vision) == list(range(first, first + PATH_TOKENS))
     assert text.sum() > len(TEXTS[0])
     result = measure(model, stand_ins.QWenTokenizer(), PAIRS, progress=False)
-    assert result.protocol.template == ("chat_template" if chat else "plain")
+    assert result.protocol.template == template
+
+
+def test_qwen_vl_refuses_a_text_that_holds_a_path():
     with pytest.raises(MIRDataError, match="image placeholder '<img>'"):
-        measure(model, stand_ins.QWenTokenizer(), [(IMAGES[0], "<img>"), PAIRS[0]], progress=False)
+        measure(
+            stand_ins.QWenLMHeadModel(),
+            stand_ins.QWenTokenizer(),
+            [(SQUARE, "<img>"), PAIRS[0]],
+            progress=False,
+        )
 
 
 # lmms-eval's own pipeline
-
-
-def lmms_eval_model(cls, model):
-    """An object of one of lmms-eval's classes without its constructor, which loads from the hub."""
-    lm = cls.__new__(cls)
-    lmms.__init__(lm)
-    lm._model, lm._tokenizer, lm._device, lm.dtype = model, TOKENIZER, "cpu", model.dtype
-    lm.batch_size_per_gpu = 1
-    return lm
 
 
 def test_cogvlm2_through_lmms_evals_class():
@@ -120,7 +119,7 @@ def test_cogvlm2_through_lmms_evals_class():
     # The vision tower inside the language model has more layers than the decoder.
     assert find_decoder(model).layers is model.model.layers
     vision, text = masks(model, processor)
-    assert runs(vision) == [1, 2, 3, 4]
+    assert positions(vision) == [1, 2, 3, 4]
     assert text.sum() == len(TEXTS[0]) + len(" Question:  Answer:")
     result = measure(model, processor, PAIRS, progress=False)
     assert (result.protocol.template, result.model.adapter) == ("user_turn", "own pipeline")
@@ -130,9 +129,8 @@ def test_cogvlm2_through_lmms_evals_class():
 
 
 def test_cogagents_second_branch_is_reported_as_not_seen():
-    model, processor = model_and_processor(
-        lmms_eval_model(CogVLM2, stand_ins.CogVLMForCausalLM(cross_attention=True))
-    )
+    stand_in = stand_ins.CogVLMForCausalLM(cross_attention=True)
+    model, processor = model_and_processor(lmms_eval_model(CogVLM2, stand_in))
     messages = []
     sink = logger.add(messages.append)
     result = measure(model, processor, PAIRS, progress=False)
@@ -141,75 +139,25 @@ def test_cogagents_second_branch_is_reported_as_not_seen():
     assert "have cross-attention; vision that enters by it is in no row" in "".join(messages)
 
 
-class Simple(lmms):
-    """A class as many of lmms-eval's are: a tokenizer, a torch model, errors caught and logged."""
-
-    def __init__(self, model, prompt="<s>USER: <image>\n{} ASSISTANT:"):
-        super().__init__()
-        self._model, self._tokenizer, self.prompt, self.passes = model, TOKENIZER, prompt, 0
-
-    def loglikelihood(self, requests):
-        raise NotImplementedError
-
-    def generate_until_multi_round(self, requests):
-        raise NotImplementedError
-
-    def question(self, args):
-        text, kwargs, doc_to_visual, doc_id, task, split = args
-        return text, kwargs, doc_to_visual(self.task_dict[task][split][doc_id])[0]
-
-    def generate_until(self, requests):
-        answers = []
-        for request in requests:
-            text, kwargs, image = self.question(request.args)
-            before, after = self.prompt.format(text).split("<image>")
-            try:
-                self.forward(before, after, image)
-                self.passes += kwargs["max_new_tokens"]
-            except Exception as error:
-                logger.error(f"Error {error} in generating")
-                raise UnboundLocalError("answer") from None
-            answers.append("")
-        return answers
-
-    def forward(self, before, after, image):
-        parts = [TOKENIZER(part, add_special_tokens=False)["input_ids"] for part in (before, after)]
-        self._model(torch.tensor([[*parts[0], IMAGE_ID, *parts[1]]]), pixels(image).to(self._model.dtype))
-
-
-class Chat(Simple):
-    is_simple = False
-
-    def question(self, args):
-        _text, doc_to_messages, kwargs, doc_id, task, split = args
-        image, text = doc_to_messages(self.task_dict[task][split][doc_id])[0]["content"]
-        return text["text"], kwargs, image["url"]
-
-
-class GLM4V(Simple):
-    def forward(self, before, after, image):
-        ids = TOKENIZER(
-            f"{before}<|begin_of_image|>x<|end_of_image|>{after}",
-            add_special_tokens=False,
-            return_tensors="pt",
-        )
-        self._model.transformer(ids["input_ids"], pixels(image))
+@pytest.mark.parametrize("cls", [Simple, Chat])
+@pytest.mark.parametrize("padded_to", [0, 400])
+@pytest.mark.parametrize("index", [0, 1])
+def test_spliced_rows_are_found_beside_padding_of_zeros(cls, padded_to, index):
+    model, processor = model_and_processor(cls(stand_ins.LlavaLlamaForCausalLM(padded_to)))
+    vision, text = masks(model, processor, index)
+    first = len("USER: ") + 1
+    end = first + ROWS + len(f"\n{TEXTS[index]} ASSISTANT:")
+    assert positions(vision) == list(range(first, first + ROWS))
+    assert positions(text) == list(range(first + ROWS, end))
+    assert len(vision) == (padded_to or end)
 
 
 @pytest.mark.parametrize("cls", [Simple, Chat])
-@pytest.mark.parametrize("padded_to", [0, 400])
-def test_spliced_rows_and_padding_of_zeros(cls, padded_to):
-    lm = cls(stand_ins.LlavaLlamaForCausalLM(padded_to))
-    model, processor = model_and_processor(lm)
-    before = len("USER: ") + 1
-    for index, text in enumerate(TEXTS):
-        vision, text_mask = masks(model, processor, index)
-        assert len(vision) == (padded_to or before + ROWS + len(f"\n{text} ASSISTANT:"))
-        assert runs(vision) == list(range(before, before + ROWS))
-        assert runs(text_mask) == list(range(before + ROWS, before + ROWS + len(f"\n{text} ASSISTANT:")))
-    result = measure(model, processor, PAIRS, progress=False)
+def test_a_pipeline_is_ended_before_its_answer(cls):
+    lm = cls(stand_ins.LlavaLlamaForCausalLM())
+    result = measure(*model_and_processor(lm), PAIRS, progress=False)
     assert (result.vision_tokens_per_pair, result.protocol.template) == (ROWS, "user_turn")
-    assert lm.passes == 0  # each was ended before its answer
+    assert lm.answers == 0
 
 
 def test_rows_do_not_depend_on_padding():
@@ -221,14 +169,13 @@ def test_rows_do_not_depend_on_padding():
 
 
 def test_splice_before_an_encoder_of_other_names():
-    lm = GLM4V(stand_ins.ChatGLMForConditionalGeneration())
-    model, processor = model_and_processor(lm)
+    model, processor = model_and_processor(GLM4V(stand_ins.ChatGLMForConditionalGeneration()))
     decoder = find_decoder(model)
     assert decoder.layers is model.transformer.encoder.layers
     assert decoder.norm is model.transformer.encoder.final_layernorm
     vision, text = masks(model, processor)
-    before = len("USER: ") + 1 + 1
-    assert runs(vision) == list(range(before, before + ROWS))
+    first = len("USER: ") + 1 + 1  # after BOS and <|begin_of_image|>
+    assert positions(vision) == list(range(first, first + ROWS))
     assert text.sum() == len(f"\n{TEXTS[0]} ASSISTANT:") + 1
 
 
@@ -238,9 +185,15 @@ def test_texts_are_cut_before_the_pipeline_sees_them():
     assert result.text_tokens_per_pair == 5 + len("\n ASSISTANT:")
 
 
-@pytest.mark.parametrize("prompt", ["{} <image>", "cut <image>"])
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        pytest.param("{} <image> ?", id="text before the image"),
+        pytest.param("cut <image> ?", id="no text"),
+    ],
+)
 def test_a_pipeline_with_the_text_elsewhere_is_refused(prompt):
-    model, processor = model_and_processor(Simple(stand_ins.LlavaLlamaForCausalLM(), prompt + " ?"))
+    model, processor = model_and_processor(Simple(stand_ins.LlavaLlamaForCausalLM(), prompt))
     message = r"pair pair 0: .* leaves 2 positions after the image, the text alone has 21 tokens"
     with pytest.raises(MIRModelError, match=message):
         measure(model, processor, PAIRS, progress=False)
@@ -254,16 +207,14 @@ def test_vision_that_never_enters_the_sequence_is_refused():
 
 def test_a_pipeline_that_fails_says_how():
     lm = Simple(stand_ins.LlavaLlamaForCausalLM(), prompt="no image")
-    model, processor = model_and_processor(lm)
-    with pytest.raises(
-        MIRModelError, match=r"pair pair 0: the model's own input pipeline failed .* ValueError"
-    ):
-        measure(model, processor, PAIRS, progress=False)
+    message = r"pair pair 0: the model's own input pipeline failed .* ValueError"
+    with pytest.raises(MIRModelError, match=message):
+        measure(*model_and_processor(lm), PAIRS, progress=False)
     assert lm.task_dict == {}
 
 
 def test_hooks_are_gone_after_a_pipeline_was_ended():
     model, processor = model_and_processor(Simple(stand_ins.LlavaLlamaForCausalLM()))
+    before = hooks(model)
     measure(model, processor, PAIRS, progress=False)
-    for module in model.modules():
-        assert not module._forward_hooks and not module._forward_pre_hooks
+    assert hooks(model) == before

@@ -5,8 +5,10 @@ Nothing of mir_task.checkpoints is used here: what it loads is compared with wha
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 from transformers import (
     CLIPImageProcessor,
     CLIPVisionConfig,
@@ -66,28 +68,37 @@ def save_tower(folder, kind="clip", seed=2):
     return Path(folder)
 
 
+class Linear(NamedTuple):
+    """One linear layer: its key in the original code, weight [out, in] and bias [out]."""
+
+    key: str
+    weight: Tensor
+    bias: Tensor
+
+
 def linears(projector_type, vision_width=VISION_WIDTH, width=WIDTH, seed=3):
-    """(index or None, weight, bias) of a projector, in order."""
+    """The linear layers of a projector, in order."""
     generator = torch.Generator().manual_seed(seed)
     depth = 1 if projector_type == "linear" else int(projector_type[3:].split("x")[0])
     layers = []
     for index in range(depth):
         inputs = vision_width if index == 0 else width
         weight = torch.randn(width, inputs, generator=generator) / inputs**0.5
-        name = None if projector_type == "linear" else 2 * index
-        layers.append((name, weight, torch.randn(width, generator=generator) * 0.1))
+        key = "mm_projector" if projector_type == "linear" else f"mm_projector.{2 * index}"
+        layers.append(Linear(key, weight, torch.randn(width, generator=generator) * 0.1))
     return layers
 
 
 def projector_state(projector_type, prefix="model.", **sizes):
+    """Tensors of a projector under the original code's keys."""
     state = {}
-    for name, weight, bias in linears(projector_type, **sizes):
-        base = f"{prefix}mm_projector" + ("" if name is None else f".{name}")
-        state[f"{base}.weight"], state[f"{base}.bias"] = weight, bias
+    for key, weight, bias in linears(projector_type, **sizes):
+        state[f"{prefix}{key}.weight"], state[f"{prefix}{key}.bias"] = weight, bias
     return state
 
 
 def config_of(llm, tower, **changes):
+    """``config.json`` of a stage 1 as the original code writes it: the LLM's with additions."""
     return {
         **json.loads((Path(llm) / "config.json").read_text()),
         "architectures": ["LlavaLlamaForCausalLM"],
@@ -108,7 +119,7 @@ def config_of(llm, tower, **changes):
 
 
 def write(folder, config, **files):
-    """A folder with config.json and ``name.bin`` files."""
+    """A folder with ``config.json``, unless config is None, and a ``.bin`` file for each name."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if config is not None:
@@ -142,11 +153,17 @@ def align_state(width=WIDTH, rows=ROWS, gate=False, seed=4):
     return state
 
 
+def save_full(folder, config, state):
+    """A whole model with its tokenizer."""
+    folder = write(folder, config, pytorch_model=state)
+    build_tokenizer(placeholders=()).save_pretrained(folder)
+    return folder
+
+
 def save_align1(folder, llm, tower):
     config = config_of(llm, tower, model_type="aligngpt", architectures=["AlignGPTForCausalLM"])
-    return write(
-        folder, config, mm_projector_align={**projector_state("mlp2x_gelu", prefix=""), **align_state()}
-    )
+    state = {**projector_state("mlp2x_gelu", prefix=""), **align_state()}
+    return write(folder, config, mm_projector_align=state)
 
 
 def save_align2(folder, llm, tower, rows=ROWS):
@@ -158,6 +175,4 @@ def save_align2(folder, llm, tower, rows=ROWS):
         **projector_state("mlp2x_gelu", prefix=""),
         **align_state(gate=True, rows=rows),
     }
-    folder = write(folder, config, pytorch_model=state)
-    build_tokenizer(placeholders=()).save_pretrained(folder)
-    return folder
+    return save_full(folder, config, state)

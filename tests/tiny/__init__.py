@@ -2,9 +2,10 @@
 
 from tests.tiny import llava, others, qwen
 
-RECIPES = {**llava.RECIPES, **qwen.RECIPES, **others.RECIPES}
+BUILDERS = {**llava.BUILDERS, **qwen.BUILDERS, **others.BUILDERS}
+"""Functions that build (model, processor), by name."""
 
 
 def build(name):
-    """(model, processor) of a recipe; AttributeError where this transformers has no such class."""
-    return RECIPES[name]()
+    """(model, processor) of one of the builders; AttributeError where this transformers has no such class."""
+    return BUILDERS[name]()

@@ -2,13 +2,14 @@
 
 import transformers as t
 
-from tests.tiny.parts import TEXT, VISION, byte_tokenizer, chat_template, random, special_ids
+from tests.tiny.common import TEXT, VISION, byte_tokenizer, chat_template, random, special_ids
 
 PINPOINTS = [[28, 56], [56, 28], [56, 56]]
 PIXELS = {"size": {"shortest_edge": 28}, "crop_size": {"height": 28, "width": 28}}
 
 
 def configs(tokenizer, tower="CLIPVisionConfig", **vision):
+    """Entries of the config that all generations share."""
     return {
         "text_config": t.LlamaConfig(**TEXT, **special_ids(tokenizer)),
         "vision_config": getattr(t, tower)(**VISION, **vision),
@@ -17,6 +18,7 @@ def configs(tokenizer, tower="CLIPVisionConfig", **vision):
 
 
 def arguments(tokenizer):
+    """Arguments of the processor that most generations share."""
     return {
         "tokenizer": tokenizer,
         "patch_size": 14,
@@ -35,10 +37,11 @@ def llava():
 
 def llava_interleave():
     tokenizer = byte_tokenizer("<image>")
-    full = {"vision_feature_select_strategy": "full", "num_additional_image_tokens": 0}
+    shared = arguments(tokenizer)
+    shared["vision_feature_select_strategy"] = "full"
+    shared["num_additional_image_tokens"] = 0
     processor = t.LlavaProcessor(
-        image_processor=t.SiglipImageProcessor(size={"height": 28, "width": 28}),
-        **{**arguments(tokenizer), **full},
+        image_processor=t.SiglipImageProcessor(size={"height": 28, "width": 28}), **shared
     )
     config = t.LlavaConfig(
         **configs(tokenizer, "SiglipVisionConfig", vision_use_head=False),
@@ -88,9 +91,10 @@ def llava_onevision():
         vision_aspect_ratio="anyres_max_9",
         chat_template=chat_template("<image>"),
     )
+    shared = configs(tokenizer, "SiglipVisionConfig", vision_use_head=False)
+    shared["text_config"] = t.Qwen2Config(**TEXT, **special_ids(tokenizer))
     config = t.LlavaOnevisionConfig(
-        **configs(tokenizer, "SiglipVisionConfig", vision_use_head=False)
-        | {"text_config": t.Qwen2Config(**TEXT, **special_ids(tokenizer))},
+        **shared,
         image_grid_pinpoints=PINPOINTS,
         video_token_index=tokenizer.convert_tokens_to_ids("<video>"),
         vision_feature_layer=-1,
@@ -106,7 +110,7 @@ def vipllava():
     return random(t.VipLlavaForConditionalGeneration, config), processor
 
 
-RECIPES = {
+BUILDERS = {
     "llava": llava,
     "llava_interleave": llava_interleave,
     "llava_next": llava_next,

@@ -3,7 +3,7 @@
 import transformers as t
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from tests.tiny.parts import OLD, TEXT, VISION, byte_tokenizer, chat_template, random, rope, special_ids
+from tests.tiny.common import OLD, TEXT, VISION, byte_tokenizer, chat_template, random, rope, special_ids
 
 SQUARE = {"height": 28, "width": 28}
 QFORMER = {
@@ -27,7 +27,8 @@ OPT = {
 T5 = {"model_type": "t5", "d_model": 64, "d_ff": 128, "d_kv": 16, "num_layers": 4, "num_heads": 4}
 
 
-def blip2(text, prefix="Blip2", **processor):
+def blip2(text, prefix="Blip2", **arguments):
+    """A BLIP-2, or a relative of the same make, on an LLM of this config; ``arguments`` are the processor's."""
     tokenizer = byte_tokenizer("<image>", model_max_length=2048)
     config = getattr(t, f"{prefix}Config")(
         vision_config=VISION,
@@ -41,10 +42,9 @@ def blip2(text, prefix="Blip2", **processor):
         image_processor=t.BlipImageProcessor(size=SQUARE),
         tokenizer=tokenizer,
         num_query_tokens=8,
-        **processor,
+        **arguments,
     )
-    model = random(getattr(t, f"{prefix}ForConditionalGeneration"), config)
-    return model, processor
+    return random(getattr(t, f"{prefix}ForConditionalGeneration"), config), processor
 
 
 def blip2_opt():
@@ -80,14 +80,12 @@ def fuyu():
         tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>", pad_token="<unk>"
     )
     wrapped.model_input_names = ["input_ids", "attention_mask"]
+    text = {name: value for name, value in TEXT.items() if name != "num_key_value_heads"}
     config = t.FuyuConfig(
-        **{**TEXT, "num_key_value_heads": None},
+        **text,
+        num_key_value_heads=None,
         vocab_size=len(vocabulary),
-        text_config={
-            "model_type": "persimmon",
-            **{name: value for name, value in TEXT.items() if name != "num_key_value_heads"},
-            "vocab_size": len(vocabulary),
-        },
+        text_config={"model_type": "persimmon", **text, "vocab_size": len(vocabulary)},
         patch_size=14,
         image_token_id=vocabulary["|SPEAKER|"],
         pad_token_id=0,
@@ -129,7 +127,8 @@ def idefics2():
     return random(t.Idefics2ForConditionalGeneration, config), processor
 
 
-def idefics3(prefix="Idefics3"):
+def idefics3(prefix="Idefics3", **arguments):
+    """An Idefics3, or a relative of the same make; ``arguments`` are the processor's."""
     rows = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
     tokenizer = byte_tokenizer(
         "<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>", *rows
@@ -141,24 +140,21 @@ def idefics3(prefix="Idefics3"):
         scale_factor=2,
         pad_token_id=tokenizer.pad_token_id,
     )
-    arguments = {"size": {"longest_edge": 112}, "max_image_size": {"longest_edge": 56}}
-    extra = {}
-    if prefix == "SmolVLM":
-        extra["video_processor"] = t.SmolVLMVideoProcessor(
-            size={"longest_edge": 56}, max_image_size={"longest_edge": 56}
-        )
     processor = getattr(t, f"{prefix}Processor")(
-        image_processor=getattr(t, f"{prefix}ImageProcessor")(**arguments),
+        image_processor=getattr(t, f"{prefix}ImageProcessor")(
+            size={"longest_edge": 112}, max_image_size={"longest_edge": 56}
+        ),
         tokenizer=tokenizer,
         image_seq_len=4,
         chat_template=chat_template("<image>"),
-        **extra,
+        **arguments,
     )
     return random(getattr(t, f"{prefix}ForConditionalGeneration"), config), processor
 
 
 def smolvlm():
-    return idefics3("SmolVLM")
+    video = t.SmolVLMVideoProcessor(size={"longest_edge": 56}, max_image_size={"longest_edge": 56})
+    return idefics3("SmolVLM", video_processor=video)
 
 
 def paligemma():
@@ -176,10 +172,13 @@ def paligemma():
 
 
 def gemma3():
-    names = {"image_token": "<image_soft_token>", "boi_token": "<start_of_image>"}
-    names["eoi_token"] = "<end_of_image>"
-    tokenizer = byte_tokenizer(*names.values(), extra_special_tokens=names)
-    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
+    tokens = {
+        "image_token": "<image_soft_token>",
+        "boi_token": "<start_of_image>",
+        "eoi_token": "<end_of_image>",
+    }
+    tokenizer = byte_tokenizer(*tokens.values(), extra_special_tokens=tokens)
+    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in tokens.items()}
     processor = t.Gemma3Processor(
         image_processor=t.Gemma3ImageProcessor(size=SQUARE),
         tokenizer=tokenizer,
@@ -207,10 +206,9 @@ def mistral3():
         spatial_merge_size=2,
         chat_template=chat_template("[IMG]"),
     )
-    vision = {**VISION, "image_size": 56, "head_dim": 8, **rope()}
     config = t.Mistral3Config(
         text_config={"model_type": "mistral", **TEXT, **special_ids(tokenizer), "head_dim": 16},
-        vision_config={"model_type": "pixtral", **vision},
+        vision_config={"model_type": "pixtral", **VISION, "image_size": 56, "head_dim": 8, **rope()},
         image_token_index=tokenizer.convert_tokens_to_ids("[IMG]"),
         spatial_merge_size=2,
         vision_feature_layer=-1,
@@ -239,16 +237,24 @@ def aya_vision():
 
 
 def kosmos2():
-    # Ids below image rows are the numbers from 4 on, those of this tokenizer's first special tokens and letters.
+    # Image rows stand over the ids from 4 on, which this tokenizer has given to special tokens and letters.
     tokenizer = byte_tokenizer(old="XLMRobertaTokenizerFast", model_max_length=2048)
     processor = t.Kosmos2Processor(
         image_processor=t.CLIPImageProcessor(size={"shortest_edge": 28}, crop_size=SQUARE),
         tokenizer=tokenizer,
         num_patch_index_tokens=4,
     )
-    text = {**special_ids(tokenizer), "embed_dim": 64, "layers": 4, "ffn_dim": 128, "attention_heads": 4}
     config = t.Kosmos2Config(
-        text_config={**text, "max_position_embeddings": 2048}, vision_config=VISION, latent_query_num=64
+        text_config={
+            **special_ids(tokenizer),
+            "embed_dim": 64,
+            "layers": 4,
+            "ffn_dim": 128,
+            "attention_heads": 4,
+            "max_position_embeddings": 2048,
+        },
+        vision_config=VISION,
+        latent_query_num=64,
     )
     return random(t.Kosmos2ForConditionalGeneration, config), processor
 
@@ -270,7 +276,7 @@ def deepseek_vl():
     return random(t.DeepseekVLForConditionalGeneration, config), processor
 
 
-RECIPES = {
+BUILDERS = {
     "kosmos2": kosmos2,
     "deepseek_vl": deepseek_vl,
     "blip2_opt": blip2_opt,

@@ -1,3 +1,5 @@
+"""MoCa on a tiny LLaVA, against the paper's equation."""
+
 from types import SimpleNamespace
 
 import pytest
@@ -6,11 +8,12 @@ from safetensors.torch import save_file
 
 from mir_task import MIRModelError, MoCa, measure
 from mir_task.adapters import adapter_for
-from tests.measurement.test_run import hooks
+from tests.hooks import hooks
 
 
 @pytest.fixture
 def moca(llava):
+    """A MoCa that is attached to the model, and taken off after the test."""
     model, _ = llava
     attached = MoCa.attach(model)
     yield attached
@@ -19,19 +22,19 @@ def moca(llava):
 
 
 def states(model, inputs):
-    """What enters each layer, and what the final norm returns.
+    """Input of each layer, and output of the final norm.
 
-    transformers 4.57's own ``hidden_states`` are taken before hooks on a layer change its output.
+    transformers 4.57 takes its own ``hidden_states`` before hooks on a layer change its output.
     """
     rows, decoder = [], model.model.language_model
     handles = [
         layer.register_forward_pre_hook(
-            lambda _, args, kwargs: rows.append(args[0] if args else kwargs["hidden_states"]),
+            lambda _module, args, kwargs: rows.append(args[0] if args else kwargs["hidden_states"]),
             with_kwargs=True,
         )
         for layer in decoder.layers
     ]
-    handles.append(decoder.norm.register_forward_hook(lambda _, args, output: rows.append(output)))
+    handles.append(decoder.norm.register_forward_hook(lambda _module, _args, output: rows.append(output)))
     try:
         with torch.no_grad():
             model(**inputs)
@@ -42,7 +45,7 @@ def states(model, inputs):
 
 
 def batch(llava, pairs, side="left"):
-    """Two pairs of different lengths, padded."""
+    """Inputs of two pairs of different lengths, padded on one side."""
     _, processor = llava
     processor.tokenizer.padding_side = side
     adapter = adapter_for(*llava)
@@ -52,17 +55,31 @@ def batch(llava, pairs, side="left"):
     return {name: value for name, value in inputs.items() if name != "token_type_ids"}
 
 
-def test_identity_at_start(llava, pairs):
+def assert_same(states, others):
+    for one, other in zip(states, others, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_starts_as_the_identity(llava, pairs):
     model, _ = llava
     inputs = batch(llava, pairs)
     plain, mir = states(model, inputs), measure(*llava, pairs, progress=False).mir
-    before = hooks(model)
     attached = MoCa.attach(model)
-    assert all(torch.equal(one, other) for one, other in zip(states(model, inputs), plain, strict=True))
-    assert measure(*llava, pairs, progress=False).mir == mir
+    try:
+        assert_same(states(model, inputs), plain)
+        assert measure(*llava, pairs, progress=False).mir == mir
+    finally:
+        attached.detach()
+
+
+def test_detached_it_leaves_nothing_behind(llava):
+    model, _ = llava
+    before, names = hooks(model), set(model.state_dict())
+    attached = MoCa.attach(model)
+    assert set(model.state_dict()) == names | {"moca.u", "moca.v"}
     attached.detach()
     assert hooks(model) == before
-    assert "moca.u" not in model.state_dict()
+    assert set(model.state_dict()) == names
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -76,61 +93,76 @@ def test_changes_vision_rows_alone_and_by_the_equation(llava, pairs, moca, side)
         moca.u[0].uniform_(0.5, 2)
         moca.v[0].uniform_(-1, 1)
     changed = states(model, inputs)
-    # 1 is the first layer's output, before which nothing was changed.
-    assert torch.equal(changed[0], plain[0])
+    assert torch.equal(changed[0], plain[0])  # the embeddings; 1 is the first layer's output
     assert torch.equal(changed[1][~vision], plain[1][~vision])
     expected = moca.u[0].detach() * plain[1][vision] + moca.v[0].detach()
     assert torch.equal(changed[1][vision], expected)
-    assert not torch.equal(changed[2][~vision], plain[2][~vision])  # attention carries it on
+    assert not torch.equal(changed[2][~vision], plain[2][~vision])  # attention carries the change on
 
 
 def test_last_layer_is_calibrated_before_the_final_norm(llava, pairs, moca):
     model, _ = llava
     inputs = batch(llava, pairs)
     vision = inputs["input_ids"].eq(model.config.image_token_id)
-    seen = []
-    handle = model.model.language_model.layers[-1].register_forward_hook(lambda m, a, out: seen.append(out))
+    decoder = model.model.language_model
+    outputs = []
+    handle = decoder.layers[-1].register_forward_hook(lambda _module, _args, output: outputs.append(output))
     plain = states(model, inputs)
     with torch.no_grad():
         moca.v[-1].add_(0.5)
     changed = states(model, inputs)
     handle.remove()
-    norm = model.model.language_model.norm
-    raw = seen[0][0] if isinstance(seen[0], tuple) else seen[0]
-    assert torch.allclose(changed[-1][vision], norm(raw[vision] + 0.5), atol=1e-5)
+    before_norm = outputs[0][0] if isinstance(outputs[0], tuple) else outputs[0]
+    assert torch.allclose(changed[-1][vision], decoder.norm(before_norm[vision] + 0.5), atol=1e-5)
     assert torch.equal(changed[-1][~vision], plain[-1][~vision])
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
-def test_gradient_reaches_u_and_v_alone_and_training_lowers_the_loss(llava, pairs, checkpointing):
+@pytest.fixture
+def training(llava, pairs):
+    """The model in training mode with MoCa alone to be trained, and a batch with labels; called once a step."""
     model, _ = llava
     model.requires_grad_(False)
     attached = MoCa.attach(model)
-    try:
-        inputs = batch(llava, pairs, "right")
-        labels = inputs["input_ids"].masked_fill(inputs["attention_mask"].eq(0), -100)
-        labels = labels.masked_fill(labels.eq(model.config.image_token_id), -100)
-        model.train()
-        if checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
-        optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0)
-        losses = []
-        for _ in range(4):
-            loss = model(**inputs, labels=labels).loss
-            loss.backward()
-            if not losses:
-                assert {n for n, p in model.named_parameters() if p.grad is not None} == {"moca.u", "moca.v"}
-                assert attached.u.grad.abs().sum() > 0
-                # The last layer's vision rows reach the loss only through the text token that follows the image.
-                assert attached.v.grad[:-1].abs().sum(1).min() > 0
-            optimizer.step()
-            optimizer.zero_grad()
-            losses.append(loss.item())
-        assert losses == sorted(losses, reverse=True)
-    finally:
-        model.gradient_checkpointing_disable()
-        attached.detach()
-        model.requires_grad_(True)
+    inputs = batch(llava, pairs, "right")
+    labels = inputs["input_ids"].masked_fill(inputs["attention_mask"].eq(0), -100)
+    labels = labels.masked_fill(labels.eq(model.config.image_token_id), -100)
+    model.train()
+    yield attached, lambda: model(**inputs, labels=labels).loss
+    model.gradient_checkpointing_disable()
+    attached.detach()
+    model.requires_grad_(True)
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "gradient checkpointing"])
+def checkpointing(request, llava):
+    if request.param:
+        llava[0].gradient_checkpointing_enable({"use_reentrant": False})
+
+
+def test_gradient_reaches_u_and_v_alone(llava, training, checkpointing):
+    model, _ = llava
+    attached, loss_of_a_step = training
+    loss_of_a_step().backward()
+    assert {name for name, value in model.named_parameters() if value.grad is not None} == {
+        "moca.u",
+        "moca.v",
+    }
+    assert attached.u.grad.abs().sum() > 0
+    # The last layer's vision rows reach the loss only through the text token that follows the image.
+    assert attached.v.grad[:-1].abs().sum(1).min() > 0
+
+
+def test_training_lowers_the_loss(training, checkpointing):
+    attached, loss_of_a_step = training
+    optimizer = torch.optim.SGD(attached.parameters(), lr=1.0)
+    losses = []
+    for _ in range(4):
+        loss = loss_of_a_step()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    assert losses == sorted(losses, reverse=True)
 
 
 def test_checkpointed_gradients_are_the_plain_ones(llava, pairs, moca):
@@ -150,7 +182,7 @@ def test_checkpointed_gradients_are_the_plain_ones(llava, pairs, moca):
     assert torch.allclose(*gradients, rtol=1e-4)
 
 
-def test_mir_with_it_on(llava, pairs, moca):
+def test_mir_changes_from_the_calibrated_layer_on(llava, pairs, moca):
     plain = measure(*llava, pairs, progress=False)
     with torch.no_grad():
         moca.v[2].add_(1.0)
@@ -160,13 +192,14 @@ def test_mir_with_it_on(llava, pairs, moca):
     assert calibrated.layers[2].text_norm == plain.layers[2].text_norm
 
 
-def test_generates(llava, pairs, moca):
+def test_model_still_generates(llava, pairs, moca):
+    model, _ = llava
     inputs = batch(llava, pairs)
-    generated = llava[0].generate(**inputs, max_new_tokens=5, do_sample=False)
+    generated = model.generate(**inputs, max_new_tokens=5, do_sample=False)
     assert generated.shape[1] == inputs["input_ids"].shape[1] + 5
 
 
-def test_keeps_the_dtype(llava, pairs, moca):
+def test_hidden_states_keep_their_dtype(llava, pairs, moca):
     model, _ = llava
     model.bfloat16()
     try:
@@ -190,40 +223,48 @@ def test_state_survives_a_round_trip(llava, moca, tmp_path):
     assert path.stat().st_size < 2 * moca.u.numel() * 4 + 500
 
 
-def test_bad_states_are_refused(tmp_path):
-    save_file({"u": torch.ones(3, 8), "v": torch.ones(3, 8)}, tmp_path / "a")
-    with pytest.raises(MIRModelError, match=r"a: u has shape \[3, 8\], this model needs \[6, 128\]"):
-        MoCa(6, 128).load(tmp_path / "a")
-    save_file({"u": torch.ones(6, 128)}, tmp_path / "b")
-    with pytest.raises(MIRModelError, match="b is no MoCa: it has the keys u, expected u, v"):
-        MoCa(6, 128).load(tmp_path / "b")
+def test_state_of_other_shapes_is_refused(tmp_path):
+    save_file({"u": torch.ones(3, 8), "v": torch.ones(3, 8)}, tmp_path / "small")
+    with pytest.raises(MIRModelError, match=r"small: u has shape \[3, 8\], this model needs \[6, 128\]"):
+        MoCa(6, 128).load(tmp_path / "small")
+
+
+def test_state_of_other_keys_is_refused(tmp_path):
+    save_file({"u": torch.ones(6, 128)}, tmp_path / "half")
+    with pytest.raises(MIRModelError, match="half is no MoCa: it has the keys u, expected u, v"):
+        MoCa(6, 128).load(tmp_path / "half")
+
+
+def test_missing_file_is_refused(tmp_path):
     with pytest.raises(MIRModelError, match="cannot read a MoCa from .*nowhere"):
         MoCa(6, 128).load(tmp_path / "nowhere")
 
 
-def test_attached_twice_or_without_ids_is_refused(llava, pairs, moca):
+def test_attaching_twice_is_refused(llava, moca):
     model, _ = llava
     with pytest.raises(MIRModelError, match="has a MoCa already"):
         MoCa.attach(model)
-    with pytest.raises(
-        MIRModelError, match=r"which of the positions \[1, 5\] are vision .* call the model with input_ids"
-    ):
-        model(inputs_embeds=torch.zeros(1, 5, 128))
-    inputs = batch(llava, pairs)  # and after that error it still works
-    assert len(states(model, inputs)) == 7
 
 
-def test_own_vision_mask(llava, pairs):
+def test_a_call_without_ids_is_refused_and_the_next_one_works(llava, pairs, moca):
     model, _ = llava
-    attached = MoCa.attach(model, lambda inputs: inputs["input_ids"].eq(-1))
+    message = r"which of the positions \[1, 5\] are vision .* call the model with input_ids"
+    with pytest.raises(MIRModelError, match=message):
+        model(inputs_embeds=torch.zeros(1, 5, 128))
+    assert len(states(model, batch(llava, pairs))) == 7
+
+
+def test_own_vision_mask_says_which_rows_are_calibrated(llava, pairs):
+    model, _ = llava
+    nowhere = MoCa.attach(model, lambda inputs: inputs["input_ids"].eq(-1))
     try:
         inputs = batch(llava, pairs)
         plain = states(model, inputs)
         with torch.no_grad():
-            attached.v.add_(1)
-        assert all(torch.equal(one, other) for one, other in zip(states(model, inputs), plain, strict=True))
+            nowhere.v.add_(1)
+        assert_same(states(model, inputs), plain)
     finally:
-        attached.detach()
+        nowhere.detach()
 
 
 def test_without_a_placeholder_in_the_config_a_mask_is_asked_for(llava, monkeypatch):

@@ -1,10 +1,11 @@
-"""What tiny models are put together from: a byte tokenizer, chat templates, sizes."""
+"""What tiny models have in common: a byte tokenizer, chat templates, sizes, random weights."""
 
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 OLD = transformers.__version__.startswith("4.")
+"""Whether this is transformers 4.57, the oldest that is supported."""
 
 TEXT = {
     "hidden_size": 64,
@@ -25,15 +26,17 @@ VISION = {
 
 
 def rope(**parameters):
+    """Rotary embeddings' entry of a config, whose name depends on the version of transformers."""
     parameters = {"rope_type": "default", "rope_theta": 10000.0, **parameters}
     return {"rope_scaling" if OLD else "rope_parameters": parameters}
 
 
 def byte_tokenizer(*special, old="PreTrainedTokenizerFast", post=True, **kwargs):
-    """One token a byte, and the special tokens.
+    """A tokenizer of one token a byte, and the special tokens.
 
     Args:
         old: the class that processors of transformers 4.57 insist on.
+        post: put the BOS token first.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     special = ["<unk>", "<s>", "</s>", "<pad>", "<|im_start|>", "<|im_end|>", *special]
@@ -68,7 +71,8 @@ def chat_template(image):
     )
 
 
-def special_ids(tokenizer, text=True):
+def special_ids(tokenizer):
+    """A text config's entries that depend on the tokenizer."""
     names = ("bos_token_id", "eos_token_id", "pad_token_id")
     return {"vocab_size": len(tokenizer), **{name: getattr(tokenizer, name) for name in names}}
 
@@ -76,7 +80,7 @@ def special_ids(tokenizer, text=True):
 def random(cls, config, seed=0):
     """A model of random weights in evaluation mode; weights that start at zero are random too.
 
-    Zeros would make blind: of learned rows (newlines, queries) all would be alike.
+    Zeros would make tests blind: learned rows (newlines, queries) would all be alike.
     """
     torch.manual_seed(seed)
     model = cls(config).eval()
