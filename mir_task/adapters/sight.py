@@ -64,7 +64,9 @@ def _difference(a: Tensor, b: Tensor) -> float:
 
 def _entering_rows(adapter: Adapter, inputs: Inputs) -> Tensor:
     """Rows [n, d] that enter the decoder, on the CPU; the forward pass ends there."""
-    with record_provenance(adapter.decoder) as provenance, _ended_at_entry(adapter.decoder):
+    # An exception that the model's own code catches would not end it; others let hooks that are always called clean up.
+    end = PrefillDone if adapter.stop_after_prefill else _Entered
+    with record_provenance(adapter.decoder) as provenance, _ended_at_entry(adapter.decoder, end):
         adapter.prefill(inputs)
     if provenance.entered is None:
         raise MIRModelError(
@@ -73,17 +75,21 @@ def _entering_rows(adapter: Adapter, inputs: Inputs) -> Tensor:
     return provenance.entered.reshape(-1, provenance.entered.shape[-1]).cpu()
 
 
+class _Entered(Exception):  # noqa: N818 - no error
+    """Ends a forward pass at the decoder's entry."""
+
+
 @contextmanager
-def _ended_at_entry(decoder: Decoder) -> Iterator[None]:
-    """End the forward pass inside the block when the first decoder layer is about to run."""
+def _ended_at_entry(decoder: Decoder, end: type[BaseException]) -> Iterator[None]:
+    """End the forward pass inside the block, by this exception, when the first decoder layer is about to run."""
     reached = False
 
-    def end(_module: Any, _args: Any) -> None:
+    def entered(_module: Any, _args: Any) -> None:
         nonlocal reached
         reached = True
-        raise PrefillDone
+        raise end
 
-    handle = decoder.layers[0].register_forward_pre_hook(end)
+    handle = decoder.layers[0].register_forward_pre_hook(entered)
     try:
         yield
     except PrefillDone:
