@@ -284,8 +284,7 @@ def on_this_machine(checkpoint):
 def test_example_of_the_front_page_runs(photos, checkpoint):
     fewer = {"builtin_pairs()": "builtin_pairs(4)"}
     run(example("README.md"), **on_this_machine(checkpoint), **fewer)
-    result = mir_task.MIRResult.load("mir.json")
-    assert result.pairs == 4 and result.protocol.images == "mir_task.builtin"
+    assert mir_task.MIRResult.load("mir.json").pairs == 4
 
 
 def test_example_with_own_pairs_runs(photos, checkpoint):
