@@ -9,12 +9,15 @@ STUDY ?= study-output/$(SCALE)
 
 .PHONY: demo test test-oldest test-wheel bench study lint clean
 
+# Prints warnings and errors, MIR's progress, the table, and where the report is.
 demo: $(INSTALLED)
-	rm -rf $(DEMO)
-	$(BIN)/lmms-eval --model mir_demo --tasks mir_builtin --output_path $(DEMO)
+	@rm -rf $(DEMO)
+	@echo "lmms-eval --model mir_demo --tasks mir_builtin --output_path $(DEMO)"
+	@TQDM_DISABLE=1 $(BIN)/lmms-eval --model mir_demo --tasks mir_builtin --output_path $(DEMO) --verbosity WARNING
 	@# lmms-eval exits with 0 even after an error, so look for what it should have written.
-	@echo "Per-layer results: $$(ls $(DEMO)/*_mir_mir_builtin.json)" && ls $(DEMO)/*_mir_mir_builtin.json > /dev/null
-	$(BIN)/mir-report $(DEMO) --output $(DEMO)/report
+	@ls $(DEMO)/*_mir_mir_builtin.json > /dev/null 2>&1 || { echo "lmms-eval wrote no result, see above" >&2; exit 1; }
+	@echo "mir-report $(DEMO) --output $(DEMO)/report"
+	@$(BIN)/mir-report $(DEMO) --output $(DEMO)/report
 
 test: $(INSTALLED)
 	@# Models are tiny and much of the time goes into starting processes: one thread each, a process a core.
@@ -50,10 +53,12 @@ clean:
 	rm -rf .venv .venv-oldest .venv-wheel $(DEMO) study-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(INSTALLED): pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
 	@echo "Installing mir-task with lmms-eval and torch into $(VENV): about 7 GB, some minutes"
-	$(BIN)/pip install --quiet --editable '.[report,dev]' $(CONSTRAINT)
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --upgrade pip
+	@# setuptools warns of every editable install that is more than one folder: here tasks/ is mir_task.tasks.
+	@PYTHONWARNINGS='ignore:Editable installation' \
+	  $(BIN)/pip install --quiet --editable '.[report,dev]' $(CONSTRAINT)
 	@# A torch and a torchvision that do not belong together fail here and not in the middle of a run.
-	$(BIN)/python -c "import torchvision"
-	touch $@
+	@$(BIN)/python -c "import torchvision"
+	@touch $@

@@ -1,14 +1,33 @@
 """What a user installs: a wheel, away from this repository."""
 
+import re
 import subprocess
 import sys
 import zipfile
 
 import pytest
+import yaml
 
 from tests.conftest import REPOSITORY
 
 FOLDER_OF_PACKAGE = "import mir_task, mir_task.tasks; print(mir_task.__file__, mir_task.tasks.__file__)"
+
+PYPROJECT = (REPOSITORY / "pyproject.toml").read_text()
+
+
+def test_version_and_date_are_the_same_everywhere():
+    (version,) = re.findall(r'^version = "(.*)"', PYPROJECT, re.M)
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())
+    released = re.findall(r"^## (\d\S*) - (\S+)$", (REPOSITORY / "CHANGELOG.md").read_text(), re.M)
+    assert released[0] == (version, str(citation["date-released"]))
+    assert citation["version"] == version
+
+
+def test_workflow_runs_ci_on_the_oldest_and_newest_python():
+    (oldest, beyond) = re.findall(r'^requires-python = ">=3\.(\d+),<3\.(\d+)"', PYPROJECT, re.M)[0]
+    job = yaml.safe_load((REPOSITORY / ".github/workflows/ci.yml").read_text())["jobs"]["test"]
+    assert job["strategy"]["matrix"]["python"] == [f"3.{oldest}", f"3.{int(beyond) - 1}"]
+    assert {"run": ".ci/run"} in job["steps"]
 
 
 @pytest.fixture(scope="module")
