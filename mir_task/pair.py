@@ -38,7 +38,7 @@ class NamedPair(NamedTuple):
         )
 
 
-def content_id(pair: Pair) -> str:
+def content_id(pair: Pair | NamedPair) -> str:
     """Hash of a pair's pixels and text: the name of a pair without id."""
     digest = hashlib.sha256(repr((pair.image.size, pair.image.mode)).encode())
     digest.update(pair.image.tobytes())

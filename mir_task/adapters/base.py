@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -12,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from mir_task.adapters.decoder import Decoder, find_decoder, text_config
+from mir_task.adapters.plain_text import control_tokens, spelled_out
 from mir_task.adapters.systems import Systems
 from mir_task.errors import MIRDataError, MIRModelError
 
@@ -122,11 +124,9 @@ class Adapter:
             max_text_tokens: of the model's own tokenizer, without special tokens.
 
         Raises:
-            MIRDataError: the text holds an image placeholder.
-            MIRModelError: the sequence is longer than the model's context.
+            MIRDataError: the sequence is longer than the model's context.
         """
-        self.check_text(text)
-        prompt = self.prompt(truncate(text, self.tokenizer, max_text_tokens))
+        prompt = self.prompt(self.shown(text, max_text_tokens))
         bos = self.tokenizer.bos_token
         batch = self.processor(
             text=[prompt],
@@ -143,26 +143,25 @@ class Adapter:
         self.check_length(inputs["input_ids"].shape[1], max_text_tokens)
         return inputs
 
-    def check_text(self, text: str) -> None:
-        """Refuse a text that the processor would take for an image.
+    def shown(self, text: str, max_text_tokens: int) -> str:
+        """The text as the model is shown it: cut, and with control tokens in it spelled out."""
+        cut = truncate(text, self.tokenizer, max_text_tokens)
+        plain = spelled_out(cut, self._control_tokens)
+        return cut if plain == cut else truncate(plain, self.tokenizer, max_text_tokens)
 
-        Raises:
-            MIRDataError: the text holds an image placeholder.
-        """
-        if self.image_placeholder and self.image_placeholder in text:
-            raise MIRDataError(
-                f"the text contains this model's image placeholder {self.image_placeholder!r}; remove it"
-            )
+    @cached_property
+    def _control_tokens(self) -> list[str]:
+        return control_tokens(self.processor, self.tokenizer, self.image_placeholder)
 
     def check_length(self, length: int, max_text_tokens: int) -> None:
         """Refuse a sequence of ``length`` tokens if the model's context is shorter.
 
         Raises:
-            MIRModelError: the context is shorter; the message gives both lengths.
+            MIRDataError: the context is shorter; the message gives both lengths.
         """
         context = getattr(text_config(self.model), "max_position_embeddings", None)
         if context is not None and length > context:
-            raise MIRModelError(
+            raise MIRDataError(
                 f"image and text take {length} tokens, the model's context is {context}; lower "
                 f"max_text_tokens (now {max_text_tokens}); the image is never cut"
             )

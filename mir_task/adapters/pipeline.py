@@ -9,7 +9,7 @@ from typing import Any, Literal
 from PIL import Image
 from torch import Tensor
 
-from mir_task.adapters.base import Adapter, Inputs, truncate
+from mir_task.adapters.base import Adapter, Inputs
 from mir_task.adapters.systems import BY_PROVENANCE, Systems
 from mir_task.errors import MIRError, MIRModelError
 
@@ -71,7 +71,7 @@ class PipelineAdapter(Adapter):
 
     def prepare(self, image: Image.Image, text: str, max_text_tokens: int) -> Inputs:
         """See :meth:`Adapter.prepare`; the inputs are the image, the cut text and how many tokens it has."""
-        text = truncate(text, self.tokenizer, max_text_tokens)
+        text = self.shown(text, max_text_tokens)
         tokens = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
         return {"image": image, "text": text, "text_tokens": tokens}
 

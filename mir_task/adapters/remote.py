@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from mir_task.adapters.base import Adapter, Inputs, truncate
+from mir_task.adapters.base import Adapter, Inputs
 
 
 class RemoteCodeAdapter(Adapter):
@@ -29,8 +29,7 @@ class RemoteCodeAdapter(Adapter):
 
     def prepare(self, image: Image.Image, text: str, max_text_tokens: int) -> Inputs:
         """See :meth:`Adapter.prepare`."""
-        self.check_text(text)
-        inputs = self.encode(image, self.prompt(truncate(text, self.tokenizer, max_text_tokens)))
+        inputs = self.encode(image, self.prompt(self.shown(text, max_text_tokens)))
         if "input_ids" in inputs:
             self.check_length(inputs["input_ids"].shape[1], max_text_tokens)
         return inputs

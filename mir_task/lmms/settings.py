@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from mir_task.errors import MIRDataError
 from mir_task.measurement.settings import MeasurementSettings
-
-UNITS = {"": 1, "b": 1, **{unit: 1000**power for power, unit in enumerate(("kb", "mb", "gb", "tb"), start=1)}}
-UNITS |= {unit: 1024**power for power, unit in enumerate(("kib", "mib", "gib", "tib"), start=1)}
+from mir_task.measurement.sizes import parsed_size
 
 
 def settings_from_environment(
@@ -29,17 +26,7 @@ def settings_from_environment(
     return MeasurementSettings(
         max_text_tokens=max_text_tokens,
         batch_size=batch_size,
-        max_memory=_bytes(environment.get("MIR_MAX_MEMORY", "")),
+        max_memory=parsed_size(environment.get("MIR_MAX_MEMORY"), "MIR_MAX_MEMORY"),
         resume=Path(folder).expanduser() if folder else None,
         on_error="skip" if on_error == "skip" else "raise",
     )
-
-
-def _bytes(value: str) -> int | None:
-    """A size such as ``12GiB``, ``500 MB`` or ``1000000``; None if empty."""
-    if not value.strip():
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", value.strip().lower())
-    if found is None or found[2] not in UNITS or float(found[1]) == 0:
-        raise MIRDataError(f"MIR_MAX_MEMORY must be a size such as 12GiB, got {value!r}")
-    return int(float(found[1]) * UNITS[found[2]])

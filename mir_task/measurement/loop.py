@@ -74,29 +74,21 @@ class LayerLoop:
         with ranks.together():
             saved = self._store.load(self._identity, self._devices, self._settings.buffers)
             if saved is not None:
-                self._check_first_pair(saved.progress)
+                progress = saved.progress
+                passes.go_on(progress.ids, progress.contents, progress.skipped, progress.batch_size)
         begun = [each for each in ranks.gather(saved.progress if saved else None) if each is not None]
         plan = self._planned(announced=not begun)
         for progress in begun:  # what was begun goes on as it was begun
             plan = Plan(progress.layers_at_a_time, progress.scatters)
             self._finished = max(self._finished, progress.finished, key=len)
         if saved is not None:
-            progress = saved.progress
             logger.info(
                 f"MIR goes on where it was cut short: {len(self._finished)} layers finished, "
-                f"{progress.seen} pairs of the next ones seen"
+                f"{saved.progress.seen} pairs of the next ones seen"
             )
-            passes.go_on(progress.ids, progress.skipped, progress.batch_size)
-            self._phase, self._seen = progress.phase, progress.seen
+            self._phase, self._seen = saved.progress.phase, saved.progress.seen
             self._statistics = dict(saved.statistics)
         return plan
-
-    def _check_first_pair(self, progress: Progress) -> None:
-        for number, name in list(progress.ids.items())[:1]:
-            if (now := self._passes.open(number).name) != name:
-                raise MIRDataError(
-                    f"resume: pair number {number + 1} was {name} and is {now}; take another folder for other pairs"
-                )
 
     def _planned(self, announced: bool) -> Plan:
         """The plan of the process that has the least memory, or the one that was set."""
@@ -227,6 +219,7 @@ class LayerLoop:
             layers=list(statistics),
             seen=seen,
             ids=self._passes.ids,
+            contents=self._passes.contents,
             skipped=self._passes.skipped,
             batch_size=self._passes.batch_size,
         )

@@ -20,7 +20,7 @@ from mir_task.measurement.out_of_memory import out_of_memory, reason
 from mir_task.measurement.ranks import Ranks
 from mir_task.measurement.settings import MeasurementSettings
 from mir_task.metric.uncertainty import GROUPS
-from mir_task.pair import NamedPair, opened
+from mir_task.pair import NamedPair, content_id, opened
 
 Takers = Mapping[int, Modalities[RowTaker | None]]
 """By the layer's number, what takes its vision rows and its text rows; None: nothing does."""
@@ -42,6 +42,7 @@ class Passes:
         groups: into how many groups of neighbours all the pairs are divided.
         share: numbers of the pairs that this process shows.
         ids: names of the pairs measured so far, by number.
+        contents: hashes of the images and texts of these pairs, by number.
         skipped: why pairs were left out, by number.
         batch_size: pairs shown together: as set, or as many as there turned out to be memory for.
     """
@@ -53,6 +54,7 @@ class Passes:
         self.groups = min(GROUPS, len(pairs))
         self.share = ranks.share(len(pairs))
         self.ids: dict[int, str] = {}
+        self.contents: dict[int, str] = {}
         self.skipped: dict[int, str] = {}
         self.batch_size = settings.batch_size if adapter.batched else 1
         self._shows_progress = settings.progress and ranks.rank == 0
@@ -74,9 +76,27 @@ class Passes:
         """
         return opened(self._pairs, number)
 
-    def go_on(self, ids: Mapping[int, str], skipped: Mapping[int, str], batch_size: int) -> None:
-        """Go on from what an interrupted measurement had seen."""
-        self.ids, self.skipped, self.batch_size = dict(ids), dict(skipped), batch_size
+    def go_on(
+        self, ids: Mapping[int, str], contents: Mapping[int, str], skipped: Mapping[int, str], batch_size: int
+    ) -> None:
+        """Go on from what an interrupted measurement had seen.
+
+        Raises:
+            MIRDataError: a pair that it had measured is another one now, or has another image or text.
+        """
+        for number, name in ids.items():
+            pair = self.open(number)
+            if pair.name != name:
+                raise MIRDataError(
+                    f"resume: pair number {number + 1} was {name} and is {pair.name}; take another folder for other "
+                    "pairs"
+                )
+            if content_id(pair) != contents[number]:
+                raise MIRDataError(
+                    f"resume: pair {name} has another image or text than when it was measured; take another folder"
+                )
+        self.ids, self.contents, self.skipped = dict(ids), dict(contents), dict(skipped)
+        self.batch_size = batch_size
 
     def skip(self, number: int, failure: MIRError) -> None:
         """Leave a pair out if that was asked for, and it was not measured in an earlier pass.
@@ -167,6 +187,7 @@ class _OnePass:
         passes = self._passes
         where = f"pair number {numbers[0] + 1}: out of memory" if numbers else ""
         ready: dict[int, PreparedPair] = {}
+        contents: dict[int, str] = {}
         first: NamedPair | None = None
         try:
             for number in numbers:
@@ -175,6 +196,7 @@ class _OnePass:
                     size = pair.size(passes.settings.max_text_tokens)
                     where = f"pair {pair.name}: out of memory with {size}"
                     ready[number] = self._prepared(pair)
+                    contents[number] = passes.contents.get(number) or content_id(pair)
                     first = first or pair
                 except MIRDataError as error:
                     passes.skip(number, error)
@@ -198,15 +220,21 @@ class _OnePass:
                 )
         self.checked = self.checked or bool(ready)
         for (number, prepared), rows in zip(ready.items(), together, strict=True):
-            passes.ids[number] = prepared.name
+            passes.ids[number], passes.contents[number] = prepared.name, contents[number]
             self._hand_on(number, rows)
         return None
 
     def _prepared(self, pair: NamedPair) -> PreparedPair:
+        image, settings = pair.image.convert("RGB"), self._passes.settings
         with naming(f"pair {pair.name}"):
-            inputs = self._passes.adapter.prepare(
-                pair.image.convert("RGB"), pair.text, self._passes.settings.max_text_tokens
-            )
+            try:
+                inputs = self._passes.adapter.prepare(image, pair.text, settings.max_text_tokens)
+            except Exception as error:  # processors and tokenizers raise many unrelated classes
+                if isinstance(error, MIRError) or out_of_memory(error):
+                    raise
+                raise MIRDataError(
+                    f"the model's processor cannot prepare it: {type(error).__name__}: {reason(error)}"
+                ) from error
         return PreparedPair(pair.name, inputs)
 
     def _hand_on(self, number: int, rows: PairRows) -> None:

@@ -69,6 +69,9 @@ class Progress(BaseModel):
     seen: int = 0
     """Pairs of this process's share, in the pass that goes on."""
     ids: dict[int, str] = {}
+    """Names of the pairs measured, by number."""
+    contents: dict[int, str] = {}
+    """Hashes of their images and texts."""
     skipped: dict[int, str] = {}
     batch_size: int = 1
     """Pairs shown together, as many as there turned out to be memory for."""

@@ -13,14 +13,16 @@ from loguru import logger
 from PIL import Image
 
 from mir_task.adapters import adapter_for
-from mir_task.errors import MIRDataError, MIRModelError
-from mir_task.measurement.evaluation import evaluation_mode
+from mir_task.errors import MIRDataError
+from mir_task.measurement.evaluation import evaluation_mode, in_the_weights_dtype
 from mir_task.measurement.identity import fingerprint, model_info, versions
 from mir_task.measurement.loop import LayerLoop
+from mir_task.measurement.models import check_model
 from mir_task.measurement.passes import Passes
 from mir_task.measurement.ranks import Ranks
 from mir_task.measurement.resume import PartialStore
 from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS, MeasurementSettings, OnError
+from mir_task.measurement.sizes import parsed_size
 from mir_task.metric.layers import LayerMeasurement, totals
 from mir_task.metric.uncertainty import MIN_GROUPS
 from mir_task.pair import Pair, by_number
@@ -36,7 +38,7 @@ def measure(
     protocol: Protocol | None = None,
     batch_size: int = 1,
     progress: bool = True,
-    max_memory: int | None = None,
+    max_memory: int | str | None = None,
     resume: str | Path | None = None,
     on_error: OnError = "raise",
     ranks: Ranks | None = None,
@@ -60,8 +62,8 @@ def measure(
             InternVL -HF) and where their images are prepared to the same shape; the others go one at a time. Padding
             is never counted: numbers differ by the round-off of the model's dtype.
         progress: show progress bars.
-        max_memory: bytes that statistics may take on each device; default: half of what is free. Layers that do not
-            fit are measured in further passes over the pairs.
+        max_memory: bytes that statistics may take on each device, also as ``"12GiB"``; default: half of what is
+            free. Layers that do not fit are measured in further passes over the pairs.
         resume: folder in which partial statistics are kept every few minutes, and from which a measurement that was
             cut short continues to the same number bit for bit. Empty again at the end.
         on_error: ``skip``: leave out pairs that cannot be read or do not fit into memory, and list them in the result.
@@ -82,7 +84,7 @@ def measure(
     settings = MeasurementSettings(
         max_text_tokens=max_text_tokens,
         batch_size=batch_size,
-        max_memory=max_memory,
+        max_memory=parsed_size(max_memory, "max_memory"),
         resume=None if resume is None else Path(resume),
         on_error=on_error,
         progress=progress,
@@ -99,11 +101,7 @@ def measure_with(
     ranks: Ranks | None = None,
 ) -> MIRResult:
     """:func:`measure` with its settings as one thing, and with those that only tests and benchmarks change."""
-    if not isinstance(model, torch.nn.Module):
-        raise MIRModelError(
-            f"MIR needs a model whose hidden states can be read: expected a torch module with local weights, got "
-            f"{type(model).__name__}"
-        )
+    check_model(model)
     adapter = adapter_for(model, processor)
     protocol = protocol or getattr(pairs, "protocol", None)  # sets of mir_task.data know where they come from
     pairs = by_number(pairs)
@@ -130,15 +128,41 @@ def measure_with(
         "version": version("mir-task"),
     }
     loop = LayerLoop(passes, ranks, store, identity)
-    with evaluation_mode(model), torch.inference_mode():
+    with evaluation_mode(model), in_the_weights_dtype(adapter.device), torch.inference_mode():
         layers = loop.run()
     store.remove()
+    layers = _without_dependent_numbers(layers, passes, ranks)
     if passes.groups >= MIN_GROUPS and not all(layer.left_out for layer in layers):
         logger.warning(
             "No standard error of MIR: a covariance is singular (fewer rows than dimensions), and there is no room "
             "to keep the groups of pairs apart; measure more pairs"
         )
     return _result(layers, passes, ranks, protocol, info, loop.timings)
+
+
+def _without_dependent_numbers(
+    layers: list[LayerMeasurement], passes: Passes, ranks: Ranks
+) -> list[LayerMeasurement]:
+    """The layers, without standard errors and floors where too few of the pairs are different ones.
+
+    These rest on groups of independent pairs: of identical ones they would be zero.
+    """
+    contents = {number: hashed for part in ranks.gather(passes.contents) for number, hashed in part.items()}
+    distinct, groups = len(set(contents.values())), len({passes.group(number) for number in contents})
+    if distinct == len(contents):
+        return layers
+    logger.warning(
+        f"{len(contents) - distinct} of {len(contents)} pairs have the image and the text of another one: the standard "
+        "error takes them for independent and is too small"
+    )
+    if distinct >= groups:
+        return layers
+    logger.warning(f"No standard error and no noise floors: {distinct} different pairs in {groups} groups")
+    names = ("fid_bias_corrected", "noise_floor_vision", "noise_floor_text")
+    return [
+        LayerMeasurement.of(layer.result.model_copy(update=dict.fromkeys(names)), left_out=[])
+        for layer in layers
+    ]
 
 
 def _result(

@@ -48,9 +48,9 @@ class MeasurementSettings:
     saving: Saving = field(default_factory=Saving)
 
     def __post_init__(self) -> None:
-        if self.max_text_tokens < 1:
-            raise MIRDataError(f"max_text_tokens must be at least 1, got {self.max_text_tokens}")
-        if self.batch_size < 1:
-            raise MIRDataError(f"batch_size must be at least 1, got {self.batch_size}")
+        for name in ("max_text_tokens", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise MIRDataError(f"{name} must be a whole number of at least 1, got {value!r}")
         if self.on_error not in get_args(OnError):
             raise MIRDataError(f"on_error must be 'raise' or 'skip', got {self.on_error!r}")

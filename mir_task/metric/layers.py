@@ -40,8 +40,8 @@ def mir_from_features(vision: Sequence[Tensor], text: Sequence[Tensor]) -> MIRRe
         The result, without protocol, model, pairs or standard error, which features alone do not tell.
 
     Raises:
-        MIRDataError: no layers, different numbers of layers, NaN or Inf (naming the layer and modality), or
-            too few rows for a covariance.
+        MIRDataError: no layers, different numbers of layers, no tensors, NaN or Inf, different widths or too few rows
+            for a covariance (naming the layer and modality).
 
     Example:
         >>> import torch
@@ -59,6 +59,11 @@ def mir_from_features(vision: Sequence[Tensor], text: Sequence[Tensor]) -> MIRRe
         modalities = Modalities(
             summary_of(vision_rows, number, "vision"), summary_of(text_rows, number, "text")
         )
+        if vision_rows.shape[1] != text_rows.shape[1]:
+            raise MIRDataError(
+                f"mir_from_features: layer {number} has vision rows of width {vision_rows.shape[1]} and text rows of "
+                f"width {text_rows.shape[1]}"
+            )
         measured = measure_layer(number, modalities)
         assert isinstance(measured, LayerMeasurement), "one group has no standard error to wait for"
         layers.append(measured)
@@ -76,6 +81,11 @@ def summary_of(rows: Tensor, layer: int, modality: str) -> ModalitySummary:
     Raises:
         MIRDataError: NaN or Inf among the rows, or too few of them.
     """
+    if not isinstance(rows, Tensor):
+        raise MIRDataError(
+            f"mir_from_features: layer {layer}, {modality} rows: expected a torch tensor [n, d], got "
+            f"{type(rows).__name__}; torch.as_tensor makes one of an array"
+        )
     if not torch.isfinite(rows).all():
         raise MIRDataError(f"mir_from_features: layer {layer} has NaN or Inf in its {modality} rows")
     first = FirstPass()

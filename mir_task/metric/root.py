@@ -13,6 +13,8 @@ from mir_task.metric.polar import nuclear_norm
 ROOT_ACCURACY = 1e-10
 """Largest estimated error of the root's trace, relative to the traces, that the faster routes may have; measured errors
 are far smaller still."""
+NEGATIVE = 1e3
+"""Largest round-off of a zero eigenvalue, in units of d eps times the largest: what is more negative is none."""
 
 
 def root_trace(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
@@ -44,6 +46,8 @@ def by_eigenvalues(cov_a: Tensor, cov_b: Tensor) -> float | None:
     # Eigenvalues come with errors of round-off size, relative to the largest and independent of each other; the root
     # magnifies those of the small.
     error = torch.finfo(torch.float64).eps * eigenvalues[-1]
+    if eigenvalues[0] < -NEGATIVE * len(product) * error or error <= 0:
+        return None  # not of two covariances, which factors will tell
     root_errors = error / (2 * eigenvalues.clamp(min=error).sqrt())
     if root_errors.norm() > ROOT_ACCURACY * (cov_a.trace() + cov_b.trace()):
         return None

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from mir_task.errors import MIRModelError
+from mir_task.measurement.models import WRAPPERS, is_sharded
 from mir_task.measurement.run import measure
 from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
 from mir_task.pair import Pair
@@ -21,7 +22,6 @@ SHARDED = (
     "the weights are sharded over processes (FSDP, DeepSpeed ZeRO-3, tensor parallel), so that one process alone "
     "cannot run the model; train with DDP or ZeRO-2, or measure saved checkpoints"
 )
-WRAPPERS = (torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)
 
 Pairs = Collection[tuple[Image.Image, str] | Pair]
 
@@ -81,17 +81,9 @@ def unwrap(model: Any) -> Any:
                 f"MIR cannot look through peft's {config.peft_type}, which adds virtual tokens"
             )
         model = model.get_base_model()
-    if isinstance(model, torch.nn.Module) and _is_sharded(model):
+    if isinstance(model, torch.nn.Module) and is_sharded(model):
         raise MIRModelError(SHARDED)
     return model
-
-
-def _is_sharded(model: torch.nn.Module) -> bool:
-    """ZeRO-3 gives parameters an id, FSDP 2 and tensor parallelism make them DTensors, FSDP 1 wraps modules."""
-    of_parameters = any(
-        hasattr(part, "ds_id") or hasattr(part, "_local_tensor") for part in model.parameters()
-    )
-    return of_parameters or any(type(part).__name__ == "FullyShardedDataParallel" for part in model.modules())
 
 
 @contextmanager
