@@ -13,7 +13,7 @@ from mir_task.data.images import open_image
 from mir_task.data.local import local_pairs
 from mir_task.data.pairs import PairSet, switch, whole_number
 from mir_task.errors import MIRDataError
-from mir_task.result import MIN_PAIRS, Alignment
+from mir_task.result import MIN_PAIRS, Grading
 
 DEFAULT_LEVELS = 4
 LEVEL_COLUMN = "similarity_level"
@@ -48,11 +48,11 @@ def graded_pairs(environment: Mapping[str, str] = os.environ) -> PairSet:
         )
     similarities = clip_similarities(clip, pairs.dataset)
     grades, edges = grade(similarities, levels)
-    alignment = Alignment(
+    grading = Grading(
         clip=clip, edges=edges, similarity=dict(zip(pairs.dataset["pair_id"], similarities, strict=True))
     )
     return PairSet(
-        pairs.dataset.add_column(LEVEL_COLUMN, grades), {**pairs.source, "alignment": alignment.model_dump()}
+        pairs.dataset.add_column(LEVEL_COLUMN, grades), {**pairs.source, "alignment": grading.model_dump()}
     )
 
 

@@ -15,10 +15,11 @@ from mir_task.errors import MIRDataError, MIRModelError
 from mir_task.lmms.backend import model_and_processor
 from mir_task.lmms.breakdown import Numbers, measure_parts, numbers
 from mir_task.lmms.settings import RunSettings
-from mir_task.measurement.perplexity import CaptionPerplexity, caption_perplexity
+from mir_task.measurement.perplexity import caption_perplexity
 from mir_task.measurement.ranks import Ranks
+from mir_task.metrics import CAPTION_METRICS, values
 from mir_task.pair import Pair
-from mir_task.result import MIRResult, Protocol
+from mir_task.result import CaptionPerplexity, MIRResult, Protocol
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _caption_perplexity(
     _lm: Any, model: Any, processor: Any, pairs: _Pairs, task: _Task, ranks: Ranks
 ) -> Answer:
     result = caption_perplexity(model, processor, pairs, ranks=ranks, **task.settings)
-    return Answer(result.numbers, {"": result})
+    return Answer(values(CAPTION_METRICS, result), {"": result})
 
 
 MEASUREMENTS: dict[str, Callable[[Any, Any, Any, _Pairs, _Task, Ranks], Answer]] = {
