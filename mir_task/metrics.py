@@ -56,8 +56,8 @@ class Curve:
     title: str
     """Also the name of the figure's file, as a slug."""
     axis: str
-    level: float | None = None
-    """A value to compare with, drawn as a hairline."""
+    hairline: float | None = None
+    """A value to compare the number with."""
     single: bool = True
     """Drawn of a single model too; False where the figure of that model's terms shows the same."""
 
@@ -80,13 +80,13 @@ MIR_METRICS: tuple[MIRMetric, ...] = (
     ),
     MIRMetric(
         "mir_se",
-        "standard error of mir over pairs",
+        "standard error of MIR over pairs",
         read=lambda result: result.standard_error,
         logged=True,
     ),
     MIRMetric(
         "mir_per_layer",
-        "mir minus log10 of the number of decoder layers, so that depth alone does not raise it",
+        "MIR minus log10 of the number of decoder layers, so that depth alone does not raise it",
         read=lambda result: result.mir_per_layer,
         better="lower",
         column="MIR per layer",
@@ -129,7 +129,7 @@ LAYER_METRICS: tuple[LayerMetric, ...] = (
         "norm_ratio",
         "Above one, vision rows are longer than text rows; the scale of eq. 2 keeps this ratio.",
         read=lambda layer: layer.norm_ratio,
-        curve=Curve("Norm ratio", axis="mean vision norm / mean text norm", level=1.0),
+        curve=Curve("Norm ratio", axis="mean vision norm / mean text norm", hairline=1.0),
     ),
 )
 

@@ -88,4 +88,4 @@ def undrawn(monkeypatch):
     """Without figures, which take most of the time."""
     from mir_task.report.gallery import Gallery
 
-    monkeypatch.setattr("mir_task.report.write.gallery", lambda _: Gallery([], [], {}, [], [], [], []))
+    monkeypatch.setattr("mir_task.report.write.gallery", lambda _: Gallery())
