@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,12 +87,7 @@ def table_of(records: Iterable[Record], source: str, baselines: Iterable[str]) -
         texts = {name: str(fields.get(name) or "").strip() for name in TEXT_COLUMNS}
         if not texts["model"]:
             raise UnreadableError(f"{place}: no value in the column 'model'")
-        present = {
-            name: number
-            for name, value in fields.items()
-            if name not in TEXT_COLUMNS
-            and (number := _number(value, f"{place}, column {name!r}")) is not None
-        }
+        present = _numbers(fields, place)
         numbers = {MIR_COLUMNS[name]: number for name, number in present.items() if name in MIR_COLUMNS}
         extras = {name: number for name, number in present.items() if name in no_benchmarks}
         scores = {
@@ -169,6 +164,16 @@ def _records(path: Path) -> list[Record]:
 def _known(name: str, special: set[str]) -> str:
     plain = name.strip()
     return plain.lower() if plain.lower() in special else plain
+
+
+def _numbers(fields: Mapping[str, Any], place: str) -> dict[str, float]:
+    """The numbers that are there, by column."""
+    read = {
+        name: _number(value, f"{place}, column {name!r}")
+        for name, value in fields.items()
+        if name not in TEXT_COLUMNS
+    }
+    return {name: number for name, number in read.items() if number is not None}
 
 
 def _number(value: Any, where: str) -> float | None:

@@ -130,13 +130,16 @@ def _size(fits: Sequence[Fit]) -> str:
     tried = [fit for fit in fits if fit.slope and fit.loo]
     if not tried:
         return "The models are too few to say how many points a lower MIR is worth."
-    return _size_in_one(tried[0]) if len(tried) == 1 else _size_in_several(tried)
+    if len(tried) > 1:
+        return _size_in_several(tried)
+    names = short([fit.group for fit in fits])
+    return _size_in_one(tried[0], "" if len(fits) == 1 else f"in {names[tried[0].group]} ")
 
 
-def _size_in_one(fit: Fit) -> str:
+def _size_in_one(fit: Fit, where: str) -> str:
     assert fit.slope and fit.loo
-    return (
-        f"One unit of MIR went with {number(fit.slope.estimate, 2)} points, 95% interval "
+    return sentence(
+        f"{where}one unit of MIR went with {number(fit.slope.estimate, 2)} points, 95% interval "
         f"{interval(fit.slope.interval)}; a line through the other models predicted a left-out score to "
         f"{number(fit.loo.rmse, 2)} points, their mean to {number(fit.loo.rmse_of_mean, 2)}."
     )
