@@ -77,7 +77,7 @@ def read_table(path: Path, baselines: Iterable[str]) -> Table:
 
 
 def table_of(records: Iterable[Record], source: str, baselines: Iterable[str]) -> Table:
-    """Like :func:`read_table`, from records that were read before."""
+    """Make a table of records that are read already; arguments and errors as for :func:`read_table`."""
     no_benchmarks = {*PROGRESS, *BASELINES, *baselines}
     # "MME" and "mme" stay different names; the few names that mean something here are known in any case.
     special = {*MIR_COLUMNS, *TEXT_COLUMNS, *PROGRESS, *BASELINES, "average"}
