@@ -1,11 +1,15 @@
-"""The result of a measurement: one schema, JSON on disk. Needs neither torch nor transformers."""
+"""What a measurement found: its schema, JSON on disk. Needs neither torch nor transformers.
+
+How each number is called and shown is in :mod:`mir_task.metrics`.
+"""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
 SCHEMA_VERSION = 1
 MIN_PAIRS = 2
@@ -17,6 +21,29 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
+Result = TypeVar("Result", bound="_ResultFile")
+
+
+class _ResultFile(_Frozen):
+    """A result that is a file of its own."""
+
+    def save(self, path: str | Path) -> Path:
+        """Write the result as JSON, making the folder if needed, and return the path."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls: type[Result], path: str | Path) -> Result:
+        """Read a result that :meth:`save` wrote.
+
+        Raises:
+            pydantic.ValidationError: the file is not such a result; the message names the field.
+        """
+        return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+
+
 class LayerResult(_Frozen):
     """One decoder layer. Distances are in units of the mean text norm, squared."""
 
@@ -25,19 +52,21 @@ class LayerResult(_Frozen):
     mean_term: float = Field(description="||mu_v - mu_t||^2")
     covariance_term: float = Field(description="tr(S_v) + tr(S_t) - 2 tr((S_v S_t)^(1/2))")
     standard_error: float | None = Field(
-        default=None, description="of fid, over pairs; null if not estimated"
+        default=None, description="standard error of fid over pairs; null if not estimated"
     )
     fid_bias_corrected: float | None = Field(
         default=None,
         description="fid extrapolated to infinitely many pairs, for information; may be negative",
     )
     noise_floor_vision: float | None = Field(
-        default=None, description="distance between two halves of the vision rows: fid near it is noise"
+        default=None, description="distance between two halves of the vision rows; fid near it is noise"
     )
-    noise_floor_text: float | None = Field(default=None, description="likewise of the text rows")
+    noise_floor_text: float | None = Field(
+        default=None, description="distance between two halves of the text rows; fid near it is noise"
+    )
     fid_reference: float = Field(description="the released script's value: outliers replaced, root term lost")
     fid_reference_error: float = Field(
-        default=0.0, description="sampling error of fid_reference; 0 where its median was taken of all rows"
+        default=0.0, description="sampling error of fid_reference; 0 where its medians are of all rows"
     )
     alpha: float = Field(description="text-centric scale (eq. 2): 1 / mean text norm, outlier rows included")
     alpha_inliers: float = Field(description="what alpha would be without the text outliers")
@@ -45,20 +74,29 @@ class LayerResult(_Frozen):
     text_norm: float = Field(description="mean L2 norm of the text rows, before scaling")
     vision_tokens: int = Field(description="vision rows, outliers included")
     text_tokens: int = Field(description="text rows, outliers included")
-    vision_outliers: int
-    text_outliers: int
+    vision_outliers: int = Field(description="vision rows that fid leaves out")
+    text_outliers: int = Field(description="text rows that fid leaves out")
     passes: int = Field(
         default=1, description="2 where outliers were too many to hold back and the pairs were run again"
     )
 
+    @property
+    def norm_ratio(self) -> float:
+        """Mean norm of vision rows over that of text rows; NaN where all text rows are zero."""
+        return self.vision_norm / self.text_norm if self.text_norm else math.nan
 
-class Alignment(_Frozen):
+
+class Grading(_Frozen):
     """How pairs were graded by the similarity of image and text."""
 
-    clip: str = Field(description="the CLIP model whose cosine it is")
-    edges: list[float] = Field(description="of the levels: quantiles of the similarity, one more than levels")
-    similarity: dict[str, float] = Field(description="of every pair that was graded, by pair id")
-    level: int | None = Field(default=None, description="that was measured, 1 the least similar; null: all")
+    clip: str = Field(description="CLIP model whose cosine the similarity is")
+    edges: list[float] = Field(
+        description="edges of the levels: quantiles of the similarity, one more than levels"
+    )
+    similarity: dict[str, float] = Field(description="similarity of every graded pair, by pair id")
+    level: int | None = Field(
+        default=None, description="level that was measured, 1 the least similar; null: all levels"
+    )
 
 
 class Protocol(_Frozen):
@@ -69,8 +107,8 @@ class Protocol(_Frozen):
     images: str | None = Field(default=None, description="where the images come from, with revision")
     texts: str | None = Field(default=None, description="where the texts come from, with revision")
     paired: bool = Field(default=False, description="texts belong to their images")
-    seed: int | None = Field(default=None, description="of the choice of pairs")
-    pair_ids: list[str] = Field(default_factory=list, description="of the pairs that were measured, in order")
+    seed: int | None = Field(default=None, description="seed by which the pairs were chosen")
+    pair_ids: list[str] = Field(default_factory=list, description="the measured pairs, in order")
     max_text_tokens: int | None = Field(default=None, description="texts are cut here, images never")
     template: Literal["chat_template", "plain", "user_turn"] | None = Field(
         default=None,
@@ -78,7 +116,9 @@ class Protocol(_Frozen):
         "the text behind the image in the user's turn, as the model's own input pipeline builds it",
     )
     template_sha256: str | None = None
-    alignment: Alignment | None = Field(default=None, description="null where pairs were not graded")
+    alignment: Grading | None = Field(
+        default=None, description="how pairs were graded; null where they were not"
+    )
 
 
 class ModelInfo(_Frozen):
@@ -96,18 +136,19 @@ class ModelInfo(_Frozen):
         description="decoder layers also attend to something outside their sequence, which MIR does not see",
     )
     variant: str | None = Field(
-        default=None, description="which model, where one checkpoint is a family: AlignGPT's alignment level"
+        default=None,
+        description="member of the family, where one checkpoint is several models: AlignGPT's align level",
     )
 
 
 class SkippedPair(_Frozen):
     """A pair that was to be measured and could not be."""
 
-    number: int = Field(description="of the pair, from 0")
+    number: int = Field(description="place among the pairs, from 0")
     reason: str
 
 
-class MIRResult(_Frozen):
+class MIRResult(_ResultFile):
     """A Modality Integration Rate and all it was computed from.
 
     Lower means better integrated. ``mir`` is the paper's definition; ``mir_reference`` is what the authors'
@@ -121,24 +162,41 @@ class MIRResult(_Frozen):
         description="log10 of the sum of fid_reference; null if that sum is not positive"
     )
     standard_error: float | None = Field(
-        default=None, description="of mir, by jackknife over groups of pairs; null where not estimated"
+        default=None,
+        description="standard error of mir, by jackknife over groups of pairs; null if not estimated",
     )
     mir_bias_corrected: float | None = Field(
         default=None,
         description="mir extrapolated to infinitely many pairs, for information; never compare with mir",
     )
     pairs: int | None = Field(default=None, description="image-text pairs; null for bare features")
-    groups: int | None = Field(default=None, description="of pairs, whose statistics were kept apart")
+    groups: int | None = Field(default=None, description="groups of pairs whose statistics were kept apart")
     batch_size: int | None = Field(default=None, description="pairs that shared a forward pass")
     skipped: list[SkippedPair] = Field(
         default_factory=list,
         description="pairs left out because on_error='skip' was asked for; not among 'pairs'",
     )
-    layers: list[LayerResult]
+    layers: list[LayerResult] = Field(min_length=1)
     protocol: Protocol | None = None
     model: ModelInfo | None = None
-    versions: dict[str, str] = Field(default_factory=dict, description="of the software used")
+    versions: dict[str, str] = Field(default_factory=dict, description="version of each library used")
     timings: dict[str, float] = Field(default_factory=dict, description="seconds a phase took")
+
+    @computed_field(  # type: ignore[prop-decorator]  # mypy knows no decorated properties
+        description="mir - log10(number of layers): log10 of the mean fid of a layer; lower is better"
+    )
+    @property
+    def mir_per_layer(self) -> float:
+        """MIR without the part that depth alone adds to it; -inf where ``mir`` is."""
+        return self.mir - math.log10(len(self.layers))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_derived_numbers(cls, value: Any) -> Any:
+        # Computed anew when a file is read: older files lack it, and so it can't contradict mir and layers.
+        if isinstance(value, dict):
+            return {name: given for name, given in value.items() if name not in cls.model_computed_fields}
+        return value
 
     @property
     def vision_tokens_per_pair(self) -> float | None:
@@ -150,18 +208,22 @@ class MIRResult(_Frozen):
         """Mean number of text tokens of a pair; None for bare features."""
         return self.layers[0].text_tokens / self.pairs if self.pairs else None
 
-    def save(self, path: str | Path) -> Path:
-        """Write the result as JSON, making the folder if needed, and return the path."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return path
 
-    @classmethod
-    def load(cls, path: str | Path) -> MIRResult:
-        """Read a result that :meth:`save` wrote.
+class CaptionPerplexity(_ResultFile):
+    """exp of the mean negative log-likelihood of a caption's tokens given image and the tokens before. Lower is better.
 
-        Raises:
-            pydantic.ValidationError: the file is not such a result; the message names the field.
-        """
-        return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+    Comparable only between models of one tokenizer: a token of another vocabulary is another amount of text.
+    """
+
+    schema_version: int = 1
+    caption_ppl: float = Field(description="perplexity over all tokens of all captions together")
+    standard_error: float | None = Field(
+        description="standard error of caption_ppl, by bootstrap over pairs; null where not finite"
+    )
+    pairs: int
+    tokens: int = Field(description="caption tokens, of which each is predicted once")
+    nll: list[float] = Field(
+        description="summed negative log-likelihood of each caption, in nats, in the pairs' order"
+    )
+    model: str
+    protocol: Protocol | None = None

@@ -10,7 +10,7 @@ from mir_task.data.arguments import Argument, ArgumentError, check_whole_number
 from mir_task.data.local import local_pairs
 from mir_task.data.pair_set import LEVEL_COLUMN, PairSet
 from mir_task.data.similarity import clip_similarities
-from mir_task.result import MIN_PAIRS, Alignment
+from mir_task.result import MIN_PAIRS, Grading
 
 
 def graded_pairs(
@@ -45,7 +45,7 @@ def graded_pairs(
         )
     similarities = clip_similarities(str(clip), pairs)
     grades, edges = grade(similarities, levels)
-    alignment = Alignment(
+    alignment = Grading(
         clip=str(clip), edges=edges, similarity=dict(zip(pairs.ids, similarities, strict=True))
     )
     return PairSet(

@@ -13,9 +13,10 @@ from mir_task.errors import naming
 from mir_task.measurement.ranks import Ranks
 from mir_task.measurement.run import measure_with
 from mir_task.measurement.settings import MeasurementSettings
+from mir_task.metrics import MIR_METRICS, MIRMetric, Number, higher_is_better
 from mir_task.result import MIRResult, Protocol
 
-Numbers = dict[str, float | int | None]
+Numbers = dict[str, Number]
 
 
 @dataclass(frozen=True)
@@ -87,46 +88,57 @@ def _suffix(variant: str, level: int | None) -> str:
 def numbers(parts: Sequence[Part]) -> Numbers:
     """What lmms-eval's table shows of a task's measurements.
 
-    A family's ``mir`` and ``mir_reference`` are means over its members, each of which is listed too. Its ``mir_se`` is
-    the mean of theirs: the members see the same pairs, so their errors go together, and the mean's own standard error
-    can only be smaller.
+    A family's numbers are means over its variants, and the ``mir`` of each variant is listed too. The mean of the
+    variants' ``mir_se`` is no standard error of the mean, but never below it: the variants see the same pairs, so their
+    errors go together.
     """
-    shown = _means([part.result for part in parts if part.level is None])
-    members = {part.variant: part.result.mir for part in parts if part.level is None}
-    if len(members) > 1:
-        shown |= {f"mir_{variant}": mir for variant, mir in members.items()}
-        shown["mir_align_spread"] = max(members.values()) - min(members.values())
-    levels = sorted({part.level for part in parts if part.level is not None})
-    of_levels = {level: _means([part.result for part in parts if part.level == level]) for level in levels}
-    for level, means in of_levels.items():
-        shown[f"mir_similarity_{level}"] = means["mir"]
-        shown[f"mir_se_similarity_{level}"] = means["mir_se"]
-    if levels:
-        values = [part["mir"] or 0.0 for part in of_levels.values()]
-        shown["mir_similarity_spread"] = max(values) - min(values)
+    on_all_pairs = [part for part in parts if part.level is None]
+    shown = _means([part.result for part in on_all_pairs])
+    if len(on_all_pairs) > 1:
+        shown |= {f"mir_{part.variant}": part.result.mir for part in on_all_pairs}
+        shown["mir_align_spread"] = _spread([part.result.mir for part in on_all_pairs])
+    by_level: dict[int, list[MIRResult]] = {}
+    for part in parts:
+        if part.level is not None:
+            by_level.setdefault(part.level, []).append(part.result)
+    for level, results in sorted(by_level.items()):
+        means = _means(results)
+        shown |= {f"mir_similarity_{level}": means["mir"], f"mir_se_similarity_{level}": means["mir_se"]}
+    if by_level:
+        shown["mir_similarity_spread"] = _spread(
+            [fmean(result.mir for result in results) for results in by_level.values()]
+        )
     return shown
 
 
 def metric_names(levels: int) -> dict[str, bool | None]:
-    """All that :func:`numbers` can add to a single measurement's numbers, and whether lower is better (False)."""
+    """Names that :func:`numbers` can add to those of a single measurement, each with whether higher is better.
+
+    Args:
+        levels: how many levels of similarity the pairs are graded into; 0: not graded.
+    """
+    direction = higher_is_better(MIR_METRICS)
     # Eight as AlignGPT has; its own module would load transformers wherever tasks are listed.
-    names: dict[str, bool | None] = {f"mir_align_level_{level}": False for level in range(8)}
+    names = {f"mir_align_level_{level}": direction["mir"] for level in range(8)}
     names["mir_align_spread"] = None
     for level in range(1, levels + 1):
-        names |= {f"mir_similarity_{level}": False, f"mir_se_similarity_{level}": None}
+        names[f"mir_similarity_{level}"] = direction["mir"]
+        names[f"mir_se_similarity_{level}"] = direction["mir_se"]
     return names | ({"mir_similarity_spread": None} if levels else {})
 
 
 def _means(results: Sequence[MIRResult]) -> Numbers:
-    def mean(name: str) -> float | None:
-        values = [getattr(result, name) for result in results]
-        return None if None in values else values[0] if len(values) == 1 else fmean(values)
+    return {metric.name: _mean(metric, results) for metric in MIR_METRICS}
 
-    return {
-        "mir": mean("mir"),
-        "mir_se": mean("standard_error"),
-        "mir_reference": mean("mir_reference"),
-        "mir_pairs": results[0].pairs,
-        "vision_tokens_per_pair": mean("vision_tokens_per_pair"),
-        "text_tokens_per_pair": mean("text_tokens_per_pair"),
-    }
+
+def _mean(metric: MIRMetric, results: Sequence[MIRResult]) -> Number:
+    """The metric's mean over results; None where it could not be estimated for one of them."""
+    read = [metric.read(result) for result in results]
+    known = [number for number in read if number is not None]
+    if len(known) < len(read):
+        return None
+    return fmean(known) if metric.averaged and len(known) > 1 else known[0]
+
+
+def _spread(values: Sequence[float]) -> float:
+    return max(values) - min(values)

@@ -15,9 +15,10 @@ from mir_task.errors import MIRModelError
 from mir_task.lmms.backend import model_and_processor
 from mir_task.lmms.breakdown import Numbers, measure_parts, numbers
 from mir_task.lmms.settings import settings_from_environment
-from mir_task.measurement.perplexity import CaptionPerplexity, caption_perplexity
+from mir_task.measurement.perplexity import caption_perplexity
 from mir_task.measurement.ranks import Ranks
-from mir_task.result import MIRResult, Protocol
+from mir_task.metrics import CAPTION_METRICS, values
+from mir_task.result import CaptionPerplexity, MIRResult, Protocol
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _caption_perplexity(
         protocol=task.protocol,
         max_text_tokens=task.max_text_tokens,
     )
-    return Answer(result.numbers, {"": result})
+    return Answer(values(CAPTION_METRICS, result), {"": result})
 
 
 MEASUREMENTS: dict[str, Callable[[Any, Any, Any, PairSet, _Task, Ranks], Answer]] = {

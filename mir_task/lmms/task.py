@@ -18,25 +18,12 @@ from PIL import Image
 from mir_task.lmms import REQUEST_TYPE
 from mir_task.lmms.breakdown import metric_names
 from mir_task.lmms.pair_settings import chosen_pairs
-from mir_task.measurement.perplexity import CaptionPerplexity
 from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
-from mir_task.result import MIRResult
+from mir_task.metrics import CAPTION_METRICS, MIR_METRICS, higher_is_better
+from mir_task.result import CaptionPerplexity, MIRResult
 
 # False: lower is better. None: neither, the table draws no arrow.
-METRICS: dict[str, bool | None] = {
-    "mir": False,
-    "mir_se": None,
-    "mir_reference": False,
-    "mir_pairs": None,
-    "vision_tokens_per_pair": None,
-    "text_tokens_per_pair": None,
-}
-CAPTION_METRICS: dict[str, bool | None] = {
-    "caption_ppl": False,
-    "caption_ppl_se": None,
-    "caption_pairs": None,
-    "caption_tokens_per_pair": None,
-}
+METRICS = higher_is_better(MIR_METRICS)
 
 # lmms-eval's response cache stores deterministic requests one by one. MIR is of all pairs together: with half of
 # them from a cache it would be measured on the other half. This tells the cache to leave our requests alone.
@@ -154,7 +141,7 @@ class CaptionPerplexityTask(MIRTask):
     """Perplexity of captions given their images, MIR's baseline: pairs, requests and answers as MIR's."""
 
     measurement = "caption_ppl"
-    metrics = CAPTION_METRICS
+    metrics = higher_is_better(CAPTION_METRICS)
 
 
 def aggregate_and_save(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
 from scipy import stats
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -22,46 +20,9 @@ from mir_task.measurement.evaluation import evaluation_mode
 from mir_task.measurement.ranks import Ranks
 from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
 from mir_task.pair import Pair, by_number, opened
-from mir_task.result import MIN_PAIRS, Protocol
+from mir_task.result import MIN_PAIRS, CaptionPerplexity, Protocol
 
 RESAMPLES = 1000
-
-
-class CaptionPerplexity(BaseModel):
-    """exp of the mean negative log-likelihood of a caption's tokens given image and the tokens before. Lower is better.
-
-    Comparable only between models of one tokenizer: a token of another vocabulary is another amount of text.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-    schema_version: int = 1
-    caption_ppl: float = Field(description="over all tokens of all captions together")
-    standard_error: float | None = Field(description="by bootstrap over pairs; null where not finite")
-    pairs: int
-    tokens: int = Field(description="caption tokens, of which each is predicted once")
-    nll: list[float] = Field(
-        description="summed negative log-likelihood of each caption, in nats, in the pairs' order"
-    )
-    model: str
-    protocol: Protocol | None = None
-
-    @property
-    def numbers(self) -> dict[str, float | int | None]:
-        """What lmms-eval's table shows."""
-        return {
-            "caption_ppl": self.caption_ppl,
-            "caption_ppl_se": self.standard_error,
-            "caption_pairs": self.pairs,
-            "caption_tokens_per_pair": self.tokens / self.pairs,
-        }
-
-    def save(self, path: str | Path) -> Path:
-        """Write the result as JSON, making the folder if needed, and return the path."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return path
 
 
 def caption_perplexity(

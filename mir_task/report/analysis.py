@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from mir_task.metrics import Better
 from mir_task.report import regress
 from mir_task.report.averages import Averaged, average
-from mir_task.report.choice import Better
 from mir_task.report.compare import Comparison, compare
 from mir_task.report.pool import pooled
-from mir_task.report.records import Evidence, MIRReportError, listing
+from mir_task.report.records import Evidence, MIRReportError, Run, listing
+from mir_task.report.regress import BesideMIR
 from mir_task.report.schema import Fit, Pooled
 from mir_task.report.verdict import Verdict, verdict
 
@@ -21,10 +22,13 @@ class Settings:
 
     task: str | None = None
     benchmarks: tuple[str, ...] = ()
-    """To average over; ``("common",)``: those that all models have."""
+    """Benchmarks to average over; ``("common",)``: those that all models have."""
     scales: Mapping[str, float] = field(default_factory=dict)
+    """Factors of benchmarks within averages."""
     pool: tuple[str, ...] = ()
+    """Groups to pool; empty: those that can be."""
     baselines: Mapping[str, Better] = field(default_factory=dict)
+    """Measures in the place of MIR, besides those known, and which end of each is better."""
     allow_mixed_protocols: bool = False
 
 
@@ -37,7 +41,7 @@ class Findings:
     fits: list[Fit]
     pool: Pooled | None
     benchmarks: list[Fit]
-    baselines: list[Fit]
+    beside_mir: list[BesideMIR]
     verdict: Verdict
     notes: list[str]
     problems: list[str]
@@ -48,9 +52,14 @@ class Findings:
         """The checkpoints."""
         return self.averaged.comparison
 
+    @property
+    def baselines(self) -> list[Fit]:
+        """The fit of each baseline, each followed by that of MIR on the same models."""
+        return [fit for both in self.beside_mir for fit in (both.baseline, both.mir)]
+
 
 def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
-    """Compare, relate, judge.
+    """Compare the checkpoints, relate MIR to scores, judge.
 
     Raises:
         MIRReportError: what was found cannot be compared, or nothing in it varies; the message says what to do.
@@ -73,36 +82,41 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
             f"nothing to relate: {'; '.join(constant)}; are the models different, and the scores of different models?"
         )
     pool = pooled(averaged, settings.pool)
-    baselines = regress.baselines(averaged, settings.baselines)
+    beside_mir = regress.baselines(averaged, settings.baselines)
     return Findings(
         evidence=evidence,
         averaged=averaged,
         fits=fits,
         pool=pool,
         benchmarks=benchmarks,
-        baselines=baselines,
-        verdict=verdict(averaged.comparison, fits, pool, baselines),
+        beside_mir=beside_mir,
+        verdict=verdict(averaged.comparison, fits, pool, beside_mir),
         notes=[*comparison.notes, *averaged.notes],
         problems=[f"skipped {skipped}" for skipped in evidence.skipped] + constant,
     )
 
 
 def _with_named_baselines(evidence: Evidence, named: Mapping[str, Better]) -> Evidence:
-    """Adds baselines that are lmms-eval tasks run before SFT to the measurements of their models.
+    """The evidence with named baselines that are lmms-eval tasks run before SFT, as numbers of the runs.
 
     Raises:
-        MIRReportError: a baseline that no file has.
+        MIRReportError: no file has one of the baselines.
     """
+    evidence = replace(
+        evidence, runs=[_with_scores_before_sft(run, evidence, named) for run in evidence.runs]
+    )
+    extras = [run.extras for run in evidence.runs] + [row.extras for row in evidence.rows]
     for name in named:
-        for place, run in enumerate(evidence.runs):
-            before = evidence.before_sft.get(run.model, {})
-            if name in before:
-                evidence.runs[place].extras.setdefault(name, before[name])
-        known = [run.extras for run in evidence.runs] + [row.extras for row in evidence.rows]
-        if not any(name in extras for extras in known):
+        if not any(name in known for known in extras):
             tasks = sorted({task for scores in evidence.before_sft.values() for task in scores})
             raise MIRReportError(
                 f"--baseline {name}: no table has a column and no model a result of this name before SFT"
                 + (f"; there are results of {listing(tasks)}" if tasks else "")
             )
     return evidence
+
+
+def _with_scores_before_sft(run: Run, evidence: Evidence, named: Mapping[str, Better]) -> Run:
+    before = evidence.before_sft.get(run.model, {})
+    added = {name: before[name] for name in named if name in before and name not in run.extras}
+    return replace(run, extras=run.extras | added)

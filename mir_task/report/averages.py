@@ -23,7 +23,7 @@ class Averaged:
     over: dict[str, tuple[str, ...]]
     """By group, the benchmarks of its average; empty where the source does not say."""
     stated: dict[str, bool]
-    """By group, whether the average is the source's own and not computed here."""
+    """By group, whether the average is the source's own; otherwise it is computed here."""
     scales: dict[str, float]
     """Factors that were applied to benchmarks within averages."""
     notes: list[str]

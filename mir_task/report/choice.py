@@ -1,17 +1,16 @@
-"""What a user does with a predictor: order two models, or choose the first."""
+"""What a user does with a predictor: put two models in order, or choose the best of several."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mir_task.metrics import Better
 from mir_task.report.schema import RankingAccuracy, Regret
 
 Array = NDArray[np.float64]
-Better = Literal["lower", "higher"]
 
 
 def ranking_accuracy(

@@ -44,7 +44,12 @@ def _report(arguments: argparse.Namespace) -> int:
     baselines = dict(arguments.baseline)
     evidence = load(
         arguments.paths,
-        LoadSettings(tuple(arguments.scores), arguments.mapping, baselines, dict(arguments.metric)),
+        LoadSettings(
+            scores=tuple(arguments.scores),
+            mapping=arguments.mapping,
+            baselines=baselines,
+            score_metrics=dict(arguments.metric),
+        ),
     )
     settings = Settings(
         task=arguments.task,
@@ -80,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--output", type=Path, default=Path("mir-report"), metavar="DIR", help="default: mir-report")
     add(
-        *("--scores",),
+        "--scores",
         nargs="+",
         type=Path,
         default=[],
@@ -88,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         help="scores after SFT: tables with a model column, or lmms-eval results of the fine-tuned models",
     )
     add("--mapping", type=Path, metavar="FILE", help="table with the columns pretrained,finetuned[,group]")
-    add("--task", help="of which mir task, where there are results of several")
+    add("--task", help="the mir task to compare, where there are results of several")
     add(
         "--benchmarks",
         type=_names,
@@ -128,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="compare MIR of different data or numbers of pairs",
     )
-    add("--title", help="of the page")
+    add("--title", help="title of the page")
     return parser
 
 

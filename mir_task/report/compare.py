@@ -10,10 +10,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mir_task.metrics import MIR_METRICS, MIRMetric
 from mir_task.report import protocol
 from mir_task.report.names import labels, near, resolve
 from mir_task.report.records import Evidence, MIRReportError, Row, Run, listing
+from mir_task.result import MIRResult
 
+COLUMNS = [metric for metric in MIR_METRICS if metric.column]
+"""Metrics that the leaderboard shows beside MIR, its standard error and the pairs."""
 ONE_GROUP = "all models"
 
 
@@ -31,15 +35,22 @@ class Checkpoint:
     """Standard deviation of MIR over the runs (seeds); None of a single one."""
     pairs: int | None
     runs: tuple[Run, ...]
-    """Those averaged; others of the model are in ``other_runs``."""
+    """The runs averaged; others of the model are in ``other_runs``."""
     other_runs: tuple[Run, ...] = ()
+    numbers: dict[str, float] = field(default_factory=dict)
+    """Means over the runs of those metrics in ``COLUMNS`` that all of the runs have."""
     scores: dict[str, float] = field(default_factory=dict)
     average: float | None = None
-    """As the source states it, until :mod:`averages` decides."""
+    """As the source states it, until :mod:`mir_task.report.averages` decides."""
     average_over: tuple[str, ...] = ()
     extras: dict[str, float] = field(default_factory=dict)
     rank: tuple[int, int] = (0, 0)
     """Best and worst rank that the standard errors allow, within the group; equal where there is no tie."""
+
+    @property
+    def result(self) -> MIRResult | None:
+        """The first run's whole result, if any has one."""
+        return next((run.result for run in self.runs if run.result), None)
 
     @property
     def rank_text(self) -> str:
@@ -63,9 +74,14 @@ class Comparison:
             found.setdefault(checkpoint.group, []).append(checkpoint)
         return found
 
+    @property
+    def columns(self) -> list[MIRMetric]:
+        """The metrics of ``COLUMNS`` that any checkpoint has."""
+        return [metric for metric in COLUMNS if any(metric.name in c.numbers for c in self.checkpoints)]
+
 
 def compare(evidence: Evidence, task: str | None = None, allow_mixed: bool = False) -> Comparison:
-    """Join what belongs together.
+    """Join runs and scores into checkpoints, and rank them within their groups.
 
     Raises:
         MIRReportError: several protocols, contradicting scores, or no model with both MIR and scores.
@@ -126,12 +142,17 @@ def _checkpoint(runs: list[Run], others: list[Run], shown: dict[str, str]) -> Ch
         pairs=runs[0].pairs,
         runs=tuple(runs),
         other_runs=tuple(others),
+        numbers={
+            metric.name: statistics.fmean(run.numbers[metric.name] for run in runs)
+            for metric in COLUMNS
+            if all(metric.name in run.numbers for run in runs)
+        },
         extras=extras,
     )
 
 
 def _merged(rows: Iterable[Row]) -> list[Row]:
-    """One row a model and group; the benchmarks of several files together."""
+    """One row for each model and group, with the benchmarks of all files."""
     merged: dict[tuple[str | None, str], Row] = {}
     for row in rows:
         key = (row.group, row.model)
@@ -196,7 +217,7 @@ def _refuse_no_overlap(models: list[Checkpoint], rows: list[Row]) -> None:
 
 
 def _ranked(checkpoints: list[Checkpoint]) -> list[Checkpoint]:
-    """By group and MIR. Two models tie unless they differ by more than the standard error of the difference."""
+    """Checkpoints by group and MIR; two tie unless they differ by more than the standard error of the difference."""
     ranked = []
     groups = Comparison(checkpoints, []).groups
     for members in groups.values():

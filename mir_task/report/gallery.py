@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mir_task.metrics import LAYER_METRICS
 from mir_task.report.analysis import Findings
 from mir_task.report.compare import Checkpoint
 from mir_task.report.figures.forest import forest
@@ -13,7 +14,7 @@ from mir_task.report.figures.scatter import pooled_scatter, scatter
 from mir_task.report.figures.style import Drawing, slug
 from mir_task.report.figures.trend import Point, trend
 from mir_task.report.schema import Fit
-from mir_task.report.tables import SCALES
+from mir_task.report.tables import PROGRESS
 
 MOST_LAYER_PANELS = 12
 
@@ -22,15 +23,16 @@ MOST_LAYER_PANELS = 12
 class Gallery:
     """Every figure, by the section that shows it."""
 
-    correlations: list[Drawing]
-    groups: list[Drawing]
-    benchmarks: dict[str, list[Drawing]]
+    correlations: list[Drawing] = field(default_factory=list)
+    groups: list[Drawing] = field(default_factory=list)
+    benchmarks: dict[str, list[Drawing]] = field(default_factory=dict)
     """By group."""
-    baselines: list[Drawing]
-    layers: list[Drawing]
-    models: list[Drawing]
-    """Per-layer terms, a figure a model."""
-    trends: list[Drawing]
+    baselines: list[Drawing] = field(default_factory=list)
+    layers: list[Drawing] = field(default_factory=list)
+    """Numbers of each layer, all models together."""
+    models: list[Drawing] = field(default_factory=list)
+    """Terms of the distance, a figure for each model."""
+    trends: list[Drawing] = field(default_factory=list)
 
     @property
     def all(self) -> list[Drawing]:
@@ -40,11 +42,12 @@ class Gallery:
 
 
 def gallery(findings: Findings) -> Gallery:
-    """Draw everything that there is something to draw of."""
+    """Draw what the findings have numbers for."""
     groups = findings.comparison.groups
     index = {group: number for number, group in enumerate(groups)}
+    with_layers = _with_layers(findings)
 
-    def of(fits: Sequence[Fit], kind: str, png: bool = False) -> list[Drawing]:
+    def scatters(fits: Sequence[Fit], kind: str, png: bool = False) -> list[Drawing]:
         return [
             scatter(
                 groups[fit.group],
@@ -62,18 +65,19 @@ def gallery(findings: Findings) -> Gallery:
     several = [fit for fit in findings.benchmarks if len(_scores(findings, fit.group)) > 1]
     return Gallery(
         correlations=([summary] if summary else []) + pool,
-        groups=of(findings.fits, "average", png=True),
+        groups=scatters(findings.fits, "average", png=True),
         benchmarks={
             group: drawings
             for group in groups
-            if (drawings := of([fit for fit in several if fit.group == group], f"benchmark-{index[group]}"))
+            if (own := [fit for fit in several if fit.group == group])
+            and (drawings := scatters(own, f"benchmark-{index[group]}"))
         },
-        baselines=of(findings.baselines, "baseline"),
-        layers=_layers(findings),
+        baselines=scatters(findings.baselines, "baseline"),
+        layers=_curves(with_layers),
         models=[
-            terms(c.label, run.result, f"layers-{slug(c.label)}-{number}", number)
-            for number, c in enumerate(_with_layers(findings)[:MOST_LAYER_PANELS])
-            if (run := next(run for run in c.runs if run.result)) and run.result
+            terms(c.label, c.result, f"layers-{slug(c.label)}-{number}", number)
+            for number, c in enumerate(with_layers[:MOST_LAYER_PANELS])
+            if c.result
         ],
         trends=[*_training(findings), *_pairs(findings)],
     )
@@ -84,65 +88,52 @@ def _scores(findings: Findings, group: str) -> set[str]:
 
 
 def _with_layers(findings: Findings) -> list[Checkpoint]:
-    """Each model once, lowest MIR first."""
-    found = {c.name: c for c in findings.comparison.checkpoints if any(run.result for run in c.runs)}
+    """Models whose layers are known, each once, lowest MIR first."""
+    found = {c.name: c for c in findings.comparison.checkpoints if c.result}
     return sorted(found.values(), key=lambda c: c.mir)
 
 
-def _layers(findings: Findings) -> list[Drawing]:
-    having = _with_layers(findings)
-    if not having:
-        return []
-    ratio = "Above one, vision rows are longer than text rows; the scale of eq. 2 keeps this ratio."
+def _curves(checkpoints: Sequence[Checkpoint]) -> list[Drawing]:
+    """A figure for each number of a layer that has one in the table of metrics."""
     drawings = [
-        overlay(
-            having,
-            "norm-ratio",
-            lambda layer: layer.vision_norm / layer.text_norm if layer.text_norm else float("nan"),
-            "Norm ratio",
-            "mean vision norm / mean text norm",
-            ratio,
-            level=1.0,
-        )
+        overlay(checkpoints, metric, metric.curve)
+        for metric in LAYER_METRICS
+        if metric.curve and len(checkpoints) >= (1 if metric.curve.single else 2)
     ]
-    if len(having) > 1:
-        told = "The distance of every layer; MIR is log10 of the sum of a curve."
-        drawings.insert(
-            0,
-            overlay(
-                having,
-                "distance",
-                lambda layer: layer.fid,
-                "Distance",
-                "distance (mean text norm, squared)",
-                told,
-            ),
-        )
-    return drawings
+    return [drawing for drawing in drawings if drawing]
 
 
 def _training(findings: Findings) -> list[Drawing]:
+    """MIR against how far checkpoints were trained."""
     drawings = []
-    for column, axis in SCALES.items():
+    for column, axis in PROGRESS.items():
         lines: dict[str, list[Point]] = {}
         for c in findings.comparison.checkpoints:
             if column in c.extras:
-                lines.setdefault(c.group, []).append((c.extras[column], c.mir, c.standard_error))
-        lines = {group: points for group, points in lines.items() if len({p[0] for p in points}) > 1}
+                lines.setdefault(c.group, []).append(Point(c.extras[column], c.mir, c.standard_error))
+        lines = {group: points for group, points in lines.items() if _vary(points)}
         if lines:
-            drawings.append(
-                trend(lines, axis, f"mir-by-{column}", f"MIR against {axis}; bars are standard errors.")
-            )
+            caption = f"MIR against {axis}; bars are standard errors."
+            drawings.append(trend(lines, axis, f"mir-by-{column}", caption))
     return drawings
 
 
 def _pairs(findings: Findings) -> list[Drawing]:
+    """MIR against the number of pairs, of models that were measured on several numbers of them."""
     lines: dict[str, list[Point]] = {}
     for c in findings.comparison.checkpoints:
-        points = [(float(r.pairs), r.mir, r.standard_error) for r in (*c.runs, *c.other_runs) if r.pairs]
-        if len({point[0] for point in points}) > 1:
+        points = [
+            Point(float(run.pairs), run.mir, run.standard_error)
+            for run in (*c.runs, *c.other_runs)
+            if run.pairs
+        ]
+        if _vary(points):
             lines[c.label if c.label not in lines else f"{c.group}: {c.label}"] = points
     if not lines:
         return []
-    told = "One model measured on different numbers of image-text pairs: the steadier, the fewer pairs are enough."
-    return [trend(lines, "image-text pairs", "mir-by-pairs", told)]
+    caption = "One model measured on different numbers of image-text pairs: the steadier, the fewer pairs are enough."
+    return [trend(lines, "image-text pairs", "mir-by-pairs", caption)]
+
+
+def _vary(points: Sequence[Point]) -> bool:
+    return len({point.x for point in points}) > 1

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mir_task.report.tables import LARGEST
+from mir_task.metrics import MIR_METRICS
+from mir_task.report.tables import LARGEST, MEASURED_BASELINES
 
 PRIMARY_METRICS = {
     "mme": "mme_perception_score",
@@ -15,8 +16,6 @@ PRIMARY_METRICS = {
     "mmstar": "average",
 }
 """The metric that papers report of a task with several; of other tasks the first is taken. By lmms-eval 0.7.3."""
-MIR_METRICS = ("mir", "mir_se", "mir_pairs")
-PERPLEXITY_METRIC = "caption_ppl"
 
 
 @dataclass(frozen=True)
@@ -25,10 +24,13 @@ class LmmsResults:
 
     model: str
     mir: dict[str, dict[str, float]]
-    """Our tasks' numbers, by task."""
+    """MIR and the numbers beside it, by task and name in the table of metrics."""
     scores: dict[str, float]
-    metrics: dict[str, str]
-    perplexity: float | None = None
+    """Other tasks' scores, by task."""
+    score_metrics: dict[str, str]
+    """The metric of each task that its score is."""
+    baselines: dict[str, float]
+    """Numbers of our baseline tasks, by metric."""
 
 
 def is_lmms_results(value: Any) -> bool:
@@ -51,21 +53,23 @@ def read_lmms_results(value: Mapping[str, Any], chosen: Mapping[str, str]) -> Lm
     model = value.get("model_name") or _pretrained(arguments) or value.get("model_source")
     if not isinstance(model, str) or not model:
         raise ValueError("is an lmms-eval result file that names no model (model_name, model_source)")
-    mir: dict[str, dict[str, float]] = {}
-    scores, metrics, perplexity = {}, {}, None
+    known = {metric.name for metric in MIR_METRICS}
+    found = LmmsResults(model, {}, {}, {}, {})
     for task, entries in value["results"].items():
         numbers = _numbers(entries)
+        baselines = {name: number for name, number in numbers.items() if name in MEASURED_BASELINES}
         if "mir" in numbers:
-            mir[task] = {name: numbers[name] for name in MIR_METRICS if name in numbers}
-        elif PERPLEXITY_METRIC in numbers:
-            perplexity = numbers[PERPLEXITY_METRIC]
+            found.mir[task] = {name: number for name, number in numbers.items() if name in known}
+        elif baselines:
+            found.baselines.update(baselines)
         elif numbers:
             wanted = chosen.get(task) or PRIMARY_METRICS.get(task)
             if task in chosen and wanted not in numbers:
                 raise ValueError(f"task {task} has no metric {wanted!r}, only {', '.join(numbers)}")
-            metrics[task] = wanted if wanted in numbers else next(iter(numbers))
-            scores[task] = numbers[metrics[task]]
-    return LmmsResults(model, mir, scores, metrics, perplexity)
+            metric = wanted if wanted in numbers else next(iter(numbers))
+            found.score_metrics[task] = metric
+            found.scores[task] = numbers[metric]
+    return found
 
 
 def _numbers(entries: Any) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Reads every file into one body of evidence; a file that cannot be read is noted, the others still load."""
+"""Reads every file; one that cannot be read is noted, and the others still load."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from mir_task.metrics import MIR_METRICS, values
 from mir_task.report import lmms_results, tables
 from mir_task.report.files import TABLE_SUFFIXES, UnreadableError, candidates, read_json
 from mir_task.report.names import resolve
@@ -27,13 +28,15 @@ class LoadSettings:
     scores: tuple[Path, ...] = ()
     """Files or folders with scores after SFT; lmms-eval results in them are scores of the model they name."""
     mapping: Path | None = None
-    """``pretrained,finetuned[,group]``."""
+    """Table with the columns ``pretrained,finetuned[,group]``."""
     baselines: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, str] = field(default_factory=dict)
+    """Columns that are measures in the place of MIR, besides those known, and which end of each is better."""
+    score_metrics: Mapping[str, str] = field(default_factory=dict)
+    """The metric of an lmms-eval task that is its score, by task."""
 
 
 def load(paths: Iterable[Path], settings: LoadSettings | None = None) -> Evidence:
-    """Everything that the files say.
+    """Read everything that the files say.
 
     Raises:
         MIRReportError: a path that does not exist, an unreadable mapping, or nothing to report.
@@ -47,14 +50,24 @@ def load(paths: Iterable[Path], settings: LoadSettings | None = None) -> Evidenc
     return reader.evidence()
 
 
+class _LmmsFile(NamedTuple):
+    """One of lmms-eval's result files."""
+
+    path: Path
+    results: lmms_results.LmmsResults
+    after_sft: bool
+    """It was given as scores of fine-tuned models."""
+
+
 class _Reader:
     def __init__(self, settings: LoadSettings) -> None:
         self._settings = settings
         self._found = Evidence()
-        self._lmms_results: list[tuple[Path, lmms_results.LmmsResults, bool]] = []
+        self._lmms_files: list[_LmmsFile] = []
         self._results: list[tuple[Path, MIRResult]] = []
 
     def read(self, path: Path, after_sft: bool) -> None:
+        """Read a file; why it could not be read is noted."""
         if self._settings.mapping and path.resolve() == self._settings.mapping.resolve():
             return
         try:
@@ -71,11 +84,11 @@ class _Reader:
         value = read_json(path)
         if lmms_results.is_lmms_results(value):
             try:
-                found = lmms_results.read_lmms_results(value, self._settings.metrics)
+                results = lmms_results.read_lmms_results(value, self._settings.score_metrics)
             except ValueError as error:
                 raise UnreadableError(str(error)) from error
-            self._lmms_results.append((path, found, after_sft))
-            self._found.metrics.update(found.metrics)
+            self._lmms_files.append(_LmmsFile(path, results, after_sft))
+            self._found.score_metrics.update(results.score_metrics)
         elif isinstance(value, dict) and "mir" in value and "layers" in value:
             self._results.append((path, _validated(value)))
         elif tables.is_table(value):
@@ -89,33 +102,28 @@ class _Reader:
             return False  # some other JSON in the same folder
         return True
 
-    def _add_table(self, content: tuple[list[Run], list[Row], list[str]]) -> None:
-        runs, rows, citations = content
-        for run in runs:
+    def _add_table(self, table: tables.Table) -> None:
+        for run in table.runs:
             self._add_run(run)
-        self._found.rows += rows
-        self._found.citations += [name for name in citations if name not in self._found.citations]
+        self._found.rows += table.rows
+        self._found.citations += [name for name in table.citations if name not in self._found.citations]
 
     def evidence(self) -> Evidence:
+        """What was read, joined.
+
+        Raises:
+            MIRReportError: an unreadable mapping, or no MIR.
+        """
         found = self._found
         self._add_runs()
-        models = {file.model for _, file, _ in self._lmms_results}
+        models = {file.results.model for file in self._lmms_files}
         mapping = [
             {**entry, "finetuned": resolve(entry["finetuned"], models) or entry["finetuned"]}
             for entry in _read_mapping(self._settings.mapping)
         ]
-        for path, file, after_sft in self._lmms_results:
-            if not file.scores:
-                continue
-            targets = [entry for entry in mapping if entry["finetuned"] == file.model]
-            for entry in targets:
-                found.rows.append(
-                    Row(entry["pretrained"], str(path), entry.get("group") or None, dict(file.scores))
-                )
-            if not targets and after_sft:
-                found.rows.append(Row(file.model, str(path), None, dict(file.scores)))
-            elif not targets:
-                found.before_sft.setdefault(file.model, {}).update(file.scores)
+        for file in self._lmms_files:
+            if file.results.scores:
+                self._add_scores(file, [e for e in mapping if e["finetuned"] == file.results.model])
         found.rows = [_regrouped(row, mapping) for row in found.rows]
         if not found.runs:
             looked = "; skipped: " + "; ".join(map(str, found.skipped)) if found.skipped else ""
@@ -126,51 +134,48 @@ class _Reader:
         found.citations.sort()
         return found
 
+    def _add_scores(self, file: _LmmsFile, entries: Iterable[Mapping[str, str]]) -> None:
+        """Add scores to the pretrained models that the mapping's entries name, else to the model itself."""
+        model, scores = file.results.model, file.results.scores
+        owners = [(entry["pretrained"], entry.get("group") or None) for entry in entries]
+        if not owners and not file.after_sft:
+            self._found.before_sft.setdefault(model, {}).update(scores)
+            return
+        for owner, group in owners or [(model, None)]:
+            self._found.rows.append(Row(owner, str(file.path), group, dict(scores)))
+
     def _add_runs(self) -> None:
-        """Per-layer files, named as lmms-eval named the model of the same run; then runs without such a file."""
-        numbers = [
-            (path, file, task, values)
-            for path, file, _ in self._lmms_results
-            for task, values in file.mir.items()
+        """Add the runs of per-layer files, then those that only lmms-eval's result files tell of.
+
+        A per-layer file and a row of lmms-eval's results are of one run where folder, task and MIR are the same.
+        """
+        rows = [
+            (file, task, numbers) for file in self._lmms_files for task, numbers in file.results.mir.items()
         ]
-        by_value = {(path.parent, task, values["mir"]): file for path, file, task, values in numbers}
-        told = set()
-        for path, result in self._results:
-            task = result.protocol.task if result.protocol else None
-            file = by_value.get((path.parent, task or "", result.mir))
-            told.add((path.parent, task, result.mir))
-            self._add_run(
-                Run(
-                    file.model if file else result.model.name if result.model else path.stem,
-                    result.mir,
-                    str(path),
-                    standard_error=result.standard_error,
-                    pairs=result.pairs,
-                    task=task,
-                    result=result,
-                )
-            )
-        for path, file, task, values in numbers:
-            if (path.parent, task, values["mir"]) not in told:
-                pairs = values.get("mir_pairs")
-                self._add_run(
-                    Run(
-                        file.model,
-                        values["mir"],
-                        str(path),
-                        standard_error=values.get("mir_se"),
-                        pairs=int(pairs) if pairs is not None else None,
-                        task=task,
-                    )
-                )
-        perplexity = {
-            file.model: file.perplexity for _, file, _ in self._lmms_results if file.perplexity is not None
+        model_of = {
+            (file.path.parent, task, numbers["mir"]): file.results.model for file, task, numbers in rows
         }
+        with_layers = set()
+        for path, result in self._results:
+            task = result.protocol.task if result.protocol else ""
+            place = (path.parent, task, result.mir)
+            with_layers.add(place)
+            # lmms-eval's name of the model first: it is that of the scores.
+            own_name = result.model.name if result.model else path.stem
+            known = {
+                name: number for name, number in values(MIR_METRICS, result).items() if number is not None
+            }
+            self._add_run(
+                Run(model_of.get(place, own_name), known, str(path), task=task or None, result=result)
+            )
+        for file, task, numbers in rows:
+            if (file.path.parent, task, numbers["mir"]) not in with_layers:
+                self._add_run(Run(file.results.model, numbers, str(file.path), task=task))
+        baselines: dict[str, dict[str, float]] = {}
+        for file in self._lmms_files:
+            baselines.setdefault(file.results.model, {}).update(file.results.baselines)
         self._found.runs = [
-            replace(run, extras={lmms_results.PERPLEXITY_METRIC: perplexity[run.model], **run.extras})
-            if run.model in perplexity
-            else run
-            for run in self._found.runs
+            replace(run, extras={**baselines.get(run.model, {}), **run.extras}) for run in self._found.runs
         ]
 
     def _add_run(self, run: Run) -> None:
@@ -196,8 +201,6 @@ def _validated(value: Any) -> MIRResult:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise UnreadableError(f"is not a MIR result: {where}: {first['msg']}") from error
-    if not result.layers:
-        raise UnreadableError("is a MIR result without layers")
     for layer in result.layers:
         for name, number in layer:
             if number is not None and not abs(number) < tables.LARGEST:

@@ -9,28 +9,29 @@ from mir_task.report.records import MIRReportError
 
 
 def resolve(name: str, known: Collection[str]) -> str | None:
-    """The known name that means the same model: equal, or the only one that ends or is ended by it as a path.
+    """The known name of the same model; None if there is none.
+
+    It is the same name, or the only known path that ends in this one or that this one ends in.
 
     Raises:
         MIRReportError: several could be meant.
     """
     if name in known:
         return name
-    parts = _parts(name)
-    fits = [other for other in known if _ends_alike(parts, _parts(other))]
-    if len(fits) > 1:
+    alike = [other for other in known if _ends_alike(_components(name), _components(other))]
+    if len(alike) > 1:
         raise MIRReportError(
-            f"the model {name!r} could be any of {', '.join(sorted(fits))}; write more of its path"
+            f"the model {name!r} could be any of {', '.join(sorted(alike))}; write more of its path"
         )
-    return fits[0] if fits else None
+    return alike[0] if alike else None
 
 
 def near(name: str, known: Iterable[str]) -> list[str]:
     """Known names that look like this one, the best first."""
     by_end = {other: other for other in known} | {
-        _parts(other)[-1]: other for other in known if _parts(other)
+        _components(other)[-1]: other for other in known if _components(other)
     }
-    ends = [name, *_parts(name)[-1:]]
+    ends = [name, *_components(name)[-1:]]
     found = [by_end[hit] for end in ends for hit in difflib.get_close_matches(end, by_end, n=3, cutoff=0.6)]
     return list(dict.fromkeys(found))
 
@@ -42,13 +43,13 @@ def labels(names: Iterable[str]) -> dict[str, str]:
     while True:
         shown: dict[str, list[str]] = {}
         for name in names:
-            shown.setdefault("/".join(_parts(name)[-depth[name] :]) or name, []).append(name)
+            shown.setdefault("/".join(_components(name)[-depth[name] :]) or name, []).append(name)
         longer = [
             name
             for same in shown.values()
             if len(same) > 1
             for name in same
-            if depth[name] < len(_parts(name))
+            if depth[name] < len(_components(name))
         ]
         if not longer:
             return {name: label for label, same in shown.items() for name in same}
@@ -56,7 +57,7 @@ def labels(names: Iterable[str]) -> dict[str, str]:
             depth[name] += 1
 
 
-def _parts(name: str) -> list[str]:
+def _components(name: str) -> list[str]:
     return [part for part in name.replace("\\", "/").split("/") if part and part != "."]
 
 

@@ -24,7 +24,7 @@ MOST_FILES = 40
 
 @dataclass(frozen=True)
 class Pages:
-    """The two texts."""
+    """The report as text in two formats."""
 
     html: str
     markdown: str
@@ -45,7 +45,6 @@ def render(findings: Findings, drawings: Gallery, regression: Regression, title:
         "p": text.p_value,
         "percent": text.percent,
         "inline": _inline,
-        "joined": text.join,
         "cell": _cell,
         "sentence": text.sentence,
     }
@@ -56,6 +55,7 @@ def render(findings: Findings, drawings: Gallery, regression: Regression, title:
         "gallery": drawings,
         "keys": {group: key(members) for group, members in findings.comparison.groups.items()},
         "checkpoints": findings.comparison.checkpoints,
+        "columns": findings.comparison.columns,
         "groups": findings.comparison.groups,
         "short": text.short(list(findings.comparison.groups)),
         "benchmark_table": benchmark_table(findings.benchmarks),
@@ -71,7 +71,7 @@ def render(findings: Findings, drawings: Gallery, regression: Regression, title:
 
 
 def benchmark_table(fits: Sequence[Fit]) -> dict[str, dict[str, Fit]]:
-    """Fits by benchmark and group."""
+    """Fits by benchmark, then by group."""
     found: dict[str, dict[str, Fit]] = {}
     for fit in fits:
         found.setdefault(fit.score, {})[fit.group] = fit
@@ -104,10 +104,10 @@ def software(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def _inline(drawing: Drawing) -> Markup:
-    # The only markup that is not escaped: matplotlib's, which escapes the names it writes.
+    # No other markup goes into the page unescaped; matplotlib escapes the names that it writes.
     return Markup(drawing.inline)
 
 
 def _cell(value: object) -> str:
-    """A Markdown table's cell: a name must not end it."""
+    """Text for a cell of a Markdown table, which no name in it can end."""
     return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

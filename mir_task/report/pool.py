@@ -65,6 +65,7 @@ def pooled(averaged: Averaged, asked: Sequence[str] = ()) -> Pooled | None:
 def _compatible(
     averaged: Averaged, scored: dict[str, list[Checkpoint]], asked: Sequence[str]
 ) -> tuple[list[str], dict[str, str]]:
+    """The groups to pool, and why each of the others is left out."""
     if asked:
         if missing := [group for group in asked if group not in scored]:
             raise MIRReportError(
@@ -72,9 +73,11 @@ def _compatible(
             )
         sets = {frozenset(averaged.over[group]) for group in asked}
         if len(sets) > 1 or not all(sets):
-            told = "; ".join(f"{group}: {listing(averaged.over[group], 12) or 'not said'}" for group in asked)
+            covered = "; ".join(
+                f"{group}: {listing(averaged.over[group], 12) or 'not said'}" for group in asked
+            )
             raise MIRReportError(
-                f"--pool: the averages of these groups cover different benchmarks ({told}) and cannot be "
+                f"--pool: the averages of these groups cover different benchmarks ({covered}) and cannot be "
                 f"pooled; {WAY_OUT}"
             )
         return list(asked), {group: "not asked for" for group in scored if group not in asked}
@@ -94,9 +97,9 @@ def _compatible(
             left_out[group] = "it has a single model"
         else:
             extra, lacking = sorted(over - inside), sorted(inside - over)
-            parts = [f"also covers {listing(extra, 12)}"] * bool(extra)
-            parts += [f"lacks {listing(lacking, 12)}"] * bool(lacking)
-            left_out[group] = f"its average {' and '.join(parts)}"
+            clauses = [f"also covers {listing(extra, 12)}"] if extra else []
+            clauses += [f"lacks {listing(lacking, 12)}"] if lacking else []
+            left_out[group] = f"its average {' and '.join(clauses)}"
     return groups, left_out
 
 
@@ -115,15 +118,15 @@ def _within(data: DataFrame) -> WithinGroups | None:
 
 
 def _left_out_errors(data: DataFrame) -> LeaveOneOut | None:
-    """One line with a level a group, against the groups' means alone."""
-    levels = data["group"].astype("category").cat.codes.to_numpy()
-    plain = np.eye(levels.max() + 1)[levels]
+    """Errors of a line with an intercept for each group, against those of the groups' means."""
+    groups = data["group"].astype("category").cat.codes.to_numpy()
+    plain = np.eye(groups.max() + 1)[groups]
     design = np.column_stack([data["mir"].to_numpy(), plain])
     return association.compare_left_out(data["score"].to_numpy(), design, plain)
 
 
 def _regret(scored: dict[str, list[Checkpoint]]) -> Regret:
-    """Of choosing the lowest MIR within each group, which is where one chooses; the mean over groups."""
+    """Mean over groups of what choosing the lowest MIR within the group costs."""
     each = [
         choice.regret(
             np.array([c.mir for c in members]),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from mir_task.report.records import MIRReportError, Run, listing
 
 FIELDS = ("task_version", "paired", "max_text_tokens")
-"""Of the protocol, equal for all models. The chat template is the model's own, so equal for one model only."""
+"""Fields of the protocol that must be equal for all models; the chat template, which is the model's own, for one."""
 WAY_OUT = "; remove the files of one protocol, or compare all the same with --allow_mixed_protocols"
 
 

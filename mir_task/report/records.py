@@ -1,8 +1,8 @@
-"""What files say, in two kinds of record: a MIR that was measured, and numbers about a model from elsewhere."""
+"""What files say, in two kinds of record: MIR that was measured, and other numbers of a model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mir_task.errors import MIRError
@@ -18,12 +18,11 @@ class Run:
     """One measurement of MIR."""
 
     model: str
-    mir: float
+    numbers: Mapping[str, float]
+    """Known numbers by their names in :data:`mir_task.metrics.MIR_METRICS`; ``mir`` is always one of them."""
     source: str
     """The file, as the reader should see it."""
     group: str | None = None
-    standard_error: float | None = None
-    pairs: int | None = None
     task: str | None = None
     result: MIRResult | None = None
     """Everything per layer and the protocol; None where only the number is known."""
@@ -31,9 +30,20 @@ class Run:
     """Other numbers of the same checkpoint before SFT: loss, perplexity, training step."""
 
     @property
-    def seed(self) -> int | None:
-        """Of the choice of pairs."""
-        return self.result.protocol.seed if self.result and self.result.protocol else None
+    def mir(self) -> float:
+        """The MIR that was measured."""
+        return self.numbers["mir"]
+
+    @property
+    def standard_error(self) -> float | None:
+        """Standard error of MIR, where the file tells it."""
+        return self.numbers.get("mir_se")
+
+    @property
+    def pairs(self) -> int | None:
+        """Number of image-text pairs, where the file tells it."""
+        pairs = self.numbers.get("mir_pairs")
+        return None if pairs is None else int(pairs)
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,7 @@ class Evidence:
     before_sft: dict[str, dict[str, float]] = field(default_factory=dict)
     """Other tasks' scores of models whose MIR was measured, by model: candidates for baselines."""
     citations: list[str] = field(default_factory=list)
-    metrics: dict[str, str] = field(default_factory=dict)
+    score_metrics: dict[str, str] = field(default_factory=dict)
     """Which metric of an lmms-eval task was taken for its score."""
     files: int = 0
 

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from mir_task.metrics import Better
 from mir_task.report import association, choice
 from mir_task.report.averages import AVERAGE, Averaged
-from mir_task.report.choice import Array, Better
+from mir_task.report.choice import Array
 from mir_task.report.compare import Checkpoint
 from mir_task.report.schema import Fit
-from mir_task.report.tables import BASELINES, SCALES
+from mir_task.report.tables import BASELINES, PROGRESS
 
 MIR = "mir"
+
+
+@dataclass(frozen=True)
+class BesideMIR:
+    """A baseline and MIR on the same models: those that have both."""
+
+    baseline: Fit
+    mir: Fit
 
 
 def score_of(checkpoint: Checkpoint, score: str) -> float | None:
@@ -35,7 +45,15 @@ def fit(
     better: Better = "lower",
     also: str = MIR,
 ) -> Fit | None:
-    """Relate one predictor to one score, over the models that have both (and ``also``, to compare like with like).
+    """Relate one predictor to one score, over the models that have both.
+
+    Args:
+        members: the group's checkpoints.
+        group: its name.
+        score: ``average`` or a benchmark.
+        predictor: ``mir`` or a baseline's column.
+        better: which end of the predictor is better.
+        also: another predictor that the models must have, to compare like with like.
 
     Returns:
         None if no model has the score.
@@ -74,8 +92,9 @@ def fit(
 
 
 def constant(fits: Sequence[Fit]) -> list[str]:
-    """Notes of fits that failed because MIR or scores do not vary."""
-    return [f"{fit.group}: {note}" for fit in fits for note in fit.notes if "same" in note]
+    """Why fits of enough models have no correlation: MIR or scores do not vary."""
+    without = [fit for fit in fits if fit.n >= association.MIN_FOR_CORRELATION and fit.pearson is None]
+    return [f"{fit.group}: {note}" for fit in without for note in fit.notes]
 
 
 def by_group(averaged: Averaged) -> list[Fit]:
@@ -94,24 +113,22 @@ def by_benchmark(averaged: Averaged) -> list[Fit]:
     ]
 
 
-def baselines(averaged: Averaged, named: Mapping[str, Better]) -> list[Fit]:
-    """Each baseline against the average, each followed by MIR on the same models."""
+def baselines(averaged: Averaged, named: Mapping[str, Better]) -> list[BesideMIR]:
+    """Each baseline against the average, in each group that has both."""
     known = {**BASELINES, **named}
     found = []
     for group, members in averaged.comparison.groups.items():
-        columns = dict.fromkeys(name for c in members for name in c.extras if name not in SCALES)
+        columns = dict.fromkeys(name for c in members for name in c.extras if name not in PROGRESS)
         for name in columns:
-            better: Better = "higher" if known.get(name) == "higher" else "lower"
-            pair = (
-                fit(members, group, predictor=name, better=better),
-                fit(members, group, also=name),
-            )
-            found += [each for each in pair if each is not None]
+            baseline = fit(members, group, predictor=name, better=known.get(name, "lower"))
+            mir = fit(members, group, also=name)
+            if baseline is not None and mir is not None:
+                found.append(BesideMIR(baseline, mir))
     return found
 
 
 def _numbers(x: Array, y: Array, score: str, predictor: str) -> tuple[list[str], dict[str, object]]:
-    """Correlations and line, and why they are missing where they are."""
+    """Notes on what is missing, and the correlations and line, as fields of a fit."""
     n = len(x)
     if n < association.MIN_FOR_CORRELATION:
         return [f"{n} models: too few for a correlation"], {}

@@ -70,10 +70,10 @@ class RankingAccuracy(_Frozen):
 
     value: float | None = Field(description="correct / pairs; null if no pair differs in both")
     correct: int
-    pairs: int = Field(description="that differ in predictor and score")
-    tied: int = Field(description="pairs equal in predictor or score, not counted")
+    pairs: int = Field(description="pairs of models that differ in predictor and score")
+    tied: int = Field(description="pairs of models equal in predictor or score, not counted")
     within_error: int = Field(
-        default=0, description="of the pairs, those whose MIR differs by less than its standard error"
+        default=0, description="counted pairs whose MIR differs by less than its standard error"
     )
 
 
@@ -95,7 +95,9 @@ class Fit(_Frozen):
     score: str = Field(description="'average' or a benchmark")
     over: list[str] = Field(default_factory=list, description="benchmarks of the average")
     n: int = Field(description="models with both numbers")
-    excluded: list[str] = Field(default_factory=list, description="models of the group that lack one of them")
+    excluded: list[str] = Field(
+        default_factory=list, description="models of the group that lack one of the two"
+    )
     pearson: Pearson | None = None
     spearman: Spearman | None = None
     kendall: Kendall | None = None
@@ -111,7 +113,7 @@ class WithinGroups(_Frozen):
 
     slope: float = Field(description="score points per unit of MIR, within groups")
     interval: Interval | None = Field(description="95%, t distribution")
-    r_squared_within: float = Field(description="of the variation left after the groups' means")
+    r_squared_within: float = Field(description="explained share of the variation around the groups' means")
 
 
 class Pooled(Fit):
@@ -129,7 +131,7 @@ class Pooled(Fit):
 
 
 class Regression(_Frozen):
-    """The whole file."""
+    """All that the report found."""
 
     schema_version: int = SCHEMA_VERSION
     verdict: list[str] = Field(description="sentences, generated from the numbers below")

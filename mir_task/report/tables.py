@@ -4,42 +4,67 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from mir_task.metrics import CAPTION_METRICS, MIR_METRICS, Better
 from mir_task.report.files import UnreadableError, read_json, read_text
 from mir_task.report.records import Row, Run
 
-MIR_COLUMNS = ("mir", "mir_se", "pairs")
+MIR_COLUMNS = {metric.name: metric.name for metric in MIR_METRICS} | {"pairs": "mir_pairs"}
+"""Columns that hold MIR and the numbers beside it, with the metric that each is."""
 TEXT_COLUMNS = ("model", "group", "average_over", "source", "note", "task")
-SCALES = {
+PROGRESS = {
     "step": "training step",
     "samples": "training samples",
     "tokens": "training tokens",
     "epoch": "epoch",
 }
-"""Columns that say how far a checkpoint was trained."""
-BASELINES = {
+"""Columns that say how far a checkpoint was trained, in words for an axis."""
+MEASURED_BASELINES: dict[str, Better] = {
+    metric.name: metric.better for metric in CAPTION_METRICS if metric.better is not None
+}
+"""Baselines that tasks of this package measure."""
+BASELINES: dict[str, Better] = {
     "loss": "lower",
     "final_loss": "lower",
     "train_loss": "lower",
     "training_loss": "lower",
     "perplexity": "lower",
     "ppl": "lower",
-    "caption_ppl": "lower",
     "in_context": "higher",
     "in_context_score": "higher",
     "icl_score": "higher",
+    **MEASURED_BASELINES,
 }
-"""Columns known for what they are: measures that one could use in the place of MIR, and which end is better."""
+"""Columns known to be measures that one could use in the place of MIR, and which end of each is better."""
 LARGEST = 1e100
 """Numbers beyond are damage, and would overflow in sums of squares."""
 MISSING = ("", "-", "\u2013", "\u2014", "na", "n/a", "nan", "null", "none")
 
 
-def read_table(path: Path, baselines: Mapping[str, str]) -> tuple[list[Run], list[Row], list[str]]:
-    """The runs and rows of a table, and the sources that it cites.
+class Record(NamedTuple):
+    """One line of a table."""
+
+    place: str
+    """Where it stands in its file, for messages."""
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a table says."""
+
+    runs: list[Run]
+    rows: list[Row]
+    citations: list[str]
+    """Sources that it names, each once."""
+
+
+def read_table(path: Path, baselines: Iterable[str]) -> Table:
+    """Read a table of models.
 
     Args:
         path: a .csv or .tsv file with a header, or a .json list of objects.
@@ -51,58 +76,36 @@ def read_table(path: Path, baselines: Mapping[str, str]) -> tuple[list[Run], lis
     return table_of(_records(path), str(path), baselines)
 
 
-def table_of(
-    records: list[tuple[str, dict[str, Any]]], source: str, baselines: Mapping[str, str]
-) -> tuple[list[Run], list[Row], list[str]]:
-    """Like :func:`read_table`, of (where, record) that are read already."""
-    runs, rows, citations = [], [], []
+def table_of(records: Iterable[Record], source: str, baselines: Iterable[str]) -> Table:
+    """Make a table of records that are read already; arguments and errors as for :func:`read_table`."""
+    no_benchmarks = {*PROGRESS, *BASELINES, *baselines}
     # "MME" and "mme" stay different names; the few names that mean something here are known in any case.
-    special = {*MIR_COLUMNS, *TEXT_COLUMNS, *SCALES, *BASELINES, "average"}
-    for where, record in records:
-        fields = {_known(name, special): value for name, value in record.items()}
-        model = str(fields.get("model") or "").strip()
-        if not model:
-            raise UnreadableError(f"{where}: no value in the column 'model'")
-        group = str(fields.get("group") or "").strip() or None
-        numbers = {
-            name: _number(value, f"{where}, column {name!r}")
-            for name, value in fields.items()
-            if name not in TEXT_COLUMNS
-        }
-        present = {name: value for name, value in numbers.items() if value is not None}
-        extras = {name: value for name, value in present.items() if name in {*SCALES, *BASELINES, *baselines}}
+    special = {*MIR_COLUMNS, *TEXT_COLUMNS, *PROGRESS, *BASELINES, "average"}
+    table = Table([], [], [])
+    for place, given in records:
+        fields = {_known(name, special): value for name, value in given.items()}
+        texts = {name: str(fields.get(name) or "").strip() for name in TEXT_COLUMNS}
+        if not texts["model"]:
+            raise UnreadableError(f"{place}: no value in the column 'model'")
+        present = _numbers(fields, place)
+        numbers = {MIR_COLUMNS[name]: number for name, number in present.items() if name in MIR_COLUMNS}
+        extras = {name: number for name, number in present.items() if name in no_benchmarks}
         scores = {
-            name: value
-            for name, value in present.items()
-            if name not in extras and name not in (*MIR_COLUMNS, "average")
+            name: number
+            for name, number in present.items()
+            if name not in no_benchmarks and name not in (*MIR_COLUMNS, "average")
         }
-        if (mir := present.get("mir")) is not None:
-            pairs = present.get("pairs")
-            error = present.get("mir_se")
-            if error is not None and error < 0:
-                raise UnreadableError(f"{where}: mir_se is negative ({error})")
-            runs.append(
-                Run(
-                    model,
-                    mir,
-                    source,
-                    group,
-                    error,
-                    int(pairs) if pairs is not None else None,
-                    str(fields.get("task") or "").strip() or None,
-                    extras=extras,
-                )
-            )
-        average = present.get("average")
-        over = tuple(
-            name.strip() for name in str(fields.get("average_over") or "").split(";") if name.strip()
-        )
-        if scores or average is not None or (extras and mir is None):
-            rows.append(Row(model, source, group, scores, average, over, extras))
-        citation = str(fields.get("source") or "").strip()
-        if citation and citation not in citations:
-            citations.append(citation)
-    return runs, rows, citations
+        model, group = texts["model"], texts["group"] or None
+        if "mir" in numbers:
+            if numbers.get("mir_se", 0) < 0:
+                raise UnreadableError(f"{place}: mir_se is negative ({numbers['mir_se']})")
+            table.runs.append(Run(model, numbers, source, group, texts["task"] or None, extras=extras))
+        if scores or "average" in present or (extras and "mir" not in numbers):
+            over = tuple(name.strip() for name in texts["average_over"].split(";") if name.strip())
+            table.rows.append(Row(model, source, group, scores, present.get("average"), over, extras))
+        if texts["source"] and texts["source"] not in table.citations:
+            table.citations.append(texts["source"])
+    return table
 
 
 def is_table(value: Any) -> bool:
@@ -112,9 +115,9 @@ def is_table(value: Any) -> bool:
     )
 
 
-def json_records(value: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """A JSON table's records, each with the words that name it in errors."""
-    return [(f"entry {number}", dict(record)) for number, record in enumerate(value, start=1)]
+def json_records(value: list[dict[str, Any]]) -> list[Record]:
+    """The records of a table in JSON."""
+    return [Record(f"entry {number}", dict(fields)) for number, fields in enumerate(value, start=1)]
 
 
 def read_columns(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:
@@ -123,17 +126,17 @@ def read_columns(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:
     Raises:
         UnreadableError: a column is missing.
     """
-    records = [record for _, record in _records(path)]
-    for number, record in enumerate(records, start=1):
-        missing = [name for name in required if not str(record.get(name) or "").strip()]
+    records = [record.fields for record in _records(path)]
+    for number, fields in enumerate(records, start=1):
+        missing = [name for name in required if not str(fields.get(name) or "").strip()]
         if missing:
             raise UnreadableError(
                 f"entry {number}: no {' and no '.join(missing)}; the columns needed are {', '.join(required)}"
             )
-    return [{name: str(value or "").strip() for name, value in record.items()} for record in records]
+    return [{name: str(value or "").strip() for name, value in fields.items()} for fields in records]
 
 
-def _records(path: Path) -> list[tuple[str, dict[str, Any]]]:
+def _records(path: Path) -> list[Record]:
     if path.suffix.lower() == ".json":
         value = read_json(path)
         if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
@@ -155,12 +158,22 @@ def _records(path: Path) -> list[tuple[str, dict[str, Any]]]:
     for number, fields in lines[1:]:
         if len(fields) != len(header):
             raise UnreadableError(f"line {number}: {len(fields)} fields, the header has {len(header)}")
-    return [(f"line {number}", dict(zip(header, fields, strict=True))) for number, fields in lines[1:]]
+    return [Record(f"line {number}", dict(zip(header, fields, strict=True))) for number, fields in lines[1:]]
 
 
 def _known(name: str, special: set[str]) -> str:
     plain = name.strip()
     return plain.lower() if plain.lower() in special else plain
+
+
+def _numbers(fields: Mapping[str, Any], place: str) -> dict[str, float]:
+    """The numbers that are there, by column."""
+    read = {
+        name: _number(value, f"{place}, column {name!r}")
+        for name, value in fields.items()
+        if name not in TEXT_COLUMNS
+    }
+    return {name: number for name, number in read.items() if number is not None}
 
 
 def _number(value: Any, where: str) -> float | None:

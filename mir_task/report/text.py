@@ -38,7 +38,7 @@ def p_equals(p: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as a whole per cent."""
+    """A share in per cent, rounded to a whole number."""
     return MISSING if share is None else f"{100 * share:.0f}%"
 
 
@@ -61,5 +61,5 @@ def short(groups: Sequence[str]) -> dict[str, str]:
 
 
 def sentence(text: str) -> str:
-    """With a capital."""
+    """The text with a capital first letter."""
     return text[:1].upper() + text[1:]

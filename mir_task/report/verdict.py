@@ -1,4 +1,4 @@
-"""What the numbers allow one to say, in sentences. Every one is generated; none is kept for a good occasion."""
+"""What the numbers allow one to say, in sentences that are all made from the numbers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from dataclasses import dataclass
 
 from mir_task.report.compare import Checkpoint, Comparison
 from mir_task.report.records import listing
-from mir_task.report.schema import Fit, Pooled
+from mir_task.report.regress import BesideMIR
+from mir_task.report.schema import Fit, Pooled, RankingAccuracy
 from mir_task.report.text import count, interval, join, number, p_equals, percent, sentence, short
 
-LEVEL = 0.05
+SIGNIFICANCE = 0.05
+"""An order that chance gives less often than this is more than chance."""
+
+MOST_GROUPS = 4
+"""Groups whose best model a headline can name."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One line for the head of the page, and what stands behind it."""
+    """A headline and the sentences that explain it."""
 
     headline: str
     sentences: list[str]
@@ -28,7 +33,7 @@ class Verdict:
 
 
 def verdict(
-    comparison: Comparison, fits: Sequence[Fit], pool: Pooled | None, others: Sequence[Fit]
+    comparison: Comparison, fits: Sequence[Fit], pool: Pooled | None, beside_mir: Sequence[BesideMIR]
 ) -> Verdict:
     """Say which checkpoint is best, how well MIR predicted scores, and how sure that is."""
     related = [fit for fit in fits if fit.spearman]
@@ -39,27 +44,29 @@ def verdict(
         _certainty(related),
         _size(related),
         *_across(pool, related),
-        *_against_baselines(others),
+        *_against_baselines(beside_mir),
         *_noise(comparison),
     ]
-    return Verdict(_headline(related), [text for text in sentences if text])
+    return Verdict(_headline(related), sentences)
 
 
 def _headline(fits: Sequence[Fit]) -> str:
-    falling = [fit for fit in fits if fit.spearman and fit.spearman.rho < 0]
-    hits = sum(_found_best(fit) for fit in fits)
     if len(fits) == 1:
-        (fit,) = fits
-        went = "higher" if falling else "lower" if fit.spearman and fit.spearman.rho > 0 else "no different"
-        chose = "found the best model" if hits else f"lost {_lost(fit)} points"
-        sure = fit.spearman and fit.spearman.p is not None and fit.spearman.p < LEVEL
-        doubt = "" if sure or went == "no different" else ", no more closely than chance may"
-        related = f"Among {count(fit.n, 'model')}, lower MIR went with {went} scores{doubt}"
-        return f"{related}; choosing the lowest MIR {chose}."
+        return _headline_of_one(fits[0])
+    falling = sum(_rho(fit) < 0 for fit in fits)
+    hits = sum(_found_best(fit) for fit in fits)
     return (
-        f"Lower MIR went with higher scores in {_of(len(falling), len(fits))} groups; choosing the lowest MIR found "
+        f"Lower MIR went with higher scores in {_of(falling, len(fits))} groups; choosing the lowest MIR found "
         f"the best model in {_of(hits, len(fits))}."
     )
+
+
+def _headline_of_one(fit: Fit) -> str:
+    rho = _rho(fit)
+    went = "higher" if rho < 0 else "lower" if rho > 0 else "no different"
+    doubt = "" if _is_sure(fit) or rho == 0 else ", no more closely than chance may"
+    chose = "found the best model" if _found_best(fit) else f"lost {_lost(fit)} points"
+    return f"Among {count(fit.n, 'model')}, lower MIR went with {went} scores{doubt}; choosing the lowest MIR {chose}."
 
 
 def _ordering(fits: Sequence[Fit]) -> str:
@@ -79,70 +86,78 @@ def _ordering(fits: Sequence[Fit]) -> str:
 
 
 def _certainty(fits: Sequence[Fit]) -> str:
+    """In which groups the order of the models is more than chance."""
+    sure = [fit for fit in fits if _is_sure(fit)]
+    hopeless = [fit for fit in fits if _least_p(fit.n) >= SIGNIFICANCE]
+    clauses = [
+        _clause("the order of the models is more than chance", [fit for fit in sure if _rho(fit) < 0], fits),
+        _clause(
+            "the order is reversed, more than chance allows,", [fit for fit in sure if _rho(fit) >= 0], fits
+        ),
+        _clause(
+            "it cannot be told from chance", [f for f in fits if f not in sure and f not in hopeless], fits
+        ),
+        _too_few(hopeless, fits),
+    ]
+    return sentence("; ".join(filter(None, clauses))) + "."
+
+
+def _clause(claim: str, some: Sequence[Fit], fits: Sequence[Fit]) -> str:
+    """The claim about some of the groups, each with its p-value; nothing where it is true of none."""
+    if not some:
+        return ""
+    if len(fits) == 1:
+        return f"{claim} here ({_p(fits[0])})"
     names = short([fit.group for fit in fits])
-    sure = [fit for fit in fits if fit.spearman and fit.spearman.p is not None and fit.spearman.p < LEVEL]
-    right = [fit for fit in sure if fit.spearman and fit.spearman.rho < 0]
-    wrong = [fit for fit in sure if fit not in right]
-    hopeless = [fit for fit in fits if 2 / math.factorial(min(fit.n, 20)) >= LEVEL]
-    unsure = [fit for fit in fits if fit not in sure and fit not in hopeless]
+    return f"{claim} in {join([f'{names[fit.group]} ({_p(fit)})' for fit in some])}"
 
-    def listed(some: Sequence[Fit]) -> str:
-        return (
-            join([f"{names[fit.group]} ({p_equals(fit.spearman.p)})" for fit in some if fit.spearman])
-            if len(fits) > 1
-            else "here (" + "".join(p_equals(fit.spearman.p) for fit in some if fit.spearman) + ")"
-        )
 
-    parts = []
-    if right:
-        parts.append(
-            f"the order of the models is more than chance in {listed(right)}".replace("in here", "here")
-        )
-    if wrong:
-        parts.append(
-            f"the order is reversed, more than chance allows, in {listed(wrong)}".replace("in here", "here")
-        )
-    if unsure:
-        parts.append(f"it cannot be told from chance in {listed(unsure)}".replace("in here", "here"))
-    if hopeless:
-        most = max(fit.n for fit in hopeless)
-        least = 2 / math.factorial(most)
-        where = "" if len(fits) == len(hopeless) else f" in {join([names[fit.group] for fit in hopeless])}"
-        parts.append(
-            f"with {most if len({f.n for f in hopeless}) == 1 else f'at most {most}'} models{where} even a perfect "
-            f"order could be chance (p is at least {least:.3f})"
-        )
-    return sentence("; ".join(parts)) + "."
+def _too_few(hopeless: Sequence[Fit], fits: Sequence[Fit]) -> str:
+    """The groups of so few models that no order of them could be more than chance."""
+    if not hopeless:
+        return ""
+    names = short([fit.group for fit in fits])
+    most = max(fit.n for fit in hopeless)
+    some = str(most) if all(fit.n == most for fit in hopeless) else f"at most {most}"
+    where = "" if len(hopeless) == len(fits) else f" in {join([names[fit.group] for fit in hopeless])}"
+    return (
+        f"with {some} models{where} even a perfect order could be chance (p is at least {_least_p(most):.3f})"
+    )
 
 
 def _size(fits: Sequence[Fit]) -> str:
-    tried = [fit for fit in fits if fit.loo]
+    """How many points a lower MIR is worth."""
+    tried = [fit for fit in fits if fit.slope and fit.loo]
     if not tried:
         return "The models are too few to say how many points a lower MIR is worth."
-    better = sum(bool(fit.loo and fit.loo.better_than_mean) for fit in tried)
-    slopes = sorted(fit.slope.estimate for fit in tried if fit.slope)
-    drawn = [fit for fit in tried if fit.pearson and fit.pearson.interval]
-    open_ended = [
-        fit for fit in drawn if fit.pearson and fit.pearson.interval and fit.pearson.interval[1] >= 0
-    ]
-    if len(tried) == 1:
-        fit = tried[0]
-        assert fit.slope and fit.loo
-        return (
-            f"One unit of MIR went with {number(fit.slope.estimate, 2)} points, 95% interval "
-            f"{interval(fit.slope.interval)}; a line through the other models predicted a left-out score to "
-            f"{number(fit.loo.rmse, 2)} points, their mean to {number(fit.loo.rmse_of_mean, 2)}."
-        )
-    spread = f"slopes run from {number(slopes[0], 1)} to {number(slopes[-1], 1)} points per unit of MIR"
-    doubt = (
-        f", and the interval of Pearson's r includes zero in {_of(len(open_ended), len(drawn))} groups"
-        if open_ended
-        else ""
+    if len(tried) > 1:
+        return _size_in_several(tried)
+    names = short([fit.group for fit in fits])
+    return _size_in_one(tried[0], "" if len(fits) == 1 else f"in {names[tried[0].group]} ")
+
+
+def _size_in_one(fit: Fit, where: str) -> str:
+    assert fit.slope and fit.loo
+    return sentence(
+        f"{where}one unit of MIR went with {number(fit.slope.estimate, 2)} points, 95% interval "
+        f"{interval(fit.slope.interval)}; a line through the other models predicted a left-out score to "
+        f"{number(fit.loo.rmse, 2)} points, their mean to {number(fit.loo.rmse_of_mean, 2)}."
     )
-    less = "How much a lower MIR is worth is less certain: " if open_ended or better < len(tried) else ""
+
+
+def _size_in_several(fits: Sequence[Fit]) -> str:
+    better = sum(bool(fit.loo and fit.loo.better_than_mean) for fit in fits)
+    slopes = [fit.slope.estimate for fit in fits if fit.slope]
+    intervals = [fit.pearson.interval for fit in fits if fit.pearson and fit.pearson.interval]
+    with_zero = sum(low <= 0 <= high for low, high in intervals)
+    text = f"slopes run from {number(min(slopes), 1)} to {number(max(slopes), 1)} points per unit of MIR"
+    if with_zero or better < len(fits):
+        text = f"how much a lower MIR is worth is less certain: {text}"
+    if with_zero:
+        text += f", and the interval of Pearson's r includes zero in {_of(with_zero, len(intervals))} groups"
     return (
-        f"{sentence(less + spread)}{doubt}. A line through the other models predicted "
-        f"a left-out score better than their mean in {_of(better, len(tried))} groups."
+        f"{sentence(text)}. A line through the other models predicted a left-out score better than their mean in "
+        f"{_of(better, len(fits))} groups."
     )
 
 
@@ -171,21 +186,26 @@ def _across(pool: Pooled | None, fits: Sequence[Fit]) -> list[str]:
     return found
 
 
-def _against_baselines(fits: Sequence[Fit]) -> list[str]:
+def _against_baselines(beside_mir: Sequence[BesideMIR]) -> list[str]:
+    """How often each baseline and MIR order two models right, over all groups."""
     found = []
-    for name in dict.fromkeys(fit.predictor for fit in fits if fit.predictor != "mir"):
-        pairs = [
-            (theirs.ranking_accuracy, ours.ranking_accuracy)
-            for theirs, ours in zip(fits[::2], fits[1::2], strict=True)
-            if theirs.predictor == name and theirs.ranking_accuracy and ours.ranking_accuracy
+    for name in dict.fromkeys(both.baseline.predictor for both in beside_mir):
+        both_order = [
+            (both.baseline.ranking_accuracy, both.mir.ranking_accuracy)
+            for both in beside_mir
+            if both.baseline.predictor == name
         ]
-        if pairs:
-            a, b = (
-                f"{sum(p[k].correct for p in pairs)} of {sum(p[k].pairs for p in pairs)} pairs"
-                for k in (0, 1)
+        theirs = [baseline for baseline, mir in both_order if baseline and mir]
+        ours = [mir for baseline, mir in both_order if baseline and mir]
+        if theirs:
+            found.append(
+                f"On the models that have both, {name} ordered {_ordered(theirs)} right, MIR {_ordered(ours)}."
             )
-            found.append(f"On the models that have both, {name} ordered {a} right, MIR {b}.")
     return found
+
+
+def _ordered(accuracies: Sequence[RankingAccuracy]) -> str:
+    return f"{sum(a.correct for a in accuracies)} of {sum(a.pairs for a in accuracies)} pairs"
 
 
 def _noise(comparison: Comparison) -> list[str]:
@@ -204,14 +224,15 @@ def _noise(comparison: Comparison) -> list[str]:
 
 
 def _best(comparison: Comparison) -> str:
-    groups = comparison.groups
+    """Which model has the lowest MIR, in each group."""
     if len(comparison.checkpoints) == 1:
         (only,) = comparison.checkpoints
         error = f" ± {number(only.standard_error)}" if only.standard_error is not None else ""
         return f"One model: the MIR of {only.label} is {number(only.mir)}{error}."
-    parts = [_leader(group, members, len(groups) > 1) for group, members in list(groups.items())[:4]]
-    more = f"; and {len(groups) - 4} more groups" if len(groups) > 4 else ""
-    return "; ".join(parts) + more + "."
+    groups = list(comparison.groups.items())
+    leaders = [_leader(group, members, len(groups) > 1) for group, members in groups[:MOST_GROUPS]]
+    more = f"; and {len(groups) - MOST_GROUPS} more groups" if len(groups) > MOST_GROUPS else ""
+    return "; ".join(leaders) + more + "."
 
 
 def _leader(group: str, members: Sequence[Checkpoint], several: bool) -> str:
@@ -232,6 +253,23 @@ def _nothing_to_relate(fits: Sequence[Fit]) -> list[str]:
         ]
     notes = [f"{fit.group}: {note}" for fit in fits for note in fit.notes]
     return [f"How well MIR predicts scores after SFT cannot be said: {'; '.join(notes)}."]
+
+
+def _rho(fit: Fit) -> float:
+    return fit.spearman.rho if fit.spearman else 0.0
+
+
+def _p(fit: Fit) -> str:
+    return p_equals(fit.spearman.p if fit.spearman else None)
+
+
+def _is_sure(fit: Fit) -> bool:
+    return bool(fit.spearman and fit.spearman.p is not None and fit.spearman.p < SIGNIFICANCE)
+
+
+def _least_p(models: int) -> float:
+    """The two-sided p-value of a perfect order: one of two among all orders."""
+    return 2 / math.factorial(min(models, 20))
 
 
 def _found_best(fit: Fit) -> bool:

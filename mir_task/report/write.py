@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ PACKAGES = ("mir-task", "scipy", "statsmodels", "numpy", "pandas", "matplotlib")
 
 
 def write(findings: Findings, output: Path, title: str | None = None) -> Path:
-    """Write report.html, report.md, leaderboard.csv, regression.json and figures/; the page's path.
+    """Write report.html, report.md, leaderboard.csv, regression.json and figures/.
+
+    Returns:
+        The path of report.html.
 
     Raises:
         OSError: a file cannot be written.
@@ -29,7 +33,7 @@ def write(findings: Findings, output: Path, title: str | None = None) -> Path:
     figures = output / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     for old in [*figures.glob("*.svg"), *figures.glob("*.png")]:
-        old.unlink()  # of an earlier report with other groups
+        old.unlink()  # left by an earlier report with other groups
     for drawing in drawings.all:
         (figures / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
         if drawing.png:
@@ -63,7 +67,7 @@ def regression_of(findings: Findings) -> Regression:
 
 
 def leaderboard(findings: Findings) -> pd.DataFrame:
-    """One row a model and group, lowest MIR first, with everything known of it."""
+    """A row for each model in each group, lowest MIR first, with everything known of it."""
     rows: list[dict[str, Any]] = [
         {
             "group": c.group,
@@ -73,6 +77,7 @@ def leaderboard(findings: Findings) -> pd.DataFrame:
             "mir": c.mir,
             "standard_error": c.standard_error,
             "spread_over_runs": c.spread,
+            **{metric.name: c.numbers.get(metric.name) for metric in findings.comparison.columns},
             "pairs": c.pairs,
             "runs": len(c.runs),
             "average": c.average,
@@ -88,8 +93,6 @@ def leaderboard(findings: Findings) -> pd.DataFrame:
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found

@@ -15,6 +15,7 @@ from mir_task.adapters import adapter_for
 from mir_task.data import PairSet
 from mir_task.errors import MIRDataError, MIRError, MIRModelError
 from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
+from mir_task.metrics import LAYER_METRICS, MIR_METRICS
 from mir_task.result import MIN_PAIRS, MIRResult, Protocol
 from mir_task.training.between_steps import SHARDED, Pairs, measure_in_training, unwrap
 
@@ -166,10 +167,11 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
 
 def numbers_of(result: MIRResult) -> dict[str, float]:
     """What is logged of a result; what could not be estimated is left out."""
-    numbers = {
-        "eval_mir": result.mir,
-        "eval_mir_se": result.standard_error,
-        "eval_mir_reference": result.mir_reference,
-        **{f"eval_mir_fid_layer_{layer.layer:02d}": layer.fid for layer in result.layers},
-    }
-    return {name: value for name, value in numbers.items() if value is not None}
+    numbers = {f"eval_{metric.name}": metric.read(result) for metric in MIR_METRICS if metric.logged}
+    for metric in LAYER_METRICS:
+        if metric.logged:
+            numbers |= {
+                f"eval_mir_{metric.name}_layer_{layer.layer:02d}": metric.read(layer)
+                for layer in result.layers
+            }
+    return {name: number for name, number in numbers.items() if number is not None}

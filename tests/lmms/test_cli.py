@@ -46,7 +46,7 @@ def test_local_files_in_one_and_two_processes_and_without_lmms_eval(
         assert done.returncode == 0, done.stdout + done.stderr
     first, second = (lmms_eval_cli.results(tmp_path / run)["mir_local"] for run in ("first", "second"))
     assert math.isfinite(first["mir,none"])
-    for name in ("mir,none", "mir_reference,none", "mir_se,none"):
+    for name in ("mir,none", "mir_per_layer,none", "mir_reference,none", "mir_se,none"):
         assert second[name] == pytest.approx(first[name], rel=1e-9)
     assert second["mir_pairs,none"] == first["mir_pairs,none"] == 7
 

@@ -118,6 +118,7 @@ def test_every_lmms_eval_model_answers(llava, builtin_task):
     expected = measure(*llava, PairSet(builtin_task.dataset["test"]), progress=False)
     got = values(builtin_task, answers)
     assert got["mir"] == expected.mir
+    assert got["mir_per_layer"] == expected.mir_per_layer
     assert got["mir_reference"] == expected.mir_reference
     assert got["mir_pairs"] == len(requests) == 4
     assert got["vision_tokens_per_pair"] == 64

@@ -101,6 +101,8 @@ def test_all_eight_levels_are_listed(align1, monkeypatch, tmp_path):
     values = [result.mir for result in alone]
     assert len(set(values)) == 8
     assert numbers["mir"] == pytest.approx(math.fsum(values) / 8, rel=1e-12)
+    per_layer = [value - math.log10(len(alone[0].layers)) for value in values]
+    assert numbers["mir_per_layer"] == pytest.approx(np.mean(per_layer), rel=1e-12)
     assert numbers["mir_align_spread"] == pytest.approx(max(values) - min(values))
     # Never smaller than the mean's own standard error could be.
     assert numbers["mir_se"] == pytest.approx(np.mean([result.standard_error for result in alone]))

@@ -11,8 +11,9 @@ from PIL import Image
 
 from mir_task import MIRDataError, MIRModelError, Pair
 from mir_task.data import builtin_captions
-from mir_task.lmms.task import CAPTION_METRICS, aggregate, aggregate_and_save
-from mir_task.measurement.perplexity import CaptionPerplexity, caption_perplexity
+from mir_task.lmms.task import aggregate, aggregate_and_save
+from mir_task.measurement.perplexity import caption_perplexity
+from mir_task.result import CaptionPerplexity
 from tests.lmms.test_plugin import Model, run
 
 
@@ -94,7 +95,7 @@ def test_task_beside_mir_in_one_run(llava, monkeypatch, tmp_path):
         each.build_all_requests()
     _, answers = run(Model(llava), task, mir)
     items = [task.process_results({}, [answer.text]) for answer in answers[:4]]
-    values = {name: aggregate([item[name] for item in items]) for name in CAPTION_METRICS}
+    values = {name: aggregate([item[name] for item in items]) for name in task.metrics}
     expected = perplexity(llava, builtin_captions(count=4))
     assert values["caption_ppl"] == expected.caption_ppl
     assert values["caption_pairs"] == 4

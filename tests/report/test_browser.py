@@ -17,49 +17,87 @@ def browser():
         browser.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_page_opens_without_errors_overflow_or_missing_figures(browser, paper, width, scheme):
+@pytest.fixture(
+    scope="module", params=[(390, "light"), (390, "dark"), (1280, "light"), (1280, "dark")], ids=str
+)
+def opened(request, browser, paper):
+    """The worked example with all its details open, on a phone or a desk, in light or dark."""
+    width, scheme = request.param
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    complaints, requests = [], []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: requests.append(request.url))
+    page.complaints, page.requests = [], []
+    page.on("console", lambda message: page.complaints.append(message.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("request", lambda request: page.requests.append(request.url))
     page.goto((paper / "report.html").as_uri())
     page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
-    assert complaints == []
-    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    # Nothing sticks out of the page except inside boxes that scroll.
-    wide = page.evaluate(
+    yield page
+    page.close()
+
+
+def test_the_page_opens_without_errors(opened):
+    assert opened.complaints == []
+
+
+def test_the_page_needs_no_network(opened):
+    assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
+
+
+def test_the_page_is_no_wider_than_the_window(opened):
+    assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_nothing_sticks_out_of_the_page_except_inside_boxes_that_scroll(opened):
+    wide = opened.evaluate(
         """[...document.querySelectorAll('main *')].filter((e) => !e.closest('.scroll, svg')
            && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 80))"""
     )
     assert wide == []
-    sizes = page.evaluate(
+
+
+def test_every_figure_is_drawn_and_large_enough_to_read(opened):
+    sizes = opened.evaluate(
         """[...document.querySelectorAll('figure svg')].map(
            (e) => [e.getBoundingClientRect().width, e.querySelectorAll('path').length])"""
     )
-    assert len(sizes) > 50 and all(drawn_width > 200 and paths > 5 for drawn_width, paths in sizes)
-    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
+    assert len(sizes) > 50 and all(width > 200 and paths > 5 for width, paths in sizes)
+
+
+def test_no_id_is_there_twice(opened):
+    ids = opened.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
     assert len(ids) == len(set(ids))
+
+
+@pytest.fixture
+def leaderboard(browser, paper):
+    """The worked example's first table: click on a heading, read a column."""
+    page = browser.new_page()
+    page.goto((paper / "report.html").as_uri())
+    yield Leaderboard(page)
     page.close()
 
 
-def test_leaderboard_sorts(browser, paper):
-    page = browser.new_page()
-    page.goto((paper / "report.html").as_uri())
+class Leaderboard:
+    def __init__(self, page):
+        self._page = page
 
-    def column(number):
-        return page.evaluate(
+    def click(self, heading):
+        self._page.locator("table.sortable thead button", has_text=heading).click()
+
+    def column(self, number):
+        return self._page.evaluate(
             f"[...document.querySelectorAll('table.sortable tbody tr')].map((r) => r.cells[{number}].dataset.value)"
         )
 
-    head = page.locator("table.sortable thead button", has_text="MIR")
-    head.click()
-    assert [float(value) for value in column(2)] == sorted(map(float, column(2)))
-    head.click()
-    assert [float(value) for value in column(2)] == sorted(map(float, column(2)), reverse=True)
-    page.locator("table.sortable thead button", has_text="Average").click()
-    assert column(3)[-1] == ""  # the model without a score comes last
-    page.close()
+
+def test_a_click_on_a_heading_sorts_and_another_sorts_the_other_way(leaderboard):
+    leaderboard.click("MIR")
+    mir = [float(value) for value in leaderboard.column(2)]
+    assert mir == sorted(mir)
+    leaderboard.click("MIR")
+    assert [float(value) for value in leaderboard.column(2)] == mir[::-1]
+
+
+def test_a_model_without_a_score_comes_last_either_way(leaderboard):
+    for _ in range(2):
+        leaderboard.click("Average")
+        assert leaderboard.column(3)[-1] == ""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from mir_task.bench.report import save_results
-from mir_task.report.cli import main
+from mir_task.report.cli import INCOMPLETE, NO_REPORT, WRITTEN, main
 from mir_task.report.schema import Regression
 
 HEALTH = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -45,6 +45,7 @@ COLUMNS = [
     "group",
     "mir",
     "mir_se",
+    "mir_per_layer",
     "pairs",
     "average",
     "average_over",
@@ -57,21 +58,21 @@ COLUMNS = [
 
 
 def check(files):
-    """Run the report on files; what it claims must be possible."""
+    """Run the report on files, contents by name; what it claims must be possible."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             Path(folder, name).write_bytes(content)
         output = Path(folder, "out")
         status = main([folder, "--output", str(output)])
-        assert status in (0, 1, 3)
-        assert (output / "report.html").exists() == (status != 1)
-        if status == 1:
+        assert status in (WRITTEN, NO_REPORT, INCOMPLETE)
+        assert (output / "report.html").exists() == (status != NO_REPORT)
+        if status == NO_REPORT:
             return
         regression = Regression.model_validate_json((output / "regression.json").read_text())
         rows = list(csv.DictReader((output / "leaderboard.csv").open()))
         assert rows and all(math.isfinite(float(row["mir"])) for row in rows)
         if regression.skipped:
-            assert status == 3
+            assert status == INCOMPLETE
         for fit in [*regression.groups, *regression.benchmarks, *regression.baselines]:
             assert fit.n + len(fit.excluded) <= len(rows)
             if fit.pearson:
@@ -86,13 +87,13 @@ def check(files):
 
 @SOME
 @given(st.dictionaries(st.sampled_from(["a.json", "b.json", "c.csv", "d.tsv"]), st.binary(max_size=80)))
-def test_any_bytes(undrawn, files):
+def test_any_bytes_as_files(undrawn, files):
     check(files)
 
 
 @SOME
 @given(st.lists(JSON, min_size=1, max_size=3))
-def test_any_json(undrawn, values):
+def test_any_json_values(undrawn, values):
     check({f"{i}.json": json.dumps(value).encode() for i, value in enumerate(values)})
 
 
@@ -105,7 +106,7 @@ def test_any_json(undrawn, values):
         )
     )
 )
-def test_any_table(undrawn, table):
+def test_any_table_of_models(undrawn, table):
     columns, rows = table
     # Mostly with models, so that what follows is reached too.
     lines = [["model", *columns]] if "model" not in columns else [columns]
@@ -120,20 +121,23 @@ def valid(tmp_path_factory):
     return [json.loads(file.read_text()) for file in sorted(folder.rglob("*.json"))]
 
 
+def damage(value, data):
+    """Put a drawn scalar somewhere into a nested JSON value."""
+    while True:
+        keys = sorted(value) if isinstance(value, dict) else range(len(value))
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(value[key], (dict, list)) or not value[key] or data.draw(st.booleans()):
+            value[key] = data.draw(SCALARS)
+            return
+        value = value[key]
+
+
 @FEW
 @given(st.data())
-def test_damaged_results(undrawn, valid, data):
+def test_results_with_damaged_fields(undrawn, valid, data):
     values = json.loads(json.dumps(valid))
     for _ in range(data.draw(st.integers(1, 3))):
-        here = data.draw(st.sampled_from(values))
-        while True:
-            key = data.draw(
-                st.sampled_from(sorted(here)) if isinstance(here, dict) else st.integers(0, len(here) - 1)
-            )
-            if not isinstance(here[key], (dict, list)) or not here[key] or data.draw(st.booleans()):
-                here[key] = data.draw(SCALARS)
-                break
-            here = here[key]
+        damage(data.draw(st.sampled_from(values)), data)
     files = {f"{i}.json": json.dumps(value).encode() for i, value in enumerate(values)}
     table = "model,gqa,mme\n" + "".join(f"model-{i:04d},{i},{i * 7 % 5}\n" for i in range(4))
     check({**files, "scores.csv": table.encode()})

@@ -17,25 +17,42 @@ X = np.array([3.1, 2.7, 3.4, 2.9, 3.0, 3.6])
 Y = np.array([60.1, 63.0, 58.2, 61.5, 62.2, 58.2])
 
 
-def checkpoints(x, y, group="g", errors=None):
-    errors = errors or [None] * len(x)
+def checkpoints(x, y, group="g"):
+    """Checkpoints of MIR x and average score y."""
     return [
-        Checkpoint(f"m{i}", f"m{i}", group, a, e, None, 100, (), average=b, average_over=("A", "B"))
-        for i, (a, b, e) in enumerate(zip(x, y, errors, strict=True))
+        Checkpoint(
+            name=f"m{i}",
+            label=f"m{i}",
+            group=group,
+            mir=mir,
+            standard_error=None,
+            spread=None,
+            pairs=100,
+            runs=(),
+            average=average,
+            average_over=("A", "B"),
+        )
+        for i, (mir, average) in enumerate(zip(x, y, strict=True))
     ]
 
 
-def test_exact_p_values_count_all_orders():
-    r = np.corrcoef(X, Y)[0, 1]
-    orders = [np.corrcoef(X, Y[list(order)])[0, 1] for order in itertools.permutations(range(6))]
-    low = sum(o <= r + 1e-12 for o in orders) / 720
+def share_of_orders_at_least_as_far(x, y):
+    """Share of all orders of y whose Pearson's r with x is as far from zero, or farther: the exact p-value."""
+    r = np.corrcoef(x, y)[0, 1]
+    orders = [np.corrcoef(x, y[list(order)])[0, 1] for order in itertools.permutations(range(len(y)))]
+    lower = sum(other <= -abs(r) + 1e-12 for other in orders)
+    return 2 * lower / len(orders)
+
+
+def test_exact_p_value_of_pearsons_r_counts_all_orders():
     found = association.pearson(X, Y)
-    assert found.r == pytest.approx(r)
-    assert found.p == pytest.approx(2 * low)
-    rho, ranks = stats.rankdata(X), stats.rankdata(Y)
-    orders = [np.corrcoef(rho, ranks[list(order)])[0, 1] for order in itertools.permutations(range(6))]
-    low = sum(o <= np.corrcoef(rho, ranks)[0, 1] + 1e-12 for o in orders) / 720
-    assert association.spearman(X, Y).p == pytest.approx(2 * low)
+    assert found.r == pytest.approx(np.corrcoef(X, Y)[0, 1])
+    assert found.p == pytest.approx(share_of_orders_at_least_as_far(X, Y))
+
+
+def test_exact_p_value_of_spearmans_rho_is_that_of_the_ranks():
+    ranks = stats.rankdata(X), stats.rankdata(Y)
+    assert association.spearman(X, Y).p == pytest.approx(share_of_orders_at_least_as_far(*ranks))
     assert association.kendall(X, Y).p_method == "exact permutation"
 
 
@@ -92,36 +109,54 @@ def test_few_models_claim_little():
     assert four.pearson.interval is not None and four.slope.interval is not None
 
 
-def test_ranking_accuracy_and_regret():
-    # m1 has the lowest MIR; m0 the best score.
-    x, y = np.array([3.0, 2.0, 4.0, 4.0]), np.array([70.0, 65.0, 60.0, 60.0])
-    found = choice.ranking_accuracy(x, y, "lower", errors=np.array([0.5, 0.6, 0.1, 0.1]))
+# m1 has the lowest MIR, m0 the best score; m2 and m3 are alike.
+MIR, SCORES = np.array([3.0, 2.0, 4.0, 4.0]), np.array([70.0, 65.0, 60.0, 60.0])
+
+
+def test_ranking_accuracy_counts_pairs_in_the_order_of_their_scores():
+    found = choice.ranking_accuracy(MIR, SCORES, "lower")
     assert (found.correct, found.pairs, found.tied) == (4, 5, 1)
-    assert found.within_error == 0
-    assert choice.ranking_accuracy(x, y, "lower", errors=np.array([1.0, 0.6, 0.1, 0.1])).within_error == 3
-    lost = choice.regret(x, y, "lower", ["m0", "m1", "m2", "m3"])
+    assert choice.ranking_accuracy(MIR, SCORES, "higher").correct == 1
+
+
+def test_pairs_closer_than_the_error_of_their_difference_are_counted_apart():
+    def within_error(of_m0):
+        errors = np.array([of_m0, 0.6, 0.1, 0.1])
+        return choice.ranking_accuracy(MIR, SCORES, "lower", errors).within_error
+
+    assert within_error(of_m0=0.5) == 0
+    assert within_error(of_m0=1.0) == 3
+
+
+def test_regret_is_the_score_lost_by_choosing_the_lowest_mir():
+    lost = choice.regret(MIR, SCORES, "lower", ["m0", "m1", "m2", "m3"])
     assert (lost.lost, lost.chosen, lost.best) == (5.0, ["m1"], ["m0"])
     assert lost.by_chance == pytest.approx(70 - 63.75)
-    assert choice.ranking_accuracy(x, y, "higher").correct == 1
 
 
 def two_groups(shift):
+    """A group whose scores fall with MIR, and the same one with MIR 5 higher and scores ``shift`` higher."""
     x, y = np.array([1.0, 1.3, 1.9, 2.2]), np.array([10.0, 9.1, 7.9, 7.4])
     members = [*checkpoints(x, y, "a"), *checkpoints(x + 5, y + shift, "b")]
     over = dict.fromkeys("ab", ("A", "B"))
-    return Averaged(Comparison(members, []), over, dict.fromkeys("ab", True), {}, [])
+    return Averaged(
+        Comparison(members, notes=[]), over, stated=dict.fromkeys("ab", True), scales={}, notes=[]
+    )
 
 
 def test_simpsons_paradox_is_noticed():
     found = pooled(two_groups(shift=30))
     assert found.slope.estimate > 0 > found.within.slope
     assert found.disagreement == "sign"
-    # Fixed effects are the slope of deviations from group means.
+    assert found.ranking_accuracy_within.value == 1.0
+    assert pooled(two_groups(shift=-10)).disagreement is None
+
+
+def test_slope_within_groups_is_that_of_deviations_from_their_means():
     x = np.array([1.0, 1.3, 1.9, 2.2]) - 1.6
     y = np.array([10.0, 9.1, 7.9, 7.4]) - 8.6
+    found = pooled(two_groups(shift=30))
     assert found.within.slope == pytest.approx((x * y).sum() / (x * x).sum())
-    assert pooled(two_groups(shift=-10)).disagreement is None
-    assert found.ranking_accuracy_within.value == 1.0
 
 
 def test_pool_of_unlike_averages_is_refused():

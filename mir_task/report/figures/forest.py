@@ -12,7 +12,7 @@ ROW = 0.36
 
 
 def forest(fits: Sequence[Fit], pool: Pooled | None, name: str = "correlations") -> Drawing | None:
-    """One row a group; None if no group has a correlation."""
+    """A row for each group and the pool; None if no group has a correlation."""
     rows: list[Fit] = [fit for fit in fits if fit.pearson]
     if not rows:
         return None
@@ -36,8 +36,8 @@ def forest(fits: Sequence[Fit], pool: Pooled | None, name: str = "correlations")
         axes.spines["left"].set_visible(False)
         axes.set_xlabel("correlation")
         axes.tick_params(colors=MUTED)
-        told = (
+        caption = (
             "Filled: Pearson's r with its 95% interval (none below four models). Open: Spearman's rho. "
             "Left of zero, lower MIR goes with higher scores."
         )
-        return drawn(figure, name, told, png=True)
+        return drawn(figure, name, caption, png=True)

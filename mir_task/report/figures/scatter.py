@@ -23,7 +23,7 @@ MOST_KEYS = 40
 
 
 def scatter(members: Sequence[Checkpoint], fit: Fit, name: str, index: int = 0, png: bool = False) -> Drawing:
-    """One group: each model a point with its name, the line and its 95% interval where n allows them."""
+    """One group: each model a point with its name, the line where there is a slope, its 95% band from four models."""
     shown = _complete(members, fit)
     x, y = _values(shown, fit)
     with panel() as (figure, axes):
@@ -41,8 +41,8 @@ def scatter(members: Sequence[Checkpoint], fit: Fit, name: str, index: int = 0, 
             named = names_fit(members)
             labels = [c.label if named else str(n) for n, c in enumerate(members, start=1) if c in shown]
             _name(figure, axes, x, y, labels)
-        told = f"{caption(fit)} {key(members)}".strip() if fit.score == AVERAGE else caption(fit)
-        return drawn(figure, name, told, png)
+        text = f"{caption(fit)} {key(members)}".strip() if fit.score == AVERAGE else caption(fit)
+        return drawn(figure, name, text, png)
 
 
 def pooled_scatter(groups: Mapping[str, Sequence[Checkpoint]], pool: Pooled, name: str) -> Drawing:
@@ -54,10 +54,9 @@ def pooled_scatter(groups: Mapping[str, Sequence[Checkpoint]], pool: Pooled, nam
             index = list(groups).index(group)
             x, y = _values(_complete(groups[group], pool), pool)
             if np.ptp(x) > 0:
-                slope, level = np.polyfit(x, y, 1)
-                axes.plot(
-                    ends := np.array([x.min(), x.max()]), level + slope * ends, color=colour(index), lw=1
-                )
+                slope, intercept = np.polyfit(x, y, 1)
+                ends = np.array([x.min(), x.max()])
+                axes.plot(ends, intercept + slope * ends, color=colour(index), lw=1)
             axes.plot(x, y, "o", color=colour(index), markersize=5, markeredgewidth=0, label=names[group])
             all_x.append(x)
             all_y.append(y)
@@ -70,25 +69,23 @@ def pooled_scatter(groups: Mapping[str, Sequence[Checkpoint]], pool: Pooled, nam
         axes.set_ylabel(_score(pool))
         axes.set_title(f"{join([names[group] for group in pool.groups])} together")
         axes.legend(loc="best", handlelength=1.2, handletextpad=0.5)
-        told = (
+        text = (
             f"MIR against the average over {len(pool.over)} benchmarks. Each colour is a group with "
             f"its own line, the dashed line takes all together. {caption(pool)}"
         )
-        return drawn(figure, name, told, png=True)
+        return drawn(figure, name, text, png=True)
 
 
 def caption(fit: Fit) -> str:
     """What a scatter shows, and how sure it is."""
-    parts = [f"{fit.n} models"]
+    clauses = [f"{fit.n} models"]
     if fit.pearson and fit.spearman:
         claimed = f", 95% interval {interval(fit.pearson.interval)}" if fit.pearson.interval else ""
-        parts.append(f"Pearson r = {number(fit.pearson.r)}{claimed}")
-        parts.append(f"Spearman rho = {number(fit.spearman.rho)}")
+        clauses.append(f"Pearson r = {number(fit.pearson.r)}{claimed}")
+        clauses.append(f"Spearman rho = {number(fit.spearman.rho)}")
     if fit.excluded:
-        parts.append(f"{len(fit.excluded)} without the score left out")
-    # A line is drawn wherever there is a slope; the band from four models.
-    parts += fit.notes
-    return "; ".join(parts) + "."
+        clauses.append(f"{len(fit.excluded)} without the score left out")
+    return "; ".join([*clauses, *fit.notes]) + "."
 
 
 def _line(axes: Any, x: Any, y: Any, paint: str) -> None:
@@ -98,7 +95,7 @@ def _line(axes: Any, x: Any, y: Any, paint: str) -> None:
     reach = np.ptp(y)
     if low is not None and high is not None:
         axes.fill_between(at, low, high, color=paint, alpha=0.13, lw=0)
-        # Of four models the band may be ten times as high as the points; the points must stay to be seen.
+        # With four models the band may be ten times as high as the points, which must stay visible.
         bottom, top = max(low.min(), y.min() - 1.2 * reach), min(high.max(), y.max() + 1.2 * reach)
         axes.set_ylim(min(bottom, y.min() - 0.15 * reach), max(top, y.max() + 0.15 * reach))
 
@@ -157,4 +154,6 @@ def _axis(fit: Fit) -> str:
 def _score(fit: Fit) -> str:
     if fit.score != AVERAGE:
         return fit.score
-    return f"average of {len(fit.over)} benchmarks" if len(fit.over) > 1 else (*fit.over, "average")[0]
+    if len(fit.over) > 1:
+        return f"average of {len(fit.over)} benchmarks"
+    return fit.over[0] if fit.over else "average"

@@ -61,10 +61,12 @@ _SETTINGS: Any = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure, under the name of its files, with the words that replace it for who cannot see it."""
+    """A finished figure."""
 
     name: str
+    """Name of its files, and of its place in the page."""
     caption: str
+    """What it shows, also for readers who cannot see it."""
     svg: str
     png: bytes | None = None
 
@@ -92,7 +94,7 @@ def panel(size: tuple[float, float] = PANEL) -> Iterator[tuple[Figure, Any]]:
 
 
 def drawn(figure: Figure, name: str, caption: str, png: bool = False) -> Drawing:
-    """The finished figure. Inside :func:`panel`'s block."""
+    """Save a figure as text and, if asked for, as pixels; call it inside :func:`panel`'s block."""
     svg = io.StringIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     bitmap = io.BytesIO()
@@ -102,7 +104,7 @@ def drawn(figure: Figure, name: str, caption: str, png: bool = False) -> Drawing
 
 
 def colour(index: int) -> str:
-    """The colour of a series; after the last the first again."""
+    """Colour of a series; after the last comes the first again."""
     return SERIES[index % len(SERIES)]
 
 

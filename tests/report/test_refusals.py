@@ -1,0 +1,180 @@
+"""What no report can be made of, or not the whole answer; the message says why and what to do."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+
+# Files
+
+
+def test_a_folder_without_mir_is_refused(workshop):
+    (workshop.folder / "other.json").write_text("{}")
+    message = workshop.refusal(workshop.folder)
+    assert message.startswith("mir-report: no MIR results found: expected per-layer files")
+    assert not workshop.output.exists()
+
+
+def test_a_path_that_does_not_exist_is_named(workshop):
+    assert workshop.refusal(workshop.folder / "nowhere").strip().endswith("nowhere does not exist")
+
+
+def test_unreadable_json_is_named_and_the_others_load(workshop):
+    workshop.five_results()
+    broken = workshop.result("ckpt/broken", 2.0)
+    broken.write_text('{\n "mir": 2.0,\n "layers": [\n')
+    message = workshop.incomplete(workshop.results)
+    assert f"skipped {broken}: line 4: is not JSON" in message
+    assert "line 4: is not JSON" in workshop.page
+    assert len(workshop.leaderboard) == 5
+
+
+@pytest.mark.parametrize(
+    ("damage", "field"),
+    [
+        (lambda value: value["layers"][1].update(fid="big"), "layers.1.fid"),
+        (lambda value: value["layers"][1].update(fid=1e200), "layer 2: fid is 1e+200"),
+        (lambda value: value.update(layers=[]), "layers: List should have at least 1 item"),
+        (lambda value: value.update(mir="-Infinity"), "MIR is -inf: the modalities are identical"),
+    ],
+    ids=["text", "impossible number", "no layers", "identical modalities"],
+)
+def test_a_damaged_result_is_skipped_and_its_field_named(workshop, damage, field):
+    workshop.five_results()
+    path = workshop.result("ckpt/odd", 2.0)
+    value = json.loads(path.read_text())
+    damage(value)
+    path.write_text(json.dumps(value))
+    assert field in workshop.incomplete(workshop.results)
+    assert len(workshop.leaderboard) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model,mir\nm,abc\n", "line 2, column 'mir': 'abc' is not a usable number"),
+        ("model,mir\nm,nan\nn,inf\n", "line 3, column 'mir': 'inf' is not a usable number"),
+        ("model,mir,mir\nm,1,2\n", "line 1: the column 'mir' is there twice"),
+        ("model,mir\nm,1,2\n", "line 2: 3 fields, the header has 2"),
+        ("mir\n1\n", "line 2: no value in the column 'model'"),
+        ("model,mir,mir_se\nm,1,-2\n", "line 2: mir_se is negative"),
+    ],
+)
+def test_bad_tables_name_the_line(workshop, text, message):
+    table = workshop.folder / "table.csv"
+    table.write_text(text)
+    assert message in workshop.refusal(table)
+
+
+# Numbers that cannot be compared
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ({"max_text_tokens": 1024}, {"max_text_tokens": 64}, "differ in max_text_tokens"),
+        ({"template_sha256": "a"}, {"template_sha256": "b"}, "differ in chat template"),
+        ({"pair_ids": ["a"]}, {"pair_ids": ["b"]}, "differ in pairs"),
+        ({"task": "mir"}, {"task": "mir_builtin"}, "choose one with --task"),
+    ],
+)
+def test_one_model_under_two_protocols_is_refused(workshop, first, second, message):
+    workshop.result("m", 2.0, "first", first)
+    workshop.result("m", 2.1, "second", second)
+    assert message in workshop.refusal(workshop.results)
+
+
+def test_models_of_different_numbers_of_pairs_are_not_compared_unless_told(workshop):
+    workshop.result("a", 2.0)
+    workshop.result("b", 2.1, protocol={"pair_ids": ["x"]}, pairs=20)
+    message = workshop.refusal(workshop.results)
+    assert "different numbers of pairs" in message and "--allow_mixed_protocols" in message
+    workshop.report(workshop.results, "--allow_mixed_protocols")
+    assert "Protocols were not checked" in workshop.page
+
+
+def test_scores_of_other_models_list_both_sides_and_near_matches(workshop, models):
+    workshop.five_results()
+    table = workshop.table([{"model": f"{model}.v2", "gqa": 50} for model in models])
+    message = workshop.refusal(workshop.results, "--scores", table)
+    assert "MIR: ckpt/run-a" in message and "Scores: run-a.v2" in message
+    assert "run-a.v2 ~ ckpt/run-a" in message and "--mapping" in message
+
+
+def test_contradicting_scores_are_refused(workshop, models):
+    workshop.five_results()
+    tables = [
+        workshop.table([{"model": model, "gqa": score} for score, model in enumerate(order)], f"{name}.csv")
+        for name, order in (("forwards", models), ("backwards", models[::-1]))
+    ]
+    message = workshop.refusal(workshop.results, "--scores", *tables)
+    assert "two scores of 'run-" in message and "remove one" in message
+
+
+def test_a_baseline_that_no_file_has_lists_the_results_there_are(workshop, models):
+    workshop.five_results()
+    workshop.lmms_results(f"ckpt/{models[0]}", {"mme": {"mme_perception_score": 40}})
+    message = workshop.refusal(workshop.results, "--baseline", "seedbench")
+    assert "--baseline seedbench: no table has a column" in message
+    assert "there are results of mme" in message
+
+
+# Nothing to relate
+
+
+@pytest.mark.parametrize("column", ["mir", "gqa"])
+def test_numbers_that_do_not_vary_are_refused(workshop, falling, column):
+    message = workshop.refusal(workshop.table(falling(4, **{column: [7] * 4})))
+    assert "is the same for all 4 models" in message
+
+
+def test_a_group_that_does_not_vary_is_told_and_the_others_are_related(workshop, falling):
+    varying = falling(4, group=["a"] * 4)
+    constant = falling(4, group=["b"] * 4, gqa=[50] * 4)
+    message = workshop.incomplete(workshop.table(varying + constant))
+    assert "b: average is the same for all 4 models" in message
+    a, b = workshop.regression.groups
+    assert a.pearson and not b.pearson
+
+
+# Averages over different benchmarks
+
+
+def averages(**over):
+    """Rows of groups of four models, each group with stated averages over the benchmarks named."""
+    return [
+        {
+            "model": f"{group}{i}",
+            "group": group,
+            "mir": 3 - i / 10,
+            "average": 60 + i,
+            "A": 50 + i,
+            "B": 70 + i,
+            "average_over": benchmarks,
+        }
+        for group, benchmarks in over.items()
+        for i in range(4)
+    ]
+
+
+def test_averages_over_different_benchmarks_are_never_pooled_silently(workshop):
+    table = workshop.table(averages(g="A;B", h="A"))
+    assert "The groups are not pooled" in workshop.report(table)
+    assert workshop.regression.pooled is None
+    message = workshop.refusal(table, "--pool", "g", "h")
+    assert "cover different benchmarks (g: A, B; h: A)" in message and "--benchmarks common" in message
+
+
+def test_averages_over_common_benchmarks_are_pooled(workshop):
+    table = workshop.table(averages(g="A;B", h="A"))
+    workshop.report(table, "--benchmarks", "common", "--pool", "g", "h")
+    assert workshop.regression.pooled.over == ["A", "B"]
+
+
+def test_averages_of_one_group_over_different_benchmarks_are_refused(workshop):
+    rows = averages(g="A;B")
+    rows[2]["average_over"] = "A"
+    message = workshop.refusal(workshop.table(rows))
+    assert "g: the averages cover different benchmarks" in message and "--benchmarks" in message
