@@ -34,14 +34,14 @@ class Components:
 
     @property
     def image_rows(self) -> int:
-        """How many rows an image has in the decoder."""
+        """Number of rows that an image has in the decoder."""
         config = self.tower.config
         patches = (config.image_size // config.patch_size) ** 2
         return int(patches + (has_class_token(self.tower) and self.strategy == "full"))
 
 
 def assemble(components: Components, tensors: ComponentTensors) -> Any:
-    """Assemble the model.
+    """Put the components together as one model.
 
     Args:
         components: are moved into the model rather than copied.

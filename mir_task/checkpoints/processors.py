@@ -57,7 +57,7 @@ def make_processors(
 
 
 def _processor(components: Components, chat_template: str | None) -> LlavaProcessor:
-    """Make the processor.
+    """Make one processor.
 
     Args:
         components: the tokenizer, the vision tower and its preprocessing are taken from them.

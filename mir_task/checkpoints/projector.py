@@ -26,7 +26,7 @@ class Layer(NamedTuple):
 
 
 class End(NamedTuple):
-    """What a projector starts from or leads to: a vision tower or an LLM."""
+    """One end of a projector: a vision tower or an LLM."""
 
     name: str
     width: int

@@ -23,7 +23,7 @@ class Source:
     """A checkpoint on disk, read except for the weights of a transformers checkpoint."""
 
     path: Path
-    """As the user named it."""
+    """The folder or file that the user named."""
     kind: Kind
     config: dict[str, Any] | None
     file: Path

@@ -1,4 +1,4 @@
-"""What is known of the families in ``tests.tiny`` from elsewhere: their own source."""
+"""Facts about the models of ``tests.tiny``, taken from the families' own source."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from tests.tiny.common import OLD
 
 @dataclass(frozen=True)
 class Case:
-    """One tiny model."""
+    """Facts about one tiny model."""
 
     model_type: str
     layers: str = "model.language_model.layers"

@@ -13,7 +13,7 @@ def family(request):
 
 @pytest.fixture(scope="module")
 def case(family):
-    """What is known of it from elsewhere."""
+    """Facts about that model, from its family's own source."""
     return CASES[family]
 
 

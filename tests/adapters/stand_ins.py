@@ -270,7 +270,7 @@ class CogVLMForCausalLM(Remote):
 
 
 class LlavaLlamaForCausalLM(Remote):
-    """Given a batch, pads with rows of zeros; here always to ``padded_to`` positions."""
+    """Pads with rows of zeros, as the original does in a batch; here always to ``padded_to`` positions."""
 
     model_type = "llava_llama"
 

@@ -1,4 +1,4 @@
-"""What all adapters have in common, on a tiny LLaVA."""
+"""The base of all adapters, on a tiny LLaVA."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What tiny models have in common: a byte tokenizer, chat templates, sizes, random weights."""
+"""Tools to make tiny models: a byte tokenizer, chat templates, sizes, random weights."""
 
 import torch
 import transformers
