@@ -70,6 +70,12 @@ def pairs():
     return list(builtin_pairs(count=6))
 
 
+@pytest.fixture(scope="session")
+def ten_pairs():
+    """As few as all ten groups need."""
+    return list(builtin_pairs(count=10))
+
+
 @pytest.fixture
 def folders(tmp_path):
     """Eight images and eight texts as a user's own folders; half of the names agree."""

@@ -121,13 +121,16 @@ def test_neither_image_nor_the_rest_of_the_template_is_cut(llava):
     assert decoded(llava, inputs["input_ids"][0]).endswith("</s>")
 
 
-def test_placeholder_in_the_text_is_refused(llava):
-    with pytest.raises(MIRDataError, match="contains this model's image placeholder '<image>'"):
-        prepared(llava, text="An <image> of a field.")
+@pytest.mark.parametrize("token", ["<image>", "</s>", "<s>"])
+def test_a_control_token_in_the_text_is_text(llava, token):
+    adapter, inputs = prepared(llava, text=f"A {token} of a field.")
+    assert adapter.vision_mask(inputs).sum() == VISION_TOKENS
+    _, spelled = prepared(llava, text=f"A {token[0]} {token[1:]} of a field.")
+    assert torch.equal(inputs["input_ids"], spelled["input_ids"])
 
 
 def test_sequence_beyond_the_context_is_refused(llava):
-    with pytest.raises(MIRModelError, match=r"take \d+ tokens, the model's context is 2048; lower max_text"):
+    with pytest.raises(MIRDataError, match=r"take \d+ tokens, the model's context is 2048; lower max_text"):
         prepared(llava, text="word " * 3000, limit=10_000)
 
 

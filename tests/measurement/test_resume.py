@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 import torch
 import torch.multiprocessing
+from PIL import Image
 
 from mir_task import MIRDataError, measure
 from mir_task.measurement.plan import Plan
@@ -61,7 +62,7 @@ INTERRUPTIONS = {
     "in the second group of layers": Interruption(FOUR_LAYERS, (Opening(pair=2, time=2),)),
     "in the first pass, in the second, and in the second group of layers": Interruption(
         FOUR_LAYERS | {"buffers": LITTLE_ROOM},
-        (Opening(pair=3), Opening(pair=4, time=2), Opening(pair=2)),
+        (Opening(pair=3), Opening(pair=4, time=2), Opening(pair=2, time=2)),
     ),
 }
 
@@ -78,21 +79,29 @@ def test_killed_and_resumed_changes_no_bit(llava, six, saving, when):
 
 
 SEEN = {
-    "in the first pass": (Interruption({}, (Opening(pair=4),)), [4, 5]),
-    "in the second pass": (Interruption({"buffers": LITTLE_ROOM}, (Opening(pair=3, time=2),)), [3, 4, 5]),
-    "in the second group of layers": (Interruption(FOUR_LAYERS, (Opening(pair=3, time=2),)), [3, 4, 5]),
+    "in the first pass": (Interruption({}, (Opening(pair=4),)), range(4), [4, 5]),
+    "in the second pass": (
+        Interruption({"buffers": LITTLE_ROOM}, (Opening(pair=3, time=2),)),
+        range(6),
+        [3, 4, 5],
+    ),
+    "in the second group of layers": (
+        Interruption(FOUR_LAYERS, (Opening(pair=3, time=2),)),
+        range(6),
+        [3, 4, 5],
+    ),
 }
 
 
 @pytest.mark.parametrize("when", SEEN)
-def test_what_was_seen_is_not_seen_again(llava, six, saving, when):
-    interruption, rest = SEEN[when]
+def test_what_was_seen_is_compared_and_not_measured_again(llava, six, saving, when):
+    interruption, seen, rest = SEEN[when]
     settings = replace(saving, **interruption.settings)
     with pytest.raises(Killed):
         measure_with(settings, *llava, killed_at(*interruption.killed, six))
     resumed = WatchedPairs(six)
     measure_with(settings, *llava, resumed)
-    assert resumed.opened == [0, *rest]  # the first to see that it is the same one
+    assert resumed.opened == [*seen, *rest]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -106,7 +115,7 @@ def test_ctrl_c_leaves_what_can_be_resumed(llava, six, whole, tmp_path, number):
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     rest = WatchedPairs(six)
     resumed = measure(*llava, rest, progress=False, resume=tmp_path / "part")
-    assert rest.opened == [0, 4, 5]
+    assert rest.opened == [0, 1, 2, 3, 4, 5]
     assert numbers(resumed) == numbers(whole)
 
 
@@ -128,7 +137,7 @@ def test_the_same_pairs_share_forward_passes(llava, six, saving):
         measure_with(settings, *llava, killed_at(Opening(pair=4), six))
     rest = WatchedPairs(six)
     resumed = measure_with(settings, *llava, rest)
-    assert rest.opened == [0, 3, 4, 5]
+    assert rest.opened == [0, 1, 2, 3, 4, 5]
     assert numbers(resumed) == numbers(measure(*llava, six, progress=False, batch_size=2))
 
 
@@ -151,10 +160,29 @@ class Change:
     settings: dict = field(default_factory=dict)
 
 
+def swap(pairs, one, other):
+    pairs[one], pairs[other] = pairs[other], pairs[one]
+
+
+def put(pairs, number, **fields):
+    pairs[number] = pairs[number]._replace(**fields)
+
+
 CHANGES = {
     "other weights": Change("weights .was", lambda model, _: model.lm_head.weight.data.mul_(2)),
     "fewer pairs": Change("pairs .was 6, is 5", lambda _, pairs: pairs.pop()),
     "other pairs": Change("pair number 1 was .* other pairs", lambda _, pairs: pairs.reverse()),
+    "another order from the third pair on": Change(
+        "pair number 3 was .* and is .* other pairs", lambda _, pairs: swap(pairs, 2, 5)
+    ),
+    "a text edited in place": Change(
+        "pair .* has another image or text than when it was measured",
+        lambda _, pairs: put(pairs, 3, text=pairs[3].text + " And so on."),
+    ),
+    "a picture painted over": Change(
+        "pair .* has another image or text than when it was measured",
+        lambda _, pairs: put(pairs, 1, image=pairs[1].image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+    ),
     "another batch size": Change("batch_size .was 1, is 2", settings={"batch_size": 2}),
     "another cut": Change("protocol .was .*'max_text_tokens': 1024", settings={"max_text_tokens": 5}),
 }
@@ -208,7 +236,7 @@ def test_kill_9_of_a_real_process(llava, six, saving, one_thread):
     assert process.exitcode == -signal.SIGKILL
     rest = WatchedPairs(six)
     resumed = measure_with(saving, *llava, rest)
-    assert rest.opened == [0, 4, 5]
+    assert rest.opened == [0, 1, 2, 3, 4, 5]
     assert numbers(resumed) == numbers(measure(*llava, six, progress=False))
 
 
@@ -218,6 +246,6 @@ def test_however_much_memory_there_is_later_it_goes_on_as_it_was_begun(llava, si
         measure_with(replace(saving, plan=four), *llava, killed_at(Opening(pair=4), six))
     rest = WatchedPairs(six)
     resumed = measure_with(replace(saving, plan=six_in_halves), *llava, rest)
-    assert rest.opened == [0, 4, 5, *range(6)]
+    assert rest.opened == [*range(4), 4, 5, *range(6)]
     expected = measure_with(replace(saving, plan=four, resume=None), *llava, six)
     assert numbers(resumed) == numbers(expected)

@@ -1,13 +1,16 @@
+import copy
 import math
 import re
 
 import numpy as np
 import pytest
 import torch
+from loguru import logger
 
 from mir_task import MIRDataError, MIRModelError, Pair, measure
 from mir_task.adapters import adapter_for
 from tests import oracle
+from tests.hooks import hooks
 
 
 def hidden_states(llava, pairs):
@@ -142,34 +145,125 @@ def test_non_finite_hidden_states_name_layer_and_pair(llava, pairs, value):
         measure(model, processor, pairs, progress=False)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda pairs: [], "at least 2 pairs, got 0"),
-        (lambda pairs: pairs[:1], "at least 2 pairs, got 1"),
-        (lambda pairs: [pairs[0], Pair(pairs[1].image, " \n", "second")], "pair second: the text is empty"),
-        (
-            lambda pairs: [Pair(pairs[0].image, "<image> of", "x"), pairs[1]],
-            "pair x: the text contains .* placeholder",
-        ),
-        (
-            lambda pairs: [Pair("image.jpg", "text", "x"), pairs[0]],
-            r"pair x: expected \(PIL image, text\), got \(str, str\)",
-        ),
-    ],
-)
-def test_bad_pairs_are_named(llava, pairs, change, message):
+BAD_PAIRS = {
+    "none": (lambda pairs: [], "at least 2 pairs, got 0"),
+    "one": (lambda pairs: pairs[:1], "at least 2 pairs, got 1"),
+    "an empty text": (
+        lambda pairs: [pairs[0], Pair(pairs[1].image, " \n", "second")],
+        "pair second: the text is empty",
+    ),
+    "no image": (
+        lambda pairs: [Pair("image.jpg", "text", "x"), pairs[0]],
+        r"pair x: expected \(PIL image, text\), got \(str, str\)",
+    ),
+    "longer than the context": (
+        lambda pairs: [Pair(pairs[0].image, "word " * 3000, "long"), pairs[1]],
+        r"pair long: image and text take \d+ tokens, the model's context is 2048",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_PAIRS)
+def test_bad_pairs_are_named(llava, pairs, kind):
+    change, message = BAD_PAIRS[kind]
     with pytest.raises(MIRDataError, match=message):
-        measure(*llava, change(pairs), progress=False)
+        measure(*llava, change(pairs), progress=False, max_text_tokens=10_000)
 
 
-def test_bad_settings_are_named(llava, pairs):
-    with pytest.raises(MIRDataError, match="max_text_tokens must be at least 1, got 0"):
-        measure(*llava, pairs, max_text_tokens=0)
-    with pytest.raises(MIRDataError, match="batch_size must be at least 1, got 0"):
-        measure(*llava, pairs, batch_size=0)
-    with pytest.raises(MIRModelError, match="expected a torch module with local weights, got str"):
-        measure("llava-hf/llava-1.5-7b-hf", llava[1], pairs)
+BAD_SETTINGS = {
+    "max_text_tokens": (0, "max_text_tokens must be a whole number of at least 1, got 0"),
+    "batch_size": ("auto", "batch_size must be a whole number of at least 1, got 'auto'"),
+    "max_memory": ("plenty", "max_memory must be a size such as 12GiB, got 'plenty'"),
+    "on_error": ("ignore", "on_error must be 'raise' or 'skip', got 'ignore'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SETTINGS)
+def test_bad_settings_are_named(llava, pairs, name):
+    value, message = BAD_SETTINGS[name]
+    with pytest.raises(MIRDataError, match=message):
+        measure(*llava, pairs, progress=False, **{name: value})
+
+
+def test_a_size_of_memory_may_have_a_unit(llava, pairs):
+    plain = measure(*llava, pairs[:2], progress=False)
+    assert measure(*llava, pairs[:2], progress=False, max_memory="1GiB").mir == plain.mir
+
+
+def on_meta(model):
+    with torch.device("meta"):
+        return type(model)(model.config)
+
+
+NO_MODELS = {
+    "a name": (
+        lambda model: "llava-hf/llava-1.5-7b-hf",
+        "expected a torch module with local weights, got str",
+    ),
+    "a wrapper": (torch.nn.DataParallel, r"inside a DataParallel; give the model itself: model\.module"),
+    "no weights": (on_meta, r"no weights: \d+ of its modules are on the device 'meta' \(.* from_pretrained"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_MODELS)
+def test_what_is_no_model_to_measure_is_named(llava, pairs, kind):
+    change, message = NO_MODELS[kind]
+    with pytest.raises(MIRModelError, match=message):
+        measure(change(llava[0]), llava[1], pairs, progress=False)
+
+
+def test_a_pair_that_the_processor_fails_on_is_named_and_can_be_skipped(llava, pairs):
+    model, processor = llava
+
+    class Failing(type(processor)):
+        def __call__(self, text, **kwargs):
+            if pairs[2].text[:40] in text[0]:
+                raise ValueError("Mismatch in image token count\nand much more")
+            return super().__call__(text=text, **kwargs)
+
+    failing = copy.copy(processor)
+    failing.__class__ = Failing
+    message = (
+        f"^pair {re.escape(pairs[2].id)}: .* cannot prepare it: ValueError: Mismatch in image token count$"
+    )
+    with pytest.raises(MIRDataError, match=message):
+        measure(model, failing, pairs, progress=False)
+    result = measure(model, failing, pairs, progress=False, on_error="skip")
+    assert [skipped.number for skipped in result.skipped] == [2]
+    assert result.mir == measure(*llava, [*pairs[:2], *pairs[3:]], progress=False).mir
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_inside_autocast_the_weights_dtype_is_measured(llava, pairs, dtype):
+    expected = measure(*llava, pairs[:3], progress=False)
+    with torch.autocast("cpu", dtype):
+        assert measure(*llava, pairs[:3], progress=False).mir == expected.mir
+        assert torch.is_autocast_enabled("cpu")
+
+
+def test_of_identical_pairs_there_is_a_warning_and_no_standard_error(llava, pairs):
+    messages = []
+    handle = logger.add(messages.append, level="WARNING", format="{message}")
+    try:
+        same = [pairs[0]._replace(id=f"copy {number}") for number in range(8)]
+        result = measure(*llava, same, progress=False)
+    finally:
+        logger.remove(handle)
+    assert any("7 of 8 pairs have the image and the text of another one" in message for message in messages)
+    assert result.standard_error is None and result.mir_bias_corrected is None
+    for layer in result.layers:
+        assert (layer.standard_error, layer.noise_floor_vision, layer.noise_floor_text) == (None,) * 3
+
+
+def test_a_few_pairs_that_come_twice_leave_the_standard_error_with_a_warning(llava, ten_pairs):
+    messages = []
+    handle = logger.add(messages.append, level="WARNING", format="{message}")
+    try:
+        result = measure(*llava, [*ten_pairs, ten_pairs[3]._replace(id="again")], progress=False)
+    finally:
+        logger.remove(handle)
+    assert result.standard_error > 0
+    assert any("1 of 11 pairs" in message for message in messages)
 
 
 def test_a_model_that_does_not_look_at_the_placeholder_is_refused(llava, pairs, monkeypatch):
@@ -184,12 +278,3 @@ def test_a_model_that_does_not_look_at_the_placeholder_is_refused(llava, pairs, 
     monkeypatch.setattr(model.model, "forward", text_only)
     with pytest.raises(MIRModelError, match="vision enters by cross-attention"):
         measure(model, processor, pairs, progress=False)
-
-
-def hooks(model):
-    """All hooks, transformers' own among them."""
-    return [
-        list(registered)
-        for module in model.modules()
-        for registered in (module._forward_hooks, module._forward_pre_hooks)
-    ]

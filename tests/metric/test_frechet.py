@@ -122,3 +122,15 @@ MEAN, COV = torch.zeros(3), torch.eye(3)
 def test_bad_input_is_named(arguments, message):
     with pytest.raises(MIRDataError, match=message):
         frechet_distance(*arguments)
+
+
+@pytest.mark.parametrize("name", ["cov_a", "cov_b"])
+@pytest.mark.parametrize("negative", [1, 5], ids=["one negative direction", "negative definite"])
+def test_a_matrix_that_is_no_covariance_is_named(name, negative):
+    values = torch.ones(5, dtype=torch.float64)
+    values[:negative] = -1
+    covariances = {"cov_a": torch.eye(5, dtype=torch.float64), "cov_b": torch.eye(5, dtype=torch.float64)}
+    covariances[name] = values.diag()
+    zero = torch.zeros(5, dtype=torch.float64)
+    with pytest.raises(MIRDataError, match=f"{name} is not positive semidefinite"):
+        frechet_distance(zero, covariances["cov_a"], zero, covariances["cov_b"])

@@ -121,3 +121,24 @@ def test_bad_features_are_named(damage, message):
 def test_result_survives_the_disk(tmp_path):
     result = mir_from_features(*features())
     assert MIRResult.load(result.save(tmp_path / "new" / "result.json")) == result
+
+
+BAD_FEATURES = {
+    "arrays": (
+        lambda rows: rows.numpy(),
+        r"layer 2, vision rows: expected a torch tensor \[n, d\], got ndarray",
+    ),
+    "another width": (
+        lambda rows: rows[:, :5],
+        "layer 2 has vision rows of width 5 and text rows of width 8",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FEATURES)
+def test_features_that_are_none_are_named(kind):
+    change, message = BAD_FEATURES[kind]
+    vision, text = features()
+    vision[1] = change(vision[1])
+    with pytest.raises(MIRDataError, match=message):
+        mir_from_features(vision, text)

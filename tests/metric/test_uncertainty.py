@@ -172,8 +172,8 @@ def test_interval_covers_the_true_value():
 # On a model
 
 
-def test_measure_estimates_from_ten_pairs_on(llava, pairs):
-    result = measure(*llava, [*pairs, *pairs[:4]], progress=False)
+def test_measure_estimates_from_ten_pairs_on(llava, ten_pairs):
+    result = measure(*llava, ten_pairs, progress=False)
     assert result.groups == 10
     assert 0 < result.standard_error < 1
     assert all(layer.standard_error > 0 for layer in result.layers)
@@ -191,11 +191,10 @@ def test_a_second_pass_gives_the_same_number(llava, pairs):
     assert twice.standard_error == pytest.approx(once.standard_error, rel=1e-9)
 
 
-def test_without_room_for_groups_one_more_pass_gives_the_error(llava, pairs):
-    pairs = [*pairs, *pairs[:4]]
+def test_without_room_for_groups_one_more_pass_gives_the_error(llava, ten_pairs):
     apart = MeasurementSettings(linearise_above=0, progress=False)
     halves = replace(apart, plan=Plan(layers=6, scatters=2))
-    expected, again = (measure_with(settings, *llava, pairs) for settings in (apart, halves))
+    expected, again = (measure_with(settings, *llava, ten_pairs) for settings in (apart, halves))
     assert again.mir == pytest.approx(expected.mir, rel=1e-12)
     assert again.mir_bias_corrected == pytest.approx(expected.mir_bias_corrected, rel=1e-9)
     # The rows' products are taken in float32.

@@ -31,7 +31,8 @@ def blip2(text, prefix="Blip2", **arguments):
     """A BLIP-2, or a relative of the same make, on an LLM of this config; ``arguments`` are the processor's."""
     tokenizer = byte_tokenizer("<image>", model_max_length=2048)
     config = getattr(t, f"{prefix}Config")(
-        vision_config=VISION,
+        # By default the tower of these classes starts with weights of 1e-10, and sees nothing.
+        vision_config={**VISION, "initializer_range": 0.02},
         qformer_config=QFORMER,
         text_config={**text, **special_ids(tokenizer), "decoder_start_token_id": tokenizer.pad_token_id},
         num_query_tokens=8,

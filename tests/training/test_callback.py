@@ -17,7 +17,7 @@ from mir_task import MIRCallback, MIRDataError, MIRModelError, MIRResult, measur
 from mir_task.adapters import adapter_for
 from mir_task.data import builtin_pairs
 from tests.conftest import TORCHRUN
-from tests.measurement.test_run import hooks
+from tests.hooks import hooks
 
 STEPS = 6
 
