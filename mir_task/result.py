@@ -9,7 +9,9 @@ import math
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, model_validator
+
+from mir_task.errors import MIRDataError
 
 SCHEMA_VERSION = 1
 MIN_PAIRS = 2
@@ -39,9 +41,16 @@ class _ResultFile(_Frozen):
         """Read a result that :meth:`save` wrote.
 
         Raises:
-            pydantic.ValidationError: the file is not such a result; the message names the field.
+            MIRDataError: the file cannot be read or holds no such result; the message names the file and the field.
         """
-        return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+        try:
+            return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "the whole of it"
+            raise MIRDataError(f"{path} is no result of {cls.__name__}: {field}: {first['msg']}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise MIRDataError(f"cannot read {path}: {error}") from error
 
 
 class LayerResult(_Frozen):

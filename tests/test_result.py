@@ -6,9 +6,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
 
-from mir_task import MIRResult, mir_from_features
+from mir_task import MIRDataError, MIRResult, mir_from_features
 
 
 @pytest.fixture(scope="module")
@@ -73,5 +72,15 @@ def test_identical_modalities_have_no_logarithm(tmp_path):
     ids=["a field of another version", "a layer without its distance", "no layers"],
 )
 def test_what_is_no_result_is_refused_by_the_name_of_the_field(result, tmp_path, change, message):
-    with pytest.raises(ValidationError, match=message):
+    with pytest.raises(MIRDataError, match=f"result.json is no result of MIRResult: .*{message}"):
         MIRResult.load(edited(result.save(tmp_path / "result.json"), change))
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(MIRDataError, match=r"cannot read .*missing\.json"):
+        MIRResult.load(tmp_path / "missing.json")
+    (tmp_path / "half.json").write_text('{"mir": 1.0, "lay')
+    with pytest.raises(
+        MIRDataError, match=r"half\.json is no result of MIRResult: the whole of it: Invalid JSON"
+    ):
+        MIRResult.load(tmp_path / "half.json")

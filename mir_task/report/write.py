@@ -15,6 +15,7 @@ from mir_task.report.gallery import gallery
 from mir_task.report.page import render
 from mir_task.report.schema import Regression
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 PACKAGES = ("mir-task", "scipy", "statsmodels", "numpy", "pandas", "matplotlib")
 
 
@@ -38,12 +39,21 @@ def write(findings: Findings, output: Path, title: str | None = None) -> Path:
         (figures / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
         if drawing.png:
             (figures / f"{drawing.name}.png").write_bytes(drawing.png)
-    leaderboard(findings).to_csv(output / "leaderboard.csv", index=False)
+    without_formulas(leaderboard(findings)).to_csv(output / "leaderboard.csv", index=False)
     (output / "regression.json").write_text(regression.model_dump_json(indent=1) + "\n", encoding="utf-8")
     (output / "report.md").write_text(pages.markdown, encoding="utf-8")
     page = output / "report.html"
     page.write_text(pages.html, encoding="utf-8")
     return page
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """A copy in which no name is a formula to a spreadsheet: an apostrophe stands before it."""
+
+    def text(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+    return frame.rename(columns=text).map(text)
 
 
 def _title(findings: Findings) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+import shutil
 
 import pytest
 
@@ -85,3 +86,27 @@ def test_a_heading_in_the_table_of_metrics_is_all_that_a_column_takes(workshop, 
     workshop.report(workshop.results)
     assert workshop.column("mir_reference") == ["2.75"]
     assert "By the script</button>" in workshop.page and "| By the script |" in workshop.markdown
+
+
+# Copies and spreadsheets
+
+
+def test_a_copied_file_and_a_table_given_twice_count_once(workshop):
+    workshop.five_results()
+    workshop.report(workshop.results)
+    once = workshop.leaderboard
+    copied = workshop.folder / "backup"
+    shutil.copytree(workshop.results, copied)
+    scores = workshop.table([{"model": f"ckpt/{name}", "MMB": 50 + i} for i, name in enumerate("abcde")])
+    again = shutil.copy(scores, workshop.folder / "again.csv")
+    workshop.run(workshop.results, copied, "--scores", scores, again)
+    assert [row["model"] for row in workshop.leaderboard] == [row["model"] for row in once]
+    assert [row["mir"] for row in workshop.leaderboard] == [row["mir"] for row in once]
+    assert "averaged" not in workshop.markdown and "two scores" not in workshop.markdown
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+cmd", "-2", "@SUM(A1)"])
+def test_a_name_that_a_spreadsheet_would_run_is_text_to_it(workshop, name):
+    workshop.result(name, 2.5)
+    workshop.report(workshop.results)
+    assert workshop.column("model") == [f"'{name}"]
