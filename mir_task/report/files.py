@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from loguru import logger
 
 from mir_task.report.records import MIRReportError
 
@@ -19,12 +22,13 @@ class UnreadableError(ValueError):
 
 
 def candidates(paths: Iterable[Path]) -> Iterator[Path]:
-    """Every .json, .csv and .tsv file at or below the paths, each once, in the order of their names.
+    """Every .json, .csv and .tsv file at or below the paths, in the order of their names; a copy of one counts once.
 
     Raises:
         MIRReportError: a path does not exist.
     """
-    seen = set()
+    seen: set[Path] = set()
+    first_of: dict[str, Path] = {}
     for path in paths:
         if not path.exists():
             raise MIRReportError(f"{path} does not exist")
@@ -34,9 +38,21 @@ def candidates(paths: Iterable[Path]) -> Iterator[Path]:
             wanted = file == path or (
                 file.suffix.lower() in (".json", *TABLE_SUFFIXES) and not _is_own_output(file)
             )
-            if wanted and file.is_file() and file.resolve() not in seen:
-                seen.add(file.resolve())
+            if not wanted or not file.is_file() or file.resolve() in seen:
+                continue
+            seen.add(file.resolve())
+            original = first_of.setdefault(_content_hash(file), file)
+            if original is file:
                 yield file
+            else:
+                logger.warning(f"{file} is a copy of {original}, and counted once")
+
+
+def _content_hash(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:  # reading it again will say why
+        return str(file)
 
 
 def _is_own_output(file: Path) -> bool:
