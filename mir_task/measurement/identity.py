@@ -16,7 +16,7 @@ FINGERPRINT_NUMBERS = 64
 
 
 def model_info(adapter: Adapter) -> ModelInfo:
-    """What a result says of the model."""
+    """Name, size and dtype of the model, as a result records them."""
     config = adapter.model.config
     return ModelInfo(
         name=config._name_or_path or type(adapter.model).__name__,
@@ -31,7 +31,7 @@ def model_info(adapter: Adapter) -> ModelInfo:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that numbers depend on."""
+    """Versions of Python and of the packages that numbers depend on."""
     found = {"python": platform.python_version()}
     for name in RECORDED_PACKAGES:
         try:
@@ -42,7 +42,7 @@ def versions() -> dict[str, str]:
 
 
 def fingerprint(model: torch.nn.Module) -> str:
-    """A hash of a few numbers of every weight that is in memory: whether a model has been trained further."""
+    """Hash of a few numbers of every weight that is in memory; another one after further training."""
     digest = hashlib.sha256()
     for name, parameter in model.named_parameters():
         digest.update(f"{name} {list(parameter.shape)} {parameter.dtype}".encode())

@@ -52,7 +52,7 @@ class LayerLoop:
         self._devices = layer_devices(passes.adapter.decoder)
         self._finished: list[FinishedLayer] = []
         self._statistics: dict[int, Modalities[Statistics]] = {}
-        """Of the layers that are measured now."""
+        """By the number of each layer that is measured now."""
         self._phase: Phase = "between layers"
         self._seen = 0
         self.timings = {"pairs": 0.0, "distances": 0.0}

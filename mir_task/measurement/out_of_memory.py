@@ -1,4 +1,4 @@
-"""What an error looks like that says there is no memory left."""
+"""Errors that say there is no memory left."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """What the error says, in a line."""
+    """First line of an error's message."""
     return (str(error) or repr(error)).partition("\n")[0]

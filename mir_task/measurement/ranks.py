@@ -1,4 +1,4 @@
-"""This process among those of a run: what they exchange, and how they stop together."""
+"""The processes of a run: what they exchange, and how they stop together."""
 
 from __future__ import annotations
 
