@@ -79,6 +79,10 @@ class Protocol(_Frozen):
     )
     template_sha256: str | None = None
     alignment: Alignment | None = Field(default=None, description="null where pairs were not graded")
+    orientation: Literal["exif"] | None = Field(
+        default=None,
+        description="images were turned as their EXIF says; null in files of 0.2 and before, which took them as stored",
+    )
 
 
 class ModelInfo(_Frozen):

@@ -193,9 +193,7 @@ class _OnePass:
             )
         if first is not None and ready and not passes.ids:
             with naming(f"pair {first.name}"):
-                check_sight(
-                    passes.adapter, first.image.convert("RGB"), first.text, passes.settings.max_text_tokens
-                )
+                check_sight(passes.adapter, first.rgb, first.text, passes.settings.max_text_tokens)
         self.checked = self.checked or bool(ready)
         for (number, prepared), rows in zip(ready.items(), together, strict=True):
             passes.ids[number] = prepared.name
@@ -204,9 +202,7 @@ class _OnePass:
 
     def _prepared(self, pair: NamedPair) -> PreparedPair:
         with naming(f"pair {pair.name}"):
-            inputs = self._passes.adapter.prepare(
-                pair.image.convert("RGB"), pair.text, self._passes.settings.max_text_tokens
-            )
+            inputs = self._passes.adapter.prepare(pair.rgb, pair.text, self._passes.settings.max_text_tokens)
         return PreparedPair(pair.name, inputs)
 
     def _hand_on(self, number: int, rows: PairRows) -> None:
