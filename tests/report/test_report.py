@@ -216,6 +216,12 @@ def test_one_model_under_two_protocols(workshop, first, second, message):
     assert status == 1 and message in error
 
 
+def test_results_from_before_orientation_was_recorded_stay_comparable(workshop):
+    workshop.result("a", 2.0, protocol={"orientation": None})
+    workshop.result("b", 2.1, protocol={"orientation": "exif"})
+    assert workshop.run(workshop.folder / "results")[0] == 0
+
+
 def test_models_of_different_numbers_of_pairs_are_not_compared_unless_told(workshop):
     workshop.result("a", 2.0)
     workshop.result("b", 2.1, pairs=20, protocol={"pair_ids": ["x"]})
