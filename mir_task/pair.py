@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple, cast
 
 from PIL import Image
 
 from mir_task.errors import MIRDataError, naming
-from mir_task.limits import check_size
+from mir_task.limits import check_characters, check_image, reading, rgb_image
 
 
 class Pair(NamedTuple):
@@ -18,7 +18,7 @@ class Pair(NamedTuple):
 
     image: Image.Image
     text: str
-    id: str | None = None
+    id: str | int | None = None
 
 
 class NamedPair(NamedTuple):
@@ -28,6 +28,16 @@ class NamedPair(NamedTuple):
     text: str
     name: str
     """Its id, or a hash of its content."""
+
+    @property
+    def rgb(self) -> Image.Image:
+        """The image as models get it: upright, three channels of 8 bits (:func:`mir_task.limits.rgb_image`).
+
+        Raises:
+            MIRDataError: naming the pair: the pixels cannot be read, or have a scale that cannot be told.
+        """
+        with naming(f"pair {self.name}"):
+            return rgb_image(self.image)
 
     def size(self, max_text_tokens: int) -> str:
         """How large it is, for messages."""
@@ -60,8 +70,8 @@ def opened(pairs: Sequence[Any], number: int) -> NamedPair:
         number: the pair's, from 0.
 
     Raises:
-        MIRDataError: naming the pair: it cannot be read, has no image or one of too many pixels, no text or an empty
-            one.
+        MIRDataError: naming the pair: it cannot be read, has no image or one of too many pixels, no text, an empty one
+            or one with halves of characters, or an id that is neither a string nor a whole number.
     """
     by_position = f"pair number {number + 1}"
     with naming(by_position):
@@ -70,24 +80,33 @@ def opened(pairs: Sequence[Any], number: int) -> NamedPair:
         pair = given if isinstance(given, Pair) else Pair(*given)
     except TypeError as error:
         raise MIRDataError(f"{by_position}: expected (PIL image, text): {error}") from error
-    with naming(f"pair {pair.id}" if pair.id else by_position):
+    with naming(by_position):
+        name = _name(pair.id)
+    with naming(f"pair {name}" if name else by_position):
         if not isinstance(pair.image, Image.Image) or not isinstance(pair.text, str):
             raise MIRDataError(
                 f"expected (PIL image, text), got ({type(pair.image).__name__}, {type(pair.text).__name__})"
             )
-        with _reading():
-            check_size(pair.image)
-            name = pair.id or content_id(pair)
+        with naming("the text"):
+            check_characters(pair.text)
+        check_image(pair.image)
+        if not name:
+            with reading():
+                name = content_id(pair)
     with naming(f"pair {name}"):
         if not pair.text.strip():
             raise MIRDataError("the text is empty")
     return NamedPair(pair.image, pair.text, name)
 
 
-@contextmanager
-def _reading() -> Iterator[None]:
-    """Errors of a file that PIL reads only when its pixels are asked for."""
-    try:
-        yield
-    except (OSError, SyntaxError) as error:
-        raise MIRDataError(str(error)) from error
+def _name(given: Any) -> str:
+    """A pair's id as results hold it; empty if it has none."""
+    if given is None:
+        return ""
+    if isinstance(given, str):
+        with naming("the id"):
+            check_characters(given)
+        return given
+    if not isinstance(given, bool) and isinstance(given, Integral):
+        return str(int(given))
+    raise MIRDataError(f"the id must be a string or a whole number, got {given!r} ({type(given).__name__})")

@@ -128,6 +128,10 @@ class Protocol(_Frozen):
     alignment: Grading | None = Field(
         default=None, description="how pairs were graded; null where they were not"
     )
+    orientation: Literal["exif"] | None = Field(
+        default=None,
+        description="images were turned as their EXIF says; null in files of 0.2 and before, which took them as stored",
+    )
 
 
 class ModelInfo(_Frozen):

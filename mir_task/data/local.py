@@ -10,6 +10,8 @@ from mir_task.data.choice import Choice, join
 from mir_task.data.files import read_images, read_texts
 from mir_task.data.images import open_image
 from mir_task.data.pair_set import PairSet
+from mir_task.errors import MIRDataError
+from mir_task.limits import check_characters
 
 
 def local_pairs(
@@ -24,7 +26,7 @@ def local_pairs(
     """Pairs from the user's own files.
 
     Args:
-        images: a folder of images, searched recursively.
+        images: a folder of images, searched recursively for files of :data:`mir_task.limits.FORMATS`.
         texts: a folder of .txt files, searched recursively, or a .jsonl file with a ``text`` field.
         paired: each image goes with the text of its name (file name without its ending; in a .jsonl the ``id``
             field); default: images and texts are joined at random, by the seed.
@@ -52,6 +54,10 @@ def _existing(given: str | Path, argument: Argument) -> Path:
     path = Path(given).expanduser()
     if not path.exists():
         raise ArgumentError(argument, f": {path} does not exist")
+    try:
+        check_characters(str(path))
+    except MIRDataError as error:  # the result could not name it
+        raise ArgumentError(argument, f": {str(path)!r}: {error}; rename it") from error
     return path
 
 

@@ -215,9 +215,7 @@ class _OnePass:
             )
         if first is not None and ready and not passes.ids:
             with naming(f"pair {first.name}"):
-                check_sight(
-                    passes.adapter, first.image.convert("RGB"), first.text, passes.settings.max_text_tokens
-                )
+                check_sight(passes.adapter, first.rgb, first.text, passes.settings.max_text_tokens)
         self.checked = self.checked or bool(ready)
         for (number, prepared), rows in zip(ready.items(), together, strict=True):
             passes.ids[number], passes.contents[number] = prepared.name, contents[number]
@@ -225,10 +223,10 @@ class _OnePass:
         return None
 
     def _prepared(self, pair: NamedPair) -> PreparedPair:
-        image, settings = pair.image.convert("RGB"), self._passes.settings
+        settings = self._passes.settings
         with naming(f"pair {pair.name}"):
             try:
-                inputs = self._passes.adapter.prepare(image, pair.text, settings.max_text_tokens)
+                inputs = self._passes.adapter.prepare(pair.rgb, pair.text, settings.max_text_tokens)
             except Exception as error:  # processors and tokenizers raise many unrelated classes
                 if isinstance(error, MIRError) or out_of_memory(error):
                     raise

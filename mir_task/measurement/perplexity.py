@@ -69,7 +69,7 @@ def caption_perplexity(
     with ranks.together(), evaluation_mode(model), torch.inference_mode():
         for number in bar:
             pair = opened(pairs, number)
-            image = pair.image.convert("RGB")
+            image = pair.rgb
             with naming(f"pair {pair.name}"):
                 frame = frame or _frame(adapter, image)
                 losses = _losses(adapter, image, pair.text, max_text_tokens, frame)
@@ -88,6 +88,7 @@ def caption_perplexity(
                 "max_text_tokens": max_text_tokens,
                 "template": adapter.template,
                 "template_sha256": adapter.template_sha256,
+                "orientation": "exif",  # applied by NamedPair.rgb
             }
         ),
     )

@@ -114,6 +114,7 @@ def measure_with(
             "max_text_tokens": settings.max_text_tokens,
             "template": adapter.template,
             "template_sha256": adapter.template_sha256,
+            "orientation": "exif",  # applied by NamedPair.rgb
         }
     )
     info = model_info(adapter)

@@ -58,6 +58,46 @@ def test_a_text_of_a_jsonl_file_may_hold_line_separators_of_its_own(folders, tmp
     assert sorted(text for _, _, text in chosen) == texts
 
 
+@pytest.mark.parametrize("end", ["\u2028\n", "\x85\n", "\r\n"])
+def test_a_line_of_a_jsonl_file_may_end_with_separators_of_other_systems(folders, tmp_path, end):
+    lines = [json.dumps({"text": text}) for text in ("One", "Two")]
+    (tmp_path / "texts.jsonl").write_bytes(end.join([*lines, ""]).encode())
+    chosen = rows(local_pairs(folders[0], tmp_path / "texts.jsonl"))
+    assert sorted(text for _, _, text in chosen) == ["One", "Two"]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_text(folders, tmp_path):
+    images, texts = folders
+    for file in texts.iterdir():
+        file.write_text(f"Text {file.stem}", encoding="utf-8-sig")
+    assert {text for _, _, text in rows(local_pairs(images, texts))} == {f"Text {n}" for n in range(4, 12)}
+    lines = "\n".join(json.dumps({"text": text}) for text in ("One", "Two"))
+    (tmp_path / "texts.jsonl").write_text(lines, encoding="utf-8-sig")
+    chosen = rows(local_pairs(images, tmp_path / "texts.jsonl"))
+    assert sorted(text for _, _, text in chosen) == ["One", "Two"]
+
+
+def test_a_folder_may_be_named_as_a_file_is(folders):
+    images, texts = folders
+    (images / "more.png").mkdir()
+    (texts / "more.txt").mkdir()
+    assert len(local_pairs(images, texts)) == 8
+
+
+def test_files_of_other_kinds_beside_the_images_are_left_alone(folders):
+    images, texts = folders
+    before = local_pairs(images, texts).ids
+    for name in ("paper.pdf", "drawing.eps", "print.ps", "film.mpg", "data.h5", "notes.txt"):
+        (images / name).write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    assert local_pairs(images, texts).ids == before
+
+
+def test_an_image_of_another_format_than_its_ending_says_is_read(folders):
+    images, texts = folders
+    Image.new("RGB", (9, 9)).save(images / "3.png", "jpeg")
+    assert len(local_pairs(images, texts)) == 8
+
+
 def test_images_in_subfolders_are_found(folders):
     images, _ = folders
     (images / "more").mkdir()
@@ -132,6 +172,40 @@ def with_a_text_of_too_many_bytes(images, texts):
     os.truncate(texts / "5.txt", 2**26 + 1)
 
 
+def with_an_image_that_is_a_pipe(images, texts):
+    (images / "3.png").unlink()
+    os.mkfifo(images / "3.png")
+
+
+def with_an_image_that_is_a_link_to_nothing(images, texts):
+    (images / "3.png").unlink()
+    (images / "3.png").symlink_to(images / "gone.png")
+
+
+def with_postscript_called_an_image(images, texts):
+    Image.open(images / "3.png").save(images / "3.png", "eps")
+
+
+def with_a_text_that_is_a_pipe(images, texts):
+    os.mkfifo(texts / "13.txt")
+
+
+def with_a_text_that_is_a_device(images, texts):
+    (texts / "13.txt").symlink_to("/dev/null")
+
+
+def with_a_text_that_is_a_link_to_nothing(images, texts):
+    (texts / "13.txt").symlink_to(texts / "gone.txt")
+
+
+def with_a_text_whose_name_is_no_text(images, texts):
+    (texts / "5.txt").rename(texts / "\udcff.txt")  # a byte that is no UTF-8
+
+
+def with_an_image_whose_name_is_no_text(images, texts):
+    (images / "3.png").rename(images / "\udcff.png")
+
+
 def with_two_images_of_one_name(images, texts):
     Image.open(images / "0.png").save(images / "0.jpg")
 
@@ -148,9 +222,18 @@ def with_two_images_of_one_name(images, texts):
         (with_a_blank_text, "the text is empty: .*5.txt"),
         (with_a_text_of_another_encoding, "cannot read .*5.txt as a text in UTF-8"),
         (with_a_text_of_too_many_bytes, "5.txt has more than 64 MiB, too much for the"),
+        (with_an_image_that_is_a_pipe, "image .*3.png: it is a folder, a device or a pipe"),
+        (with_an_image_that_is_a_link_to_nothing, "image .*3.png: .*No such file"),
+        (with_postscript_called_an_image, "image .*3.png: it is damaged, or of no format that is read"),
+        (with_a_text_that_is_a_pipe, "cannot read .*13.txt as a text: it is a device or a pipe"),
+        (with_a_text_that_is_a_device, "cannot read .*13.txt as a text: it is a device or a pipe"),
+        (with_a_text_that_is_a_link_to_nothing, "cannot read .*13.txt as a text .*No such file"),
+        (with_a_text_whose_name_is_no_text, r"name of the file '.*\\udcff.txt': .*lone surrogate U\+DCFF"),
+        (with_an_image_whose_name_is_no_text, r"name of the file '.*\\udcff.png': .*lone surrogate U\+DCFF"),
         (with_two_images_of_one_name, "0.jpg and .*0.png have the same name"),
     ],
 )
+@pytest.mark.usefixtures("soon")
 def test_bad_files_are_named(folders, change, message, monkeypatch):
     # lmms-eval sets this in every process, and truncated images would then pass with grey in them.
     monkeypatch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", True)
@@ -167,6 +250,13 @@ def test_bad_files_are_named(folders, change, message, monkeypatch):
         ('{"text": 3}', "line 2 has no 'text' field of type string"),
         ('{"id": "a", "text": "again"}', "line 2 repeats the id 'a'"),
         ('{"text": " "}', "the text is empty: .*line 2"),
+        ('{"text": "One\\ud83d"}', r"texts.jsonl, line 2: character 4 is the lone surrogate U\+D83D"),
+        (
+            '{"id": "\\udc00", "text": "One"}',
+            "texts.jsonl, line 2: the id: character 1 is the lone surrogate",
+        ),
+        ('{"id": 1' + "0" * 5000 + "}", "line 2 is not JSON"),
+        ("[" * 100_000, "line 2 is not JSON"),
     ],
 )
 def test_bad_lines_of_a_jsonl_file_are_named(folders, tmp_path, line, message):
@@ -174,6 +264,28 @@ def test_bad_lines_of_a_jsonl_file_are_named(folders, tmp_path, line, message):
     file.write_text('{"id": "a", "text": "First"}\n' + line)
     with pytest.raises(MIRDataError, match=message):
         local_pairs(folders[0], file)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_jsonl_file_that_is_none_is_refused(folders, tmp_path, kind):
+    file = tmp_path / "texts.jsonl"
+    os.mkfifo(file) if kind == "pipe" else file.symlink_to("/dev/null")
+    with pytest.raises(
+        MIRDataError, match=r"cannot read .*texts.jsonl as a .jsonl file: it is a device or a"
+    ):
+        local_pairs(folders[0], file)
+
+
+def test_a_folder_whose_name_is_no_text_is_named(folders, tmp_path):
+    images, texts = folders
+    (tmp_path / "\udcff").mkdir()
+    file = tmp_path / "\udcff" / "texts.jsonl"
+    file.write_text('{"text": "One"}\n{"text": "Two"}')
+    with pytest.raises(MIRDataError, match=r"^texts: '.*udcff/texts.jsonl': character .* rename it"):
+        local_pairs(images, file)
+    with pytest.raises(MIRDataError, match=r"^images: '.*udcff': character .* rename it"):
+        local_pairs(images.rename(tmp_path / "\udcff" / "images").parent, texts)
 
 
 def test_a_single_file_of_texts_must_be_jsonl(folders, tmp_path):

@@ -178,3 +178,9 @@ def test_averages_of_one_group_over_different_benchmarks_are_refused(workshop):
     rows[2]["average_over"] = "A"
     message = workshop.refusal(workshop.table(rows))
     assert "g: the averages cover different benchmarks" in message and "--benchmarks" in message
+
+
+def test_results_from_before_orientation_was_recorded_stay_comparable(workshop):
+    workshop.result("a", 2.0, protocol={"orientation": None})
+    workshop.result("b", 2.1, protocol={"orientation": "exif"})
+    workshop.report(workshop.results)
