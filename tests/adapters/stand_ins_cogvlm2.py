@@ -24,7 +24,9 @@ class CogVLMModel(nn.Module):
         assert len(input_ids) == len(images)
         assert attention_mask.all() and use_cache is False
         hidden = self.embed_tokens(input_ids)
-        rows = torch.cat([self.boi, self.vision(torch.stack([one for each in images for one in each])), self.eoi])
+        rows = torch.cat(
+            [self.boi, self.vision(torch.stack([one for each in images for one in each])), self.eoi]
+        )
         hidden = hidden.index_put([token_type_ids == 1], rows)
         position = self.rotary(hidden, torch.arange(hidden.shape[1])[None])
         for layer in self.layers:
@@ -96,9 +98,9 @@ class CogVLMForCausalLM(Remote):
 class WithoutAnswer(CogVLMForCausalLM):
     """CogVLM, whose method takes no answer."""
 
-    def build_conversation_input_ids(self, tokenizer, *, query, history=None, images=None, template_version=None):
+    def build_conversation_input_ids(
+        self, tokenizer, *, query, history=None, images=None, template_version=None
+    ):
         return super().build_conversation_input_ids(
             tokenizer, query=query, history=history, images=images, template_version=template_version
         )
-
-

@@ -1,4 +1,4 @@
-"""CogVLM and CogVLM2: ``build_conversation_input_ids`` of the model makes the input, placeholders for the image in it."""
+"""CogVLM and CogVLM2: ``build_conversation_input_ids`` of the model makes the input, with the image's places in it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def cogvlm2(model: Any, tokenizer: Any) -> Pipeline:
     # The template is written in a function of the same file.
     source = inspect.getsource(inspect.getmodule(type(model)))  # type: ignore[arg-type]
     return Pipeline(
-        run, tokenizer, fingerprint(cogvlm2, source, version), "plain" if version == "base" else "chat_template"
+        run,
+        tokenizer,
+        fingerprint(cogvlm2, source, version),
+        "plain" if version == "base" else "chat_template",
     )
 
 

@@ -23,7 +23,9 @@ def glm4v(model: Any, tokenizer: Any) -> Pipeline:
     Raises:
         MIRModelError: the model has no vision tower; text-only GLM models share the class.
     """
-    missing = [name for name in ("vision_config", "boi_token_id") if getattr(model.config, name, None) is None]
+    missing = [
+        name for name in ("vision_config", "boi_token_id") if getattr(model.config, name, None) is None
+    ]
     if missing:
         raise MIRModelError(
             f"{type(model).__name__}: its config has no {' and no '.join(missing)}; this is a text-only GLM, which "
