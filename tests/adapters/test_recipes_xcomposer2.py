@@ -78,6 +78,13 @@ def test_placeholders_within_a_text_are_text():
 
 
 @GENERATIONS
+def test_an_image_that_the_familys_code_would_cut_is_refused(cls):
+    message = "the image takes more than the 10 positions at which the model's own code cuts"
+    with pytest.raises(MIRModelError, match=message):
+        measure(cls(max_length=10), TOKENIZER, PAIRS, progress=False)
+
+
+@GENERATIONS
 def test_the_model_and_the_disk_are_left_as_they_were(cls, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     model = cls()

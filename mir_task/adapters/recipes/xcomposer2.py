@@ -14,6 +14,7 @@ from PIL import Image
 
 from mir_task.adapters.pipeline import Pipeline
 from mir_task.adapters.recipes.fingerprint import fingerprint
+from mir_task.errors import MIRModelError
 
 __all__ = ["xcomposer2"]
 
@@ -53,6 +54,7 @@ def xcomposer2(model: Any, tokenizer: Any) -> Pipeline:
             # The family's code leaves pixels in float32 beside weights of 16 bits, and runs under autocast.
             with torch.autocast(weight.device.type, weight.dtype, enabled=weight.dtype.itemsize == 2):
                 embeds, vision = prompt(str(path))
+            _check_uncut(model, embeds)
             answer = model.encode_text(text)
         embeds = torch.cat([embeds.to(answer), answer], dim=1)
         vision = torch.nn.functional.pad(vision, (0, answer.shape[1]))
@@ -60,6 +62,16 @@ def xcomposer2(model: Any, tokenizer: Any) -> Pipeline:
 
     source = (kind.chat, kind.interleav_wrap_chat, kind.encode_img, kind.encode_text)
     return Pipeline(run, tokenizer, fingerprint(xcomposer2, QUERY, *source), "chat_template")
+
+
+def _check_uncut(model: Any, prompt: torch.Tensor) -> None:
+    """Refuse a prompt [1, n, d] that reaches the length at which the family's code cuts without a word."""
+    limit = getattr(model, "max_length", None)
+    if limit is not None and prompt.shape[1] >= limit:
+        raise MIRModelError(
+            f"{type(model).__name__}: the image takes more than the {limit} positions at which the model's own code "
+            "cuts (max_length of its config); use smaller images; the image is never cut"
+        )
 
 
 @contextmanager
