@@ -10,12 +10,19 @@ from collections.abc import Callable
 from typing import Any
 
 from mir_task.adapters.pipeline import Pipeline
+from mir_task.adapters.recipes.cogvlm2 import cogvlm2
+from mir_task.adapters.recipes.glm4v import glm4v
+from mir_task.adapters.recipes.xcomposer2 import xcomposer2
 
 __all__ = ["RECIPES", "recipe_for"]
 
 Recipe = Callable[[Any, Any], Pipeline]
 
-RECIPES: dict[str, Recipe] = {}
+RECIPES: dict[str, Recipe] = {
+    "CogVLMForCausalLM": cogvlm2,
+    "ChatGLMForConditionalGeneration": glm4v,
+    "InternLMXComposer2ForCausalLM": xcomposer2,
+}
 """By ``config.model_type``, or by the model's class name where a model_type is shared with another family."""
 
 
