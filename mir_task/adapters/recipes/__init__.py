@@ -10,12 +10,25 @@ from collections.abc import Callable
 from typing import Any
 
 from mir_task.adapters.pipeline import Pipeline
+from mir_task.adapters.recipes.aligngpt import aligngpt
+from mir_task.adapters.recipes.cambrian import cambrian
+from mir_task.adapters.recipes.llava import llava
+from mir_task.adapters.recipes.mini_gemini import mini_gemini
+from mir_task.adapters.recipes.vila import vila
 
 __all__ = ["RECIPES", "recipe_for"]
 
 Recipe = Callable[[Any, Any], Pipeline]
 
-RECIPES: dict[str, Recipe] = {}
+RECIPES: dict[str, Recipe] = {
+    "AlignGPTForCausalLM": aligngpt,
+    "CambrianLlamaForCausalLM": cambrian,
+    "LlavaLlamaForCausalLM": llava,  # InternVL-1.0 too
+    "LlavaMistralForCausalLM": llava,
+    "MGMLlamaForCausalLM": mini_gemini,
+    "LlavaLlamaModel": vila,
+    "VILAForCausalLM": vila,
+}
 """By ``config.model_type``, or by the model's class name where a model_type is shared with another family."""
 
 
