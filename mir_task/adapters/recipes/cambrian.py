@@ -46,7 +46,9 @@ def cambrian(model: Any, tokenizer: Any, conversation: str | None = None) -> Pip
         # As the repository's process_images does it, which works on CUDA alone.
         if hasattr(processor, "image_mean"):
             side = processor.crop_size["height"]
-            image = expand2square(image, tuple(int(x * 255) for x in processor.image_mean)).resize((side, side))
+            image = expand2square(image, tuple(int(x * 255) for x in processor.image_mean)).resize(
+                (side, side)
+            )
         values: Tensor = torch.as_tensor(processor.preprocess(image, return_tensors="pt")["pixel_values"][0])
         return values[None]
 

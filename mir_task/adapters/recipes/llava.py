@@ -1,11 +1,12 @@
-"""The original LLaVA repository's classes, and InternVL-1.0's, which have the same names.
+"""The original LLaVA repository's classes, and what has their interface: InternVL-1.0 and VILA up to 1.5.
 
-LLaVA 1.0 to 1.6 (haotian-liu/LLaVA) and InternVL-1.0 (``internvl_chat_llava`` in OpenGVLab/InternVL) splice the image's
-rows in where the token ids hold -200.
+LLaVA 1.0 to 1.6 (haotian-liu/LLaVA), InternVL-1.0 (``internvl_chat_llava`` in OpenGVLab/InternVL, classes of the same
+names) and VILA up to 1.5 splice the image's rows in where the token ids hold -200.
 """
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any
 
@@ -35,7 +36,8 @@ def llava(model: Any, tokenizer: Any, conversation: str | None = None) -> Pipeli
     process_images = own_module(model, "mm_utils").process_images
 
     def run(image: Image.Image, text: str) -> None:
-        pixels = process_images([image], processor, model.config)
+        # A copy, since VILA's code writes its image processor into it.
+        pixels = process_images([image], processor, copy.copy(model.config))
         embeds = spliced(model, prompts.token_ids(text), images=pixels, image_sizes=[image.size])[-2]
         find_decoder(model).stack(inputs_embeds=checked(model, embeds), use_cache=False)
 
@@ -70,7 +72,9 @@ def checked(model: Any, embeds: Tensor | None) -> Tensor:
         MIRModelError: they are None, or may have been cut.
     """
     if embeds is None:
-        raise MIRModelError(f"{type(model).__name__}: its own code took no image; is its vision tower loaded?")
+        raise MIRModelError(
+            f"{type(model).__name__}: its own code took no image; is its vision tower loaded?"
+        )
     check_uncut(model, embeds.shape[1])
     return embeds
 
@@ -81,7 +85,8 @@ def check_uncut(model: Any, length: int) -> None:
     Raises:
         MIRModelError: the prompt reaches the length at which it cuts.
     """
-    limit = getattr(model.config, "tokenizer_model_max_length", None)
+    config = getattr(model, "llm", model).config  # VILA's stands in its LLM's
+    limit = getattr(config, "tokenizer_model_max_length", None)
     if limit is not None and length >= limit:
         raise MIRModelError(
             f"{type(model).__name__}: image and text reach the {limit} positions at which the model's own code cuts "

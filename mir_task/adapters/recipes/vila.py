@@ -1,4 +1,4 @@
-"""VILA and NVILA: their repository's own class (NVlabs/VILA) and the remote code of their checkpoints."""
+"""VILA and NVILA: their repository's own class (NVlabs/VILA), old and new, and the remote code of their checkpoints."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from mir_task.adapters.pipeline import Pipeline
+from mir_task.adapters.recipes.llava import llava
 from mir_task.adapters.recipes.own_code import image_processor_of, own_module
 from mir_task.errors import MIRDataError
 
@@ -27,6 +28,8 @@ def vila(model: Any, tokenizer: Any) -> Pipeline:
     Raises:
         MIRModelError: the vision tower is not loaded, or the repository's modules are not found.
     """
+    if not hasattr(model, "_embed"):  # the repository before NVILA (December 2024) had LLaVA's interface
+        return llava(model, tokenizer)
     processor = image_processor_of(model.get_vision_tower())
     mm_utils = own_module(model, "mm_utils")
     tokenize = own_module(model, "tokenizer_utils", "utils.tokenizer").tokenize_conversation
