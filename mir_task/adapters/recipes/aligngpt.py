@@ -9,8 +9,8 @@ from PIL import Image
 
 from mir_task.adapters.pipeline import Pipeline
 from mir_task.adapters.recipes.conversations import prompts_of
-from mir_task.adapters.recipes.llava import check_uncut
 from mir_task.adapters.recipes.own_code import image_processor_of, own_module
+from mir_task.adapters.recipes.splice import check_uncut
 from mir_task.errors import MIRModelError
 
 ALIGN_POSITION = 1

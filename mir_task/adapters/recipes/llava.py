@@ -7,17 +7,15 @@ names) and VILA up to 1.5 splice the image's rows in where the token ids hold -2
 from __future__ import annotations
 
 import copy
-import inspect
 from typing import Any
 
 from PIL import Image
-from torch import Tensor
 
 from mir_task.adapters.decoder import find_decoder
 from mir_task.adapters.pipeline import Pipeline
 from mir_task.adapters.recipes.conversations import prompts_of
 from mir_task.adapters.recipes.own_code import image_processor_of, own_module
-from mir_task.errors import MIRModelError
+from mir_task.adapters.recipes.splice import spliced, whole
 
 
 def llava(model: Any, tokenizer: Any, conversation: str | None = None) -> Pipeline:
@@ -39,64 +37,6 @@ def llava(model: Any, tokenizer: Any, conversation: str | None = None) -> Pipeli
         # A copy, since VILA's code writes its image processor into it.
         pixels = process_images([image], processor, copy.copy(model.config))
         embeds = spliced(model, prompts.token_ids(text), images=pixels, image_sizes=[image.size])[-2]
-        find_decoder(model).stack(inputs_embeds=checked(model, embeds), use_cache=False)
+        find_decoder(model).stack(inputs_embeds=whole(model, embeds), use_cache=False)
 
     return Pipeline(run, tokenizer, prompts.fingerprint, "chat_template")
-
-
-def spliced(model: Any, token_ids: Tensor, **images: Any) -> tuple[Any, ...]:
-    """Call a model's ``prepare_inputs_labels_for_multimodal``, whose arguments differ between repositories.
-
-    Args:
-        model: the model.
-        token_ids: [1, length] int64.
-        images: what the repository's code makes of the image, by argument; tensors are moved to the model's device
-            and dtype. Arguments that the method does not have are left out, those not given are None.
-    """
-    prepare = model.prepare_inputs_labels_for_multimodal
-    weight = model.get_input_embeddings().weight
-    given = {"input_ids": token_ids.to(weight.device)}
-    given |= {name: _moved(value, weight) for name, value in images.items()}
-    arguments = {
-        name: given.get(name)
-        for name, parameter in inspect.signature(prepare).parameters.items()
-        if name in given or parameter.default is parameter.empty
-    }
-    return tuple(prepare(**arguments))
-
-
-def checked(model: Any, embeds: Tensor | None) -> Tensor:
-    """Return the prompt's embeddings [1, length, d] if they are there and whole.
-
-    Raises:
-        MIRModelError: they are None, or may have been cut.
-    """
-    if embeds is None:
-        raise MIRModelError(
-            f"{type(model).__name__}: its own code took no image; is its vision tower loaded?"
-        )
-    check_uncut(model, embeds.shape[1])
-    return embeds
-
-
-def check_uncut(model: Any, length: int) -> None:
-    """Refuse a prompt of ``length`` positions that the repository's code, which cuts without a word, may have cut.
-
-    Raises:
-        MIRModelError: the prompt reaches the length at which it cuts.
-    """
-    config = getattr(model, "llm", model).config  # VILA's stands in its LLM's
-    limit = getattr(config, "tokenizer_model_max_length", None)
-    if limit is not None and length >= limit:
-        raise MIRModelError(
-            f"{type(model).__name__}: image and text reach the {limit} positions at which the model's own code cuts "
-            "(config.tokenizer_model_max_length); lower max_text_tokens; the image is never cut"
-        )
-
-
-def _moved(value: Any, weight: Tensor) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(weight.device, weight.dtype)
-    if isinstance(value, list):
-        return [_moved(item, weight) for item in value]
-    return value

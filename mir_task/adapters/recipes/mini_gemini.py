@@ -12,8 +12,8 @@ from torch import Tensor
 from mir_task.adapters.decoder import find_decoder
 from mir_task.adapters.pipeline import Pipeline
 from mir_task.adapters.recipes.conversations import prompts_of
-from mir_task.adapters.recipes.llava import checked, spliced
 from mir_task.adapters.recipes.own_code import image_processor_of, own_module
+from mir_task.adapters.recipes.splice import spliced, whole
 
 
 def mini_gemini(model: Any, tokenizer: Any, conversation: str | None = None) -> Pipeline:
@@ -34,7 +34,7 @@ def mini_gemini(model: Any, tokenizer: Any, conversation: str | None = None) -> 
         if high is not None:
             images = {"images": _low(pixels, model.config, low["height"], low["width"]), "images_aux": pixels}
         embeds = spliced(model, prompts.token_ids(text), **images)[-2]
-        find_decoder(model).stack(inputs_embeds=checked(model, embeds), use_cache=False)
+        find_decoder(model).stack(inputs_embeds=whole(model, embeds), use_cache=False)
 
     return Pipeline(run, tokenizer, prompts.fingerprint, "chat_template")
 
