@@ -25,7 +25,9 @@ RECIPES: dict[str, Recipe] = {
     "CambrianLlamaForCausalLM": cambrian,
     "LlavaLlamaForCausalLM": llava,  # InternVL-1.0 too
     "LlavaMistralForCausalLM": llava,
+    "MGMGemmaForCausalLM": mini_gemini,
     "MGMLlamaForCausalLM": mini_gemini,
+    "MGMMixtralForCausalLM": mini_gemini,
     "LlavaLlamaModel": vila,
     "VILAForCausalLM": vila,
 }

@@ -46,17 +46,24 @@ def whole(model: Any, embeds: Tensor | None) -> Tensor:
 
 
 def check_uncut(model: Any, length: int) -> None:
-    """Refuse a prompt of ``length`` positions that the repository's code, which cuts without a word, may have cut.
+    """Refuse a prompt of ``length`` positions that is too long.
 
     Raises:
-        MIRModelError: the prompt reaches the length at which it cuts.
+        MIRModelError: the prompt is longer than the model's context, or reaches the length at which the repository's
+            code cuts without a word.
     """
-    config = getattr(model, "llm", model).config  # VILA's stands in its LLM's
+    config = getattr(model, "llm", model).config  # VILA's limits stand in its LLM's config
     limit = getattr(config, "tokenizer_model_max_length", None)
+    context = getattr(config, "max_position_embeddings", None)
     if limit is not None and length >= limit:
         raise MIRModelError(
             f"{type(model).__name__}: image and text reach the {limit} positions at which the model's own code cuts "
             "(config.tokenizer_model_max_length); lower max_text_tokens; the image is never cut"
+        )
+    if context is not None and length > context:
+        raise MIRModelError(
+            f"{type(model).__name__}: image and text take {length} positions, the model's context is {context}; lower "
+            "max_text_tokens; the image is never cut"
         )
 
 
