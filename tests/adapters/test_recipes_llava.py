@@ -120,7 +120,9 @@ def test_a_prompt_that_the_familys_code_would_cut_is_refused(family):
 def test_a_prompt_that_is_longer_than_the_context_is_refused(family):
     model, tokenizer, _rows = family
     model.config.max_position_embeddings = BEFORE + 40
-    with pytest.raises(MIRModelError, match=rf"positions, the model's context is {BEFORE + 40}; lower max_text"):
+    with pytest.raises(
+        MIRModelError, match=rf"positions, the model's context is {BEFORE + 40}; lower max_text"
+    ):
         measure(model, tokenizer, PAIRS, progress=False)
 
 
