@@ -28,12 +28,15 @@ class Pipeline:
         fingerprint: SHA-256 of what the prompt depends on, such as the code of ``run``.
         template: where ``run`` puts the text: ``user_turn``, behind the image in the user's turn; ``chat_template``,
             the assistant's turn of the model's own template; ``plain``, behind the image without any template.
+        neither: positions of the decoder's sequence, from 0, that belong to neither modality though no token's
+            embedding stands there, such as AlignGPT's align vector at 1.
     """
 
     run: Callable[[Image.Image, str], Any]
     tokenizer: Any
     fingerprint: str | None = None
     template: Literal["chat_template", "plain", "user_turn"] = "user_turn"
+    neither: tuple[int, ...] = ()
 
 
 class PipelineAdapter(Adapter):
@@ -100,6 +103,8 @@ class PipelineAdapter(Adapter):
         Raises:
             MIRModelError: the pipeline put the text before the image, or cut it.
         """
+        vision = vision.clone()
+        vision[list(self.processor.neither)] = False
         vision, text = super().split(inputs, vision, attended)
         if text.sum() < TEXT_AFTER_IMAGE * inputs["text_tokens"]:
             raise MIRModelError(

@@ -10,8 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from mir_task.adapters.pipeline import Pipeline
+from mir_task.adapters.recipes.aligngpt import aligngpt
+from mir_task.adapters.recipes.cambrian import cambrian
 from mir_task.adapters.recipes.cogvlm2 import cogvlm2
 from mir_task.adapters.recipes.glm4v import glm4v
+from mir_task.adapters.recipes.llava import llava
+from mir_task.adapters.recipes.mini_gemini import mini_gemini
+from mir_task.adapters.recipes.vila import vila
 from mir_task.adapters.recipes.xcomposer2 import xcomposer2
 
 __all__ = ["RECIPES", "recipe_for"]
@@ -22,6 +27,15 @@ RECIPES: dict[str, Recipe] = {
     "CogVLMForCausalLM": cogvlm2,
     "ChatGLMForConditionalGeneration": glm4v,
     "InternLMXComposer2ForCausalLM": xcomposer2,
+    "AlignGPTForCausalLM": aligngpt,
+    "CambrianLlamaForCausalLM": cambrian,
+    "LlavaLlamaForCausalLM": llava,  # InternVL-1.0 too
+    "LlavaMistralForCausalLM": llava,
+    "MGMGemmaForCausalLM": mini_gemini,
+    "MGMLlamaForCausalLM": mini_gemini,
+    "MGMMixtralForCausalLM": mini_gemini,
+    "LlavaLlamaModel": vila,
+    "VILAForCausalLM": vila,
 }
 """By ``config.model_type``, or by the model's class name where a model_type is shared with another family."""
 
