@@ -144,10 +144,8 @@ class Adapter:
         return inputs
 
     def shown(self, text: str, max_text_tokens: int) -> str:
-        """The text as the model is shown it: cut, and with control tokens in it spelled out."""
-        cut = truncate(text, self.tokenizer, max_text_tokens)
-        plain = spelled_out(cut, self._control_tokens)
-        return cut if plain == cut else truncate(plain, self.tokenizer, max_text_tokens)
+        """The text as the model is shown it: control tokens in it spelled out, and cut."""
+        return truncate(spelled_out(text, self._control_tokens), self.tokenizer, max_text_tokens)
 
     @cached_property
     def _control_tokens(self) -> list[str]:

@@ -7,6 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from mir_task import Pair
+from mir_task.adapters import adapter_for
 from mir_task.adapters.capture import LayerRows, capture_layers
 from mir_task.adapters.positions import find_positions
 from mir_task.adapters.provenance import record_provenance
@@ -51,3 +52,15 @@ def read(adapter, inputs):
     ):
         adapter.prefill(inputs)
     return Reading(rows, *masks)
+
+
+def masks(model, processor, index=0):
+    """Vision and text positions of one of two pairs."""
+    adapter = adapter_for(model, processor)
+    rows, vision, text = read(adapter, prepared(adapter, index))
+    assert len(rows.vision) == 4
+    return vision, text
+
+
+def positions(mask):
+    return mask.nonzero().flatten().tolist()

@@ -15,7 +15,7 @@ from torch import nn
 from transformers import CLIPImageProcessor, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tests.adapters.stand_ins import HIDDEN, PATCH, Tower, llm_config
-from tests.tiny.parts import byte_tokenizer
+from tests.tiny.common import byte_tokenizer
 
 IMAGE_ID = -200
 SIZE = 2 * PATCH
@@ -282,3 +282,14 @@ def low_and_high(image, model):
             nn.functional.interpolate(scaled, size=(SIZE, SIZE), mode="bilinear", align_corners=False)
         )
     return torch.cat(tiles)[None], high
+
+
+PROMPT = "Be polite. USER: <image>\n ASSISTANT: {}</s>"
+"""The template of the stand-ins' conversations, filled as their own code fills it."""
+BEFORE = 1 + len("Be polite. USER: ")
+
+
+def prompt_ids(tokenizer, text, prompt=PROMPT):
+    before, after = prompt.format(text).split("<image>", 1)
+    after = tokenizer(after, add_special_tokens=False)["input_ids"]
+    return torch.tensor([[*tokenizer(before)["input_ids"], IMAGE_ID, *after]])

@@ -13,7 +13,7 @@ from transformers import LlamaForCausalLM, PretrainedConfig
 
 from tests.adapters.stand_ins import HIDDEN, llm_config
 from tests.adapters.stand_ins_llava import COMMON, IMAGE_ID, SIZE, VisionTower, of, repository
-from tests.tiny.parts import byte_tokenizer
+from tests.tiny.common import byte_tokenizer
 
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"

@@ -7,11 +7,9 @@ import torch
 from mir_task import MIRModelError, measure
 from tests import oracle
 from tests.adapters import stand_ins_cambrian as stand_ins
-from tests.adapters.stand_ins_llava import plain_tokenizer
-from tests.adapters.test_families import PAIRS, TEXTS
-from tests.adapters.test_recipes_llava import BEFORE, prompt_ids
-from tests.adapters.test_remote_families import masks, runs
-from tests.tiny.parts import byte_tokenizer
+from tests.adapters.examples import PAIRS, TEXTS, masks, positions
+from tests.adapters.stand_ins_llava import BEFORE, plain_tokenizer, prompt_ids
+from tests.tiny.common import byte_tokenizer
 
 TOKENIZER = plain_tokenizer()
 
@@ -61,8 +59,8 @@ def test_the_samplers_change_the_number_and_leave_nothing_behind():
 
 def test_rows_and_newlines_of_the_grid_are_vision():
     vision, text = masks(model_of(), TOKENIZER)
-    assert runs(vision) == list(range(BEFORE, BEFORE + rows_of(PAIRS[0])))
-    assert text.sum() == len(vision) - runs(vision)[-1] - 1
+    assert positions(vision) == list(range(BEFORE, BEFORE + rows_of(PAIRS[0])))
+    assert text.sum() == len(vision) - positions(vision)[-1] - 1
 
 
 def test_the_header_that_the_template_puts_behind_an_answer_is_cut_off_as_in_training():

@@ -7,10 +7,10 @@ import torch
 
 from mir_task import measure
 from mir_task.adapters import adapter_for
+from tests.adapters.examples import PAIRS, TEXTS
 from tests.adapters.hooked import Watched, expected_mir
 from tests.adapters.stand_ins import ROWS, TOKENIZER, pixels
 from tests.adapters.stand_ins_cogvlm2 import CogVLMForCausalLM, WithoutAnswer
-from tests.adapters.test_families import PAIRS, TEXTS
 
 VISION = ROWS + 2
 """Image rows, with the tower's begin and end row."""

@@ -5,6 +5,7 @@ import torch
 
 from mir_task import MIRModelError, measure
 from mir_task.adapters import adapter_for
+from tests.adapters.examples import IMAGES, PAIRS, TEXTS
 from tests.adapters.hooked import Watched, expected_mir
 from tests.adapters.stand_ins import TOKENIZER, pixels
 from tests.adapters.stand_ins_glm4v import (
@@ -15,7 +16,6 @@ from tests.adapters.stand_ins_glm4v import (
     ChatGLMForConditionalGeneration,
     ForTransformers4,
 )
-from tests.adapters.test_families import IMAGES, PAIRS, TEXTS
 
 BEFORE, AFTER = "<s><|im_start|>user\n", "<|im_start|>assistant\n"
 

@@ -11,13 +11,17 @@ from mir_task.adapters import Pipeline, adapter_for
 from mir_task.adapters.recipes import recipe_for
 from tests import oracle
 from tests.adapters import stand_ins_llava as stand_ins
-from tests.adapters.stand_ins_llava import IMAGE_ID, low_and_high, plain_tokenizer, process_images
-from tests.adapters.test_families import IMAGES, PAIRS, TEXTS
-from tests.adapters.test_remote_families import masks, runs
-from tests.tiny.parts import byte_tokenizer
+from tests.adapters.examples import IMAGES, PAIRS, TEXTS, masks, positions
+from tests.adapters.stand_ins_llava import (
+    BEFORE,
+    IMAGE_ID,
+    low_and_high,
+    plain_tokenizer,
+    process_images,
+    prompt_ids,
+)
+from tests.tiny.common import byte_tokenizer
 
-PROMPT = "Be polite. USER: <image>\n ASSISTANT: {}</s>"
-BEFORE = 1 + len("Be polite. USER: ")
 FAMILIES = {
     "LLaVA": (stand_ins.LlavaLlamaForCausalLM, {"image_aspect_ratio": "pad"}, 4),
     "InternVL-1.0": (stand_ins.InternVL1, {}, 4),
@@ -32,12 +36,6 @@ def family(request):
     cls, config, rows = FAMILIES[request.param]
     tokenizer = plain_tokenizer()
     return cls(tokenizer, **config), tokenizer, rows
-
-
-def prompt_ids(tokenizer, text, prompt=PROMPT):
-    before, after = prompt.format(text).split("<image>", 1)
-    after = tokenizer(after, add_special_tokens=False)["input_ids"]
-    return torch.tensor([[*tokenizer(before)["input_ids"], IMAGE_ID, *after]])
 
 
 def inputs_of(model, image):
@@ -92,9 +90,9 @@ def test_text_is_what_follows_the_image_up_to_the_end_of_the_assistants_turn(fam
     model, tokenizer, rows = family
     vision, text = masks(model, tokenizer)
     first = BEFORE + isinstance(model, stand_ins.AlignGPTForCausalLM)
-    assert runs(vision) == list(range(first, first + rows))
+    assert positions(vision) == list(range(first, first + rows))
     after = len(tokenizer(f"\n ASSISTANT: {TEXTS[0]}</s>", add_special_tokens=False)["input_ids"])
-    assert runs(text) == list(range(first + rows, first + rows + after))
+    assert positions(text) == list(range(first + rows, first + rows + after))
 
 
 def test_the_align_vector_belongs_to_neither_modality():

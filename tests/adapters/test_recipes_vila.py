@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from mir_task import MIRDataError, MIRModelError, measure
+from mir_task import MIRModelError, measure
 from mir_task.adapters import adapter_for
 from tests import oracle
 from tests.adapters import stand_ins_vila as stand_ins
-from tests.adapters.test_families import IMAGES, PAIRS
-from tests.adapters.test_remote_families import masks, runs
-from tests.tiny.parts import byte_tokenizer
+from tests.adapters.examples import IMAGES, PAIRS, masks, positions
+from tests.tiny.common import byte_tokenizer
 
 ROWS = 4
 ASPECTS = ["resize", "dynamic", "dynamic_s2"]
@@ -77,15 +76,18 @@ def test_each_tile_is_vision_and_the_newlines_between_are_not():
     vision, text = masks(model, model.tokenizer, index)
     first = len(model.tokenizer("<|im_start|>user\n")["input_ids"])
     second = first + ROWS + 2  # the encoder's newline, and that of the prompt
-    assert runs(vision) == [*range(first, first + ROWS), *range(second, second + ROWS)]
-    assert runs(text) == list(range(second + ROWS, len(vision)))
+    assert positions(vision) == [*range(first, first + ROWS), *range(second, second + ROWS)]
+    assert positions(text) == list(range(second + ROWS, len(vision)))
 
 
 @pytest.mark.parametrize("placeholder", ["<image>", "<vila/video>"])
-def test_a_text_with_a_placeholder_is_refused(placeholder):
+def test_a_placeholder_in_a_text_is_text(placeholder):
     model = stand_ins.VILAForCausalLM("resize")
-    with pytest.raises(MIRDataError, match="the text contains one of this model's placeholders"):
-        measure(model, model.tokenizer, [(IMAGES[0], f"See {placeholder}."), PAIRS[0]], progress=False)
+
+    def mir(text):
+        return measure(model, model.tokenizer, [(IMAGES[0], text), PAIRS[0]], progress=False).mir
+
+    assert mir(f"See {placeholder}.") == mir(f"See < {placeholder[1:]}.")
 
 
 def test_vila_1_5_has_llavas_interface():
@@ -95,7 +97,7 @@ def test_vila_1_5_has_llavas_interface():
     assert adapter.decoder.layers is model.llm.model.layers
     vision, _text = masks(model, tokenizer)
     before = len(tokenizer("<|im_start|>system\nAnswer.<|im_end|><|im_start|>user\n")["input_ids"])
-    assert runs(vision) == list(range(before, before + ROWS))
+    assert positions(vision) == list(range(before, before + ROWS))
     assert measure(model, tokenizer, PAIRS, progress=False).protocol.template == "chat_template"
     model.llm.config.tokenizer_model_max_length = 100
     with pytest.raises(MIRModelError, match="reach the 100 positions at which the model's own code cuts"):

@@ -7,10 +7,10 @@ import torch
 
 from mir_task import MIRModelError, measure
 from mir_task.adapters import adapter_for
+from tests.adapters.examples import IMAGES, PAIRS, TEXTS
 from tests.adapters.hooked import Watched, expected_mir
 from tests.adapters.stand_ins import ROWS, TOKENIZER, pixels
 from tests.adapters.stand_ins_xcomposer2 import SYSTEM, XComposer2, XComposer24KHD, XComposer25
-from tests.adapters.test_families import IMAGES, PAIRS, TEXTS
 
 # 2.0's chat has a system prompt, and its code writes a BOS before every part.
 SYSTEM_TURN = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n"
