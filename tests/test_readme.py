@@ -13,6 +13,7 @@ from PIL import Image
 
 import mir_task
 from mir_task.adapters import ADAPTERS, CROSS_ATTENTION, families
+from mir_task.adapters.recipes import RECIPES
 from mir_task.lmms.task import CaptionPerplexityTask, MIRTask
 from tests.conftest import REPOSITORY
 
@@ -251,7 +252,9 @@ def test_every_argument_of_the_callback_is_described():
 def test_supported_models_are_those_of_the_registry():
     page = PAGES["mir_task/adapters/README.md"]
     assert families.markdown() in page, "run: python -m mir_task.families"
-    assert set(re.findall(r"`([\w-]+)`", families.markdown())) == {"model_type", *ADAPTERS}
+    classes = {name for recipe in RECIPES for name in recipe.systems.model_types}
+    named = set(re.findall(r"`([\w-]+)`", families.markdown()))
+    assert named == {"model_type", "Pipeline", *ADAPTERS, *classes}
     assert "mllama" in page and "mllama" in CROSS_ATTENTION
 
 

@@ -5,28 +5,24 @@ from __future__ import annotations
 import pandas as pd
 
 from mir_task.adapters import CROSS_ATTENTION, FAMILIES
-
-HOW_TESTED = {
-    "native class": "transformers' class",
-    "own class": "this package's class",
-    "stand-in": "stand-in for the remote code",
-    "not tested": "not tested",
-}
+from mir_task.adapters.recipes import RECIPES
 
 
 def table() -> pd.DataFrame:
     """Tabulate published models, one row for those that are read in the same way."""
+    rows = [(adapter.family, systems) for adapter in FAMILIES for systems in adapter.systems]
+    rows += [("recipe", recipe.systems) for recipe in RECIPES]
     return pd.DataFrame(
         {
-            "family": adapter.family,
+            "family": family,
             "models": systems.names,
-            "`model_type`": ", ".join(f"`{name}`" for name in systems.model_types) or "-",
+            "`model_type` or class": ", ".join(f"`{name}`" for name in systems.model_types) or "-",
+            "given with": systems.given,
             "vision enters by": systems.vision,
             "vision positions by": systems.positions,
-            "tested on": HOW_TESTED[systems.tested],
+            "tested on": systems.tested,
         }
-        for adapter in FAMILIES
-        for systems in adapter.systems
+        for family, systems in rows
     )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mir_task.adapters.base import Adapter, Inputs
 from mir_task.adapters.decoder import text_config
-from mir_task.adapters.systems import BY_ID, BY_PROVENANCE, Systems
+from mir_task.adapters.systems import BY_ID, BY_PROVENANCE, NATIVE, STAND_IN, Systems
 
 
 class GenericAdapter(Adapter):
@@ -25,18 +25,16 @@ class GenericAdapter(Adapter):
             ("glm4v", "idefics2", "paligemma", "gemma3", "mistral3", "vipllava", "deepseek_vl"),
             "scatter",
             BY_ID,
-            "native class",
+            NATIVE,
         ),
         Systems(
             "Idefics3, SmolVLM, Aya Vision",
             ("idefics3", "smolvlm", "aya_vision"),
             "scatter, tiles",
             BY_ID,
-            "native class",
+            NATIVE,
         ),
-        Systems(
-            "any other that has a processor", (), "scatter, splice, overwrite", BY_PROVENANCE, "stand-in"
-        ),
+        Systems("any other that has a processor", (), "scatter, splice, overwrite", BY_PROVENANCE, STAND_IN),
     )
 
     def vision_mask(self, inputs: Inputs) -> Tensor | None:
@@ -62,9 +60,7 @@ class ImageFirstAdapter(GenericAdapter):
 
     family = "generic"
     systems = (
-        Systems(
-            "BLIP-2, InstructBLIP", ("blip-2", "instructblip"), "scatter of queries", BY_ID, "native class"
-        ),
-        Systems("Fuyu", ("fuyu",), "scatter of linear patches", BY_ID, "native class"),
+        Systems("BLIP-2, InstructBLIP", ("blip-2", "instructblip"), "scatter of queries", BY_ID, NATIVE),
+        Systems("Fuyu", ("fuyu",), "scatter of linear patches", BY_ID, NATIVE),
     )
     image_prompt = ""

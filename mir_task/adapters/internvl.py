@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mir_task.adapters.base import Adapter, Inputs
 from mir_task.adapters.remote import RemoteCodeAdapter
-from mir_task.adapters.systems import BY_ID, Systems
+from mir_task.adapters.systems import BY_ID, NATIVE, STAND_IN, Systems
 from mir_task.errors import MIRModelError
 
 START, CONTEXT, END = "<img>", "<IMG_CONTEXT>", "</img>"
@@ -23,7 +23,7 @@ class InternVLAdapter(Adapter):
 
     family = "InternVL"
     batched = True
-    systems = (Systems("InternVL 2.5, 3, 3.5 (-HF)", ("internvl",), "scatter, tiles", BY_ID, "native class"),)
+    systems = (Systems("InternVL 2.5, 3, 3.5 (-HF)", ("internvl",), "scatter, tiles", BY_ID, NATIVE),)
 
 
 class InternVLChatAdapter(RemoteCodeAdapter):
@@ -32,7 +32,7 @@ class InternVLChatAdapter(RemoteCodeAdapter):
     family = "InternVL"
     systems = (
         Systems(
-            "InternVL 1.5, 2, 2.5, 3, 3.5", ("internvl_chat",), "written in place, tiles", BY_ID, "stand-in"
+            "InternVL 1.5, 2, 2.5, 3, 3.5", ("internvl_chat",), "written in place, tiles", BY_ID, STAND_IN
         ),
     )
 

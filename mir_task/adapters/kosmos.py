@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from mir_task.adapters.base import Adapter, Inputs
-from mir_task.adapters.systems import Systems
+from mir_task.adapters.systems import NATIVE, Systems
 
 
 class KosmosAdapter(Adapter):
@@ -16,7 +16,7 @@ class KosmosAdapter(Adapter):
             ("kosmos-2",),
             "overwrite in the stack",
             "processor's mask and provenance",
-            "native class",
+            NATIVE,
         ),
     )
     image_prompt = ""  # the processor puts the image first by itself

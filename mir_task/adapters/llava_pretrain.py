@@ -1,7 +1,7 @@
 """LLaVA with projectors or gates that transformers' own class does not have (``mir_task.checkpoints``)."""
 
 from mir_task.adapters.llava import LlavaAdapter
-from mir_task.adapters.systems import BY_ID, Systems
+from mir_task.adapters.systems import BY_ID, OWN, Systems
 
 
 class LlavaPretrainAdapter(LlavaAdapter):
@@ -13,6 +13,6 @@ class LlavaPretrainAdapter(LlavaAdapter):
             ("llava_pretrain",),
             "scatter",
             BY_ID,
-            "own class",
+            OWN,
         ),
     )

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mir_task.adapters.base import Adapter, Inputs
 from mir_task.adapters.remote import RemoteCodeAdapter
-from mir_task.adapters.systems import BY_ID, BY_PROVENANCE, Systems
+from mir_task.adapters.systems import BY_ID, BY_PROVENANCE, NATIVE, STAND_IN, Systems
 
 
 class MiniCPMVAdapter(Adapter):
@@ -16,9 +16,7 @@ class MiniCPMVAdapter(Adapter):
 
     family = "MiniCPM-V"
     systems = (
-        Systems(
-            "MiniCPM-V 4.6, 4.7", ("minicpmv4_6", "minicpmv4_7"), "scatter, slices", BY_ID, "native class"
-        ),
+        Systems("MiniCPM-V 4.6, 4.7", ("minicpmv4_6", "minicpmv4_7"), "scatter, slices", BY_ID, NATIVE),
     )
 
 
@@ -32,7 +30,7 @@ class MiniCPMVChatAdapter(RemoteCodeAdapter):
             ("minicpmv",),
             "written in place (2.0: scaled)",
             BY_PROVENANCE,
-            "stand-in",
+            STAND_IN,
         ),
     )
     stop_after_prefill = True

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from mir_task.adapters.base import Adapter, Inputs
-from mir_task.adapters.systems import BY_PROVENANCE, Systems
+from mir_task.adapters.systems import BY_PROVENANCE, PIPELINE, STAND_IN, Systems
 from mir_task.errors import MIRError, MIRModelError
 
 TEXT_AFTER_IMAGE = 0.9
@@ -45,12 +45,12 @@ class PipelineAdapter(Adapter):
     family = "own pipeline"
     systems = (
         Systems(
-            "CogVLM2, GLM-4V-9B, XComposer2, VILA, Mini-Gemini, Cambrian-1, the original LLaVA; any other lmms-eval "
-            "model that has no processor",
+            "any other, by its own input code; lmms-eval models without a processor",
             (),
             "splice, overwrite, in place",
             BY_PROVENANCE,
-            "stand-in",
+            STAND_IN,
+            PIPELINE,
         ),
     )
     stop_after_prefill = True

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mir_task.adapters.base import Adapter, Inputs
 from mir_task.adapters.remote import RemoteCodeAdapter
-from mir_task.adapters.systems import BY_ID, BY_PROVENANCE, Systems
+from mir_task.adapters.systems import BY_ID, BY_PROVENANCE, NATIVE, STAND_IN, UNTESTED, Systems
 
 
 class QwenVLAdapter(Adapter):
@@ -24,10 +24,10 @@ class QwenVLAdapter(Adapter):
             ("qwen2_vl", "qwen2_5_vl", "qwen3_5"),
             "scatter",
             BY_ID,
-            "native class",
+            NATIVE,
         ),
-        Systems("Qwen3-VL", ("qwen3_vl",), "scatter, deepstack", BY_ID, "native class"),
-        Systems("Qwen3-VL MoE, Qwen3.5 MoE", ("qwen3_vl_moe", "qwen3_5_moe"), "scatter", BY_ID, "not tested"),
+        Systems("Qwen3-VL", ("qwen3_vl",), "scatter, deepstack", BY_ID, NATIVE),
+        Systems("Qwen3-VL MoE, Qwen3.5 MoE", ("qwen3_vl_moe", "qwen3_5_moe"), "scatter", BY_ID, UNTESTED),
     )
 
     @property
@@ -41,7 +41,7 @@ class QwenVL1Adapter(RemoteCodeAdapter):
 
     family = "Qwen-VL"
     systems = (
-        Systems("Qwen-VL, Qwen-VL-Chat", ("qwen",), "overwrite in the stack", BY_PROVENANCE, "stand-in"),
+        Systems("Qwen-VL, Qwen-VL-Chat", ("qwen",), "overwrite in the stack", BY_PROVENANCE, STAND_IN),
     )
 
     def __init__(self, model: Any, processor: Any) -> None:

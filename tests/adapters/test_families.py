@@ -10,6 +10,7 @@ from mir_task.adapters import ADAPTERS, FAMILIES
 from mir_task.adapters.capture import capture_layers
 from mir_task.adapters.positions import find_positions
 from mir_task.adapters.provenance import record_provenance
+from mir_task.adapters.systems import NATIVE
 from tests.adapters.cases import CASES
 from tests.adapters.examples import PAIRS, TEXTS, WIDE, prepared, read
 from tests.hooks import hooks
@@ -31,7 +32,7 @@ def test_table_calls_tested_what_is_tested():
         for adapter in FAMILIES
         for systems in adapter.systems
         for model_type in systems.model_types
-        if systems.tested == "native class"
+        if systems.tested == NATIVE
     }
     assert claimed == {case.model_type for case in CASES.values()}
 

@@ -1,4 +1,4 @@
-"""Pipelines for families whose own code builds the input. A family is one short file here and one line in ``RECIPES``.
+"""Pipelines for families whose own code builds the input: one short file a family here, one entry in ``RECIPES``.
 
 A recipe is a function of a model and its tokenizer. It gives the :class:`mir_task.adapters.Pipeline` that shows the
 model an image and, as the assistant's turn, a text, by the steps that the family's own code takes.
@@ -7,7 +7,7 @@ model an image and, as the assistant's turn, a text, by the steps that the famil
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from mir_task.adapters.pipeline import Pipeline
 from mir_task.adapters.recipes.aligngpt import aligngpt
@@ -18,30 +18,106 @@ from mir_task.adapters.recipes.llava import llava
 from mir_task.adapters.recipes.mini_gemini import mini_gemini
 from mir_task.adapters.recipes.vila import vila
 from mir_task.adapters.recipes.xcomposer2 import xcomposer2
+from mir_task.adapters.systems import BY_PROVENANCE, TOKENIZER, Systems, real_code
 
-__all__ = ["RECIPES", "recipe_for"]
+__all__ = ["RECIPES", "Recipe", "recipe_for"]
 
-Recipe = Callable[[Any, Any], Pipeline]
-
-RECIPES: dict[str, Recipe] = {
-    "CogVLMForCausalLM": cogvlm2,
-    "ChatGLMForConditionalGeneration": glm4v,
-    "InternLMXComposer2ForCausalLM": xcomposer2,
-    "AlignGPTForCausalLM": aligngpt,
-    "CambrianLlamaForCausalLM": cambrian,
-    "LlavaLlamaForCausalLM": llava,  # InternVL-1.0 too
-    "LlavaMistralForCausalLM": llava,
-    "MGMGemmaForCausalLM": mini_gemini,
-    "MGMLlamaForCausalLM": mini_gemini,
-    "MGMMixtralForCausalLM": mini_gemini,
-    "LlavaLlamaModel": vila,
-    "VILAForCausalLM": vila,
-}
-"""By ``config.model_type``, or by the model's class name where a model_type is shared with another family."""
+BOTH = "4.57, 5.24"
 
 
-def recipe_for(model: Any) -> Recipe | None:
-    """The recipe of a model's family, if there is one; a recipe by class name wins."""
-    names = [each.__name__ for each in type(model).__mro__]
-    names.append(str(getattr(getattr(model, "config", None), "model_type", None)))
-    return next((RECIPES[name] for name in names if name in RECIPES), None)
+class Recipe(NamedTuple):
+    """A family's pipeline, and its row of the table of supported models."""
+
+    pipeline: Callable[[Any, Any], Pipeline]
+    """Makes it from a model and its tokenizer."""
+    systems: Systems
+
+
+def _systems(names: str, classes: tuple[str, ...], vision: str, *sources: str) -> Systems:
+    return Systems(names, classes, vision, BY_PROVENANCE, real_code(*sources), TOKENIZER)
+
+
+RECIPES: tuple[Recipe, ...] = (
+    Recipe(
+        llava,
+        _systems(
+            "the original LLaVA (1.0-1.6), InternVL-1.0",
+            ("LlavaLlamaForCausalLM", "LlavaMistralForCausalLM"),
+            "splice",
+            f"haotian-liu/LLaVA@c121f04 ({BOTH})",
+            f"OpenGVLab/InternVL@2410d1d ({BOTH})",
+        ),
+    ),
+    Recipe(
+        aligngpt,
+        _systems(
+            "AlignGPT (stage 2)",
+            ("AlignGPTForCausalLM",),
+            "splice; the align vector is of neither modality",
+            f"AlignGPT-VL/AlignGPT@b3ddf5d ({BOTH})",
+        ),
+    ),
+    Recipe(
+        mini_gemini,
+        _systems(
+            "Mini-Gemini, Mini-Gemini-HD",
+            ("MGMGemmaForCausalLM", "MGMLlamaForCausalLM", "MGMMixtralForCausalLM"),
+            "splice",
+            f"dvlab-research/MGM@769820c ({BOTH})",
+        ),
+    ),
+    Recipe(
+        cambrian,
+        _systems(
+            "Cambrian-1",
+            ("CambrianLlamaForCausalLM",),
+            "splice, and a connector between layers",
+            f"cambrian-mllm/cambrian@539ffc3 ({BOTH})",
+        ),
+    ),
+    Recipe(
+        vila,
+        _systems(
+            "VILA, VILA-1.5, NVILA",
+            ("LlavaLlamaModel", "VILAForCausalLM"),
+            "splice",
+            f"NVlabs/VILA@ec7fb2c (1.5; {BOTH})",
+            f"NVlabs/VILA@b760c34 (NVILA; {BOTH})",
+        ),
+    ),
+    Recipe(
+        cogvlm2,
+        _systems(
+            "CogVLM2",
+            ("CogVLMForCausalLM",),
+            "overwrite in the stack",
+            f"Niky-san/cogvlm2_surce@29bac8a ({BOTH})",
+        ),
+    ),
+    Recipe(
+        glm4v,
+        _systems(
+            "GLM-4V-9B",
+            ("ChatGLMForConditionalGeneration",),
+            "splice",
+            "XuRui314/GLM4v-Finetune@513b75d (modelling; 4.57: its tokenizer does not run on 5.x)",
+        ),
+    ),
+    Recipe(
+        xcomposer2,
+        _systems(
+            "XComposer2, XComposer2-4KHD, XComposer2.5",
+            ("InternLMXComposer2ForCausalLM",),
+            "splice",
+            "InternLM/InternLM-XComposer@0f70c3e (2.5; 4.57)",
+        ),
+    ),
+)
+
+_BY_CLASS = {name: recipe.pipeline for recipe in RECIPES for name in recipe.systems.model_types}
+
+
+def recipe_for(model: Any) -> Callable[[Any, Any], Pipeline] | None:
+    """The recipe of a model's family, by the name of its class or of one that it is derived from; None without one."""
+    names = (each.__name__ for each in type(model).__mro__)
+    return next((_BY_CLASS[name] for name in names if name in _BY_CLASS), None)
