@@ -184,6 +184,9 @@ class MIRResult(_ResultFile):
     )
     pairs: int | None = Field(default=None, description="image-text pairs; null for bare features")
     groups: int | None = Field(default=None, description="groups of pairs whose statistics were kept apart")
+    uncertainty: bool = Field(
+        default=True, description="false: standard error, floors and bias were left out, as asked"
+    )
     batch_size: int | None = Field(default=None, description="pairs that shared a forward pass")
     skipped: list[SkippedPair] = Field(
         default_factory=list,

@@ -51,7 +51,7 @@ class Passes:
         self, adapter: Adapter, pairs: Sequence[Any], ranks: Ranks, settings: MeasurementSettings
     ) -> None:
         self.adapter, self._pairs, self.settings = adapter, pairs, settings
-        self.groups = min(GROUPS, len(pairs))
+        self.groups = min(GROUPS, len(pairs)) if settings.uncertainty else 1
         self.share = ranks.share(len(pairs))
         self.ids: dict[int, str] = {}
         self.contents: dict[int, str] = {}

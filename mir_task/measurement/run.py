@@ -41,6 +41,7 @@ def measure(
     max_memory: int | str | None = None,
     resume: str | Path | None = None,
     on_error: OnError = "raise",
+    uncertainty: bool = True,
     ranks: Ranks | None = None,
 ) -> MIRResult:
     """Measure the Modality Integration Rate of a model on image-text pairs.
@@ -67,6 +68,8 @@ def measure(
         resume: folder in which partial statistics are kept every few minutes, and from which a measurement that was
             cut short continues to the same number bit for bit. Empty again at the end.
         on_error: ``skip``: leave out pairs that cannot be read or do not fit into memory, and list them in the result.
+        uncertainty: also estimate the standard error, noise floors and bias, which takes most of the time and memory
+            beside the forward passes; the result says where it was left out.
         ranks: the processes that share the pairs, each calling this function with all of them (what is only opened
             when its turn comes is opened in one process); default: this process alone.
 
@@ -88,6 +91,7 @@ def measure(
         resume=None if resume is None else Path(resume),
         on_error=on_error,
         progress=progress,
+        uncertainty=uncertainty,
     )
     return measure_with(settings, model, processor, pairs, protocol, ranks)
 
@@ -122,6 +126,7 @@ def measure_with(
     identity = {
         "pairs": len(pairs),
         "batch_size": settings.batch_size,
+        "uncertainty": settings.uncertainty,
         "protocol": protocol.model_dump(mode="json"),
         "model": info.model_dump(mode="json"),
         "weights": fingerprint(model) if store.used else None,
@@ -181,6 +186,7 @@ def _result(
         **totals(layers),
         pairs=len(ids),
         groups=passes.groups,
+        uncertainty=passes.settings.uncertainty,
         batch_size=min(ranks.gather(passes.batch_size)),
         skipped=[SkippedPair(number=number, reason=skipped[number]) for number in sorted(skipped)],
         protocol=protocol.model_copy(update={"pair_ids": [ids[number] for number in sorted(ids)]}),

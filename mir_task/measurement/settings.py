@@ -39,6 +39,7 @@ class MeasurementSettings:
     resume: Path | None = None
     on_error: OnError = "raise"
     progress: bool = True
+    uncertainty: bool = True
     plan: Plan | None = None
     """How the layers are gone through; default: as the free memory allows."""
     buffers: BufferSizes = field(default_factory=BufferSizes)

@@ -278,3 +278,13 @@ def test_a_model_that_does_not_look_at_the_placeholder_is_refused(llava, pairs, 
     monkeypatch.setattr(model.model, "forward", text_only)
     with pytest.raises(MIRModelError, match="vision enters by cross-attention"):
         measure(model, processor, pairs, progress=False)
+
+
+def test_without_uncertainty_the_number_is_the_same_and_the_result_says_so(llava, ten_pairs):
+    whole = measure(*llava, ten_pairs, progress=False)
+    bare = measure(*llava, ten_pairs, progress=False, uncertainty=False)
+    assert bare.mir == pytest.approx(whole.mir, rel=1e-12)
+    assert bare.mir_reference == pytest.approx(whole.mir_reference, rel=1e-12)
+    assert (whole.uncertainty, bare.uncertainty) == (True, False)
+    assert bare.standard_error is None and bare.mir_bias_corrected is None
+    assert all(layer.standard_error is layer.noise_floor_text is None for layer in bare.layers)
