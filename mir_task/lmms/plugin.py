@@ -28,7 +28,7 @@ NEEDED = {
     "lmms_eval.tasks": ("TaskManager.initialize_tasks", "TaskManager._get_task_and_group"),
     "lmms_eval.models.registry_v2": ("ModelManifest",),
     "lmms_eval.api.model": ("lmms",),
-    "lmms_eval.api.task": ("ConfigurableTask.build_all_requests", "ConfigurableTask.dump_config"),
+    "lmms_eval.api.task": ("ConfigurableTask", "Task.build_all_requests", "Task.dump_config"),
     "lmms_eval.api.instance": ("Instance", "GenerationResult"),
     "lmms_eval.loggers.evaluation_tracker": ("GeneralConfigTracker",),
     "lmms_eval.utils": ("get_datetime_str",),
