@@ -133,7 +133,9 @@ def _batch_size(lm: Any) -> int:
         return 1
     batch_size = pairs_at_a_time(given)
     if str(given).strip() != str(batch_size):
-        logger.warning(f"batch size {given!r} of {type(lm).__name__} is no number of pairs: they go one at a time")
+        logger.warning(
+            f"batch size {given!r} of {type(lm).__name__} is no number of pairs: they go one at a time"
+        )
     return batch_size
 
 

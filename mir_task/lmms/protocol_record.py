@@ -8,16 +8,17 @@ from typing import Any
 
 from mir_task.result import Protocol
 
-LONG = {"pair_ids": True, "alignment": {"similarity", "level"}}
-"""What has an entry a pair, or is of one part of the measurement: in the per-layer file alone."""
-
 
 def before_measuring(protocol: Protocol) -> dict[str, Any]:
-    """The protocol as far as it is known when the pairs are chosen: JSON values, None left out."""
-    return protocol.model_dump(mode="json", exclude=LONG, exclude_none=True)
+    """The protocol as far as it is known when the pairs are chosen: JSON values, None left out.
+
+    What has an entry a pair, or is of one level of similarity, stands in the per-layer file alone.
+    """
+    alone: dict[str, Any] = {"pair_ids": True, "alignment": {"similarity", "level"}}
+    return protocol.model_dump(mode="json", exclude=alone, exclude_none=True)
 
 
-def after_measuring(protocol: Protocol, pairs: int) -> dict[str, Any]:
+def after_measuring(protocol: Protocol, pairs: int | None) -> dict[str, Any]:
     """The protocol of a measurement: JSON values, None left out.
 
     Args:

@@ -27,8 +27,7 @@ READ = (
 def warn_of_unknown(environment: Mapping[str, str] = os.environ) -> None:
     """Warn, once a run, of variables named ``MIR_…`` that no task reads.
 
-    A misspelt ``MIR_NUM_PAIR=20`` would otherwise measure 100 pairs without a word. Of several processes the first one
-    warns.
+    A misspelt number of pairs would otherwise be passed over, and 100 measured. Of several processes the first warns.
 
     Args:
         environment: holds the variables.
