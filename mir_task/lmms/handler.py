@@ -13,8 +13,9 @@ from loguru import logger
 from mir_task.data import PairSet
 from mir_task.errors import MIRModelError
 from mir_task.lmms.backend import model_and_processor
+from mir_task.lmms.batch_size import batch_size_of
 from mir_task.lmms.breakdown import Numbers, measure_parts, numbers
-from mir_task.lmms.settings import pairs_at_a_time, settings_from_environment
+from mir_task.lmms.settings import settings_from_environment
 from mir_task.measurement.perplexity import CaptionPerplexity, caption_perplexity
 from mir_task.measurement.ranks import Ranks
 from mir_task.result import MIRResult, Protocol
@@ -120,23 +121,9 @@ def _tasks_of_all(ranks: Ranks, requests: list[Any]) -> dict[str, _Task]:
 def _mir(lm: Any, model: Any, processor: Any, pairs: PairSet, task: _Task, ranks: Ranks) -> Answer:
     # A checkpoint that is a family of models has a processor for each of them.
     processors = getattr(lm, "mir_variants", None) or {"": processor}
-    settings = settings_from_environment(task.max_text_tokens, _batch_size(lm))
+    settings = settings_from_environment(task.max_text_tokens, batch_size_of(lm))
     parts = measure_parts(model, processors, pairs, pairs.levels, task.protocol, settings, ranks)
     return Answer(numbers(parts), {part.suffix: part.result for part in parts})
-
-
-def _batch_size(lm: Any) -> int:
-    """Pairs in a forward pass, by the attribute in which lmms-eval's classes keep ``--batch_size``."""
-    try:
-        given = getattr(lm, "batch_size_per_gpu", 1)
-    except Exception:  # a property that needs what this class has not
-        return 1
-    batch_size = pairs_at_a_time(given)
-    if str(given).strip() != str(batch_size):
-        logger.warning(
-            f"batch size {given!r} of {type(lm).__name__} is no number of pairs: they go one at a time"
-        )
-    return batch_size
 
 
 def _caption_perplexity(

@@ -12,7 +12,7 @@ from lmms_eval.models.simple.llava_hf import LlavaHf
 from loguru import logger
 
 from mir_task.checkpoints.load import load
-from mir_task.lmms.settings import pairs_at_a_time
+from mir_task.lmms.batch_size import pairs_at_a_time
 
 
 class LlavaPretrain(LlavaHf):  # type: ignore[misc]

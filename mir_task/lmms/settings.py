@@ -1,4 +1,4 @@
-"""Settings of a measurement from the environment, and from lmms-eval's ``--batch_size``."""
+"""Settings of a measurement from the environment: memory, a folder to continue from, what to do with a bad pair."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mir_task.errors import MIRDataError
 from mir_task.measurement.settings import MeasurementSettings
@@ -34,16 +33,6 @@ def settings_from_environment(
         resume=Path(folder).expanduser() if folder else None,
         on_error="skip" if on_error == "skip" else "raise",
     )
-
-
-def pairs_at_a_time(batch_size: Any) -> int:
-    """Pairs in a forward pass by lmms-eval's ``--batch_size``: a number, as text too; 1 for ``auto`` and the like.
-
-    Classes of lmms-eval keep whatever they were given, and only some turn it into a number.
-    """
-    if isinstance(batch_size, (int, str)) and re.fullmatch(r"0*[1-9]\d*", str(batch_size).strip()):
-        return int(batch_size)
-    return 1
 
 
 def _bytes(value: str) -> int | None:

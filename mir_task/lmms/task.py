@@ -16,14 +16,12 @@ from loguru import logger
 from PIL import Image
 
 from mir_task.errors import MIRError
-from mir_task.lmms import REQUEST_TYPE
+from mir_task.lmms import REQUEST_TYPE, protocol_record, variables
 from mir_task.lmms.breakdown import metric_names
 from mir_task.lmms.pair_settings import chosen_pairs
-from mir_task.lmms.protocol_record import after_measuring, before_measuring
-from mir_task.lmms.variables import warn_of_unknown
 from mir_task.measurement.perplexity import CaptionPerplexity
 from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
-from mir_task.result import MIRResult, Protocol
+from mir_task.result import MIRResult
 
 # False: lower is better. None: neither, the table draws no arrow.
 METRICS: dict[str, bool | None] = {
@@ -68,13 +66,13 @@ class MIRTask(ConfigurableTask):  # type: ignore[misc]
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None) -> None:
         """Choose the pairs (the base class would load one dataset from the hub)."""
-        warn_of_unknown()
+        variables.warn_of_unknown()
         settings = dict(dataset_kwargs or {})
         self.max_text_tokens = settings.pop("max_text_tokens", DEFAULT_MAX_TEXT_TOKENS)
         pairs = chosen_pairs(settings.pop("source"), settings)
         self.protocol = {"task": self.config.task, "task_version": str(self.VERSION), **pairs.source}
-        protocol = Protocol.model_validate({**self.protocol, "max_text_tokens": self.max_text_tokens})
-        self.recorded.update(before_measuring(protocol))
+        known = {**self.protocol, "max_text_tokens": self.max_text_tokens}
+        self.recorded.update(protocol_record.before_measuring(known))
         split = self.config.test_split
         if self.measurement == "mir":
             self.metrics = {**self.metrics, **metric_names(max(pairs.levels or [], default=0))}
@@ -218,7 +216,8 @@ def aggregate_and_save(
     if recorded is not None and results:
         # The first is of all pairs; the others differ in the level of similarity or the variant of the model alone.
         whole = RESULTS[measurement].model_validate(results[0][1])
-        recorded.update(after_measuring(whole.protocol or Protocol(), whole.pairs))
+        if whole.protocol is not None:
+            recorded.update(protocol_record.after_measuring(whole.protocol, whole.pairs))
     for suffix, result in results if output_path else []:
         path = _result_path(args, task_name + suffix, measurement)
         try:

@@ -9,7 +9,7 @@ from lmms_eval.models.simple import llava_hf
 from tqdm import trange
 from transformers import AutoConfig
 
-from mir_task.lmms.settings import pairs_at_a_time
+from mir_task.lmms.batch_size import pairs_at_a_time
 from mir_task.study.connectors import llava_class
 from mir_task.study.model import restore_moca
 

@@ -1,33 +1,23 @@
-import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
-from lmms_eval.models import get_model, get_model_manifest, list_available_models
+from lmms_eval.models import get_model_manifest, list_available_models
 from lmms_eval.tasks import TaskManager, get_task_dict
-from loguru import logger
-from packaging.specifiers import SpecifierSet
 
 from mir_task import MIRModelError, measure
 from mir_task.data import PairSet
 from mir_task.lmms import plugin
 from mir_task.lmms.backend import model_and_processor
-from mir_task.lmms.settings import settings_from_environment
 from mir_task.lmms.task import METRICS, aggregate, aggregate_and_save
-from mir_task.measurement.settings import Saving
-from mir_task.study import evaluate
-from mir_task.study.run import SCORE_TASKS
-from tests.conftest import REPOSITORY
 from tests.lmms.evaluation import Model
 
 COLOUR_TASK = Path(__file__).parent / "colour_task"
 OUR_TASKS = {"mir", "mir_builtin", "mir_by_alignment", "mir_local"}
-STUDY_TASKS = {"mir_study", *SCORE_TASKS}
 
 
 @pytest.fixture(scope="module")
@@ -41,18 +31,6 @@ def task_manager():
 def test_tasks_are_discovered_beside_lmms_evals_own(task_manager):
     assert set(task_manager.all_tasks) > OUR_TASKS | {"mme", "textvqa_val"}
     assert set(task_manager.all_subtasks) > OUR_TASKS  # what `--tasks list_subtasks` shows
-
-
-def test_tasks_of_the_study_are_shown_to_nobody_else(task_manager):
-    assert set(task_manager.match_tasks(["mir*"])) > OUR_TASKS
-    assert not STUDY_TASKS & set(task_manager.all_tasks)
-
-
-def test_the_studys_own_task_manager_has_its_tasks_beside_all_others(task_manager):
-    manager = evaluate._task_manager()
-    assert set(manager.all_tasks) == STUDY_TASKS | set(task_manager.all_tasks)
-    (group,) = get_task_dict(["mir_study"], manager).values()
-    assert set(group) == STUDY_TASKS - {"mir_study"}
 
 
 def test_a_users_task_of_the_same_name_wins(tmp_path):
@@ -79,47 +57,6 @@ def test_plugin_imports_nothing_heavy():
     code = "import sys, mir_task.lmms.plugin; mir_task.MIRResult; print({'torch', 'lmms_eval'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
-
-
-@pytest.fixture
-def warnings():
-    """What loguru is told at level WARNING."""
-    told = []
-    sink = logger.add(told.append, level="WARNING", format="{message}")
-    yield told
-    logger.remove(sink)
-
-
-@pytest.mark.parametrize(
-    "missing", ["lmms_eval.tasks", "lmms_eval.api.model", "lmms_eval.models.registry_v2"]
-)
-def test_a_missing_part_of_lmms_eval_is_named_and_never_fatal(monkeypatch, warnings, missing):
-    monkeypatch.setitem(sys.modules, missing, None)  # importing it raises ImportError
-    manifests = plugin.register()
-    assert [manifest.model_id for manifest in manifests] == (
-        [] if "registry" in missing else list(plugin.MODELS)
-    )
-    assert re.search(rf"lacks what mir-task builds on: .*{missing}\.\w+", warnings[0])
-
-
-PARTS = [f"{module}.{name}" for module, names in plugin.NEEDED.items() for name in names]
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_each_missing_part_is_named_alone(monkeypatch, warnings, part):
-    monkeypatch.delattr(part)
-    plugin.register()
-    assert f"builds on: {part}. Its tasks will not work" in warnings[0]
-
-
-def test_what_is_there_counts_and_not_the_version(monkeypatch, warnings):
-    for version in ("0.7.2", "0.7.3", "1.0"):
-        monkeypatch.setattr(plugin.metadata, "version", lambda _name, version=version: version)
-        plugin.register()
-    assert not warnings
-    # lmms-eval's git head has all parts and calls itself 0.7.2.
-    (line,) = re.findall(r'^  "lmms-eval(.*?)",', (REPOSITORY / "pyproject.toml").read_text(), re.M)
-    assert {"0.7.2", "0.7.3"} <= set(SpecifierSet(line).filter(["0.7.1", "0.7.2", "0.7.3"]))
 
 
 def test_missing_tasks_folder_leaves_other_tasks(monkeypatch):
@@ -161,35 +98,6 @@ def test_every_lmms_eval_model_answers(llava, builtin_task):
     assert got["mir_reference"] == expected.mir_reference
     assert got["mir_pairs"] == len(requests) == 4
     assert got["vision_tokens_per_pair"] == 64
-
-
-@pytest.mark.parametrize(
-    ("batch_size", "shared"), [(3, 3), ("3", 3), ("auto", 1), ("auto:4", 1), (0, 1), (None, 1)]
-)
-def test_lmms_evals_batch_size_is_taken(llava, builtin_task, batch_size, shared):
-    model = Model(llava)
-    _, alone = run(model, builtin_task)
-    model.batch_size_per_gpu = batch_size
-    _, answers = run(model, builtin_task)
-    result = builtin_task.process_results({}, [answers[0].text])["mir"]["results"][""]
-    assert result["batch_size"] == shared
-    assert values(builtin_task, answers)["mir"] == pytest.approx(values(builtin_task, alone)["mir"], rel=1e-6)
-
-
-def test_a_batch_size_that_cannot_be_read_is_one(llava, builtin_task):
-    class Odd(Model):
-        @property
-        def batch_size_per_gpu(self):
-            raise RuntimeError("not found yet")
-
-    _, answers = run(Odd(llava), builtin_task)
-    assert builtin_task.process_results({}, [answers[0].text])["mir"]["results"][""]["batch_size"] == 1
-
-
-def test_our_own_models_take_an_automatic_batch_size_for_one():
-    # lmms-eval's command line hands it over so.
-    model = get_model("mir_demo").create_from_arg_string("", {"batch_size": "auto"})
-    assert model.batch_size_per_gpu == 1
 
 
 def test_tasks_of_one_run_are_measured_apart(llava, builtin_task, folders, monkeypatch, task_manager):
@@ -287,12 +195,8 @@ def test_damaged_images_are_skipped_where_asked_for(llava, folders, monkeypatch,
 
 def test_partial_statistics_of_each_task_are_kept_apart(llava, builtin_task, tmp_path, monkeypatch):
     monkeypatch.setenv("MIR_RESUME", str(tmp_path))
-
-    def after_every_pair(*arguments):
-        always = Saving(every_seconds=0, share_of_time=float("inf"))
-        return replace(settings_from_environment(*arguments), saving=always)
-
-    monkeypatch.setattr("mir_task.lmms.handler.settings_from_environment", after_every_pair)
+    monkeypatch.setattr("mir_task.measurement.resume.SAVE_EVERY_SECONDS", 0)
+    monkeypatch.setattr("mir_task.measurement.resume.SHARE_OF_TIME", float("inf"))
     _, expected = run(Model(llava), builtin_task)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         opened, open_pair = [], PairSet.__getitem__
