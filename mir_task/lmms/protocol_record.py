@@ -31,7 +31,7 @@ def after_measuring(protocol: Protocol, pairs: int | None) -> dict[str, Any]:
         pairs: how many were measured.
 
     Returns:
-        Values as above; ``pairs``; and instead of the ids of the pairs ``pair_ids_sha256``, of the sorted list of ids as
+        Values as above; ``pairs``; and instead of the pairs' ids ``pair_ids_sha256``, of the sorted list of ids as
         JSON without spaces, by which two files tell whether their pairs are the same.
     """
     ids = json.dumps(sorted(protocol.pair_ids), separators=(",", ":"))
