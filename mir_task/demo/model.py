@@ -7,6 +7,7 @@ from typing import Any
 from lmms_eval.models.simple.llava_hf import LlavaHf
 
 from mir_task.demo.checkpoint import TRAINED
+from mir_task.lmms.batch_size import pairs_at_a_time
 
 
 class MirDemo(LlavaHf):  # type: ignore[misc]
@@ -14,9 +15,16 @@ class MirDemo(LlavaHf):  # type: ignore[misc]
 
     Args:
         device: the device that it runs on.
+        batch_size: pairs in a forward pass; ``auto`` is 1.
         **kwargs: further arguments of lmms-eval's llava_hf.
     """
 
-    def __init__(self, device: str = "cpu", **kwargs: Any) -> None:
-        super().__init__(pretrained=str(TRAINED), device=device, device_map=device, **kwargs)
+    def __init__(self, device: str = "cpu", batch_size: int | str = 1, **kwargs: Any) -> None:
+        super().__init__(
+            pretrained=str(TRAINED),
+            device=device,
+            device_map=device,
+            batch_size=pairs_at_a_time(batch_size),
+            **kwargs,
+        )
         self._model.config._name_or_path = self.pretrained = "mir_demo"

@@ -13,6 +13,7 @@ from loguru import logger
 from mir_task.data import PairSet
 from mir_task.errors import MIRModelError
 from mir_task.lmms.backend import model_and_processor
+from mir_task.lmms.batch_size import batch_size_of
 from mir_task.lmms.breakdown import Numbers, measure_parts, numbers
 from mir_task.lmms.settings import settings_from_environment
 from mir_task.measurement.perplexity import caption_perplexity
@@ -121,10 +122,7 @@ def _tasks_of_all(ranks: Ranks, requests: list[Any]) -> dict[str, _Task]:
 def _mir(lm: Any, model: Any, processor: Any, pairs: PairSet, task: _Task, ranks: Ranks) -> Answer:
     # A checkpoint that is a family of models has a processor for each of them.
     processors = getattr(lm, "mir_variants", None) or {"": processor}
-    # What --batch_size was; models for which it may be "auto" have no number here.
-    batch_size = getattr(lm, "batch_size_per_gpu", 1)
-    batch_size = batch_size if isinstance(batch_size, int) else 1
-    settings = settings_from_environment(task.max_text_tokens, batch_size)
+    settings = settings_from_environment(task.max_text_tokens, batch_size_of(lm))
     parts = measure_parts(model, processors, pairs, pairs.levels, task.protocol, settings, ranks)
     return Answer(numbers(parts), {part.suffix: part.result for part in parts})
 

@@ -12,6 +12,7 @@ from lmms_eval.models.simple.llava_hf import LlavaHf
 from loguru import logger
 
 from mir_task.checkpoints.load import load
+from mir_task.lmms.batch_size import pairs_at_a_time
 
 
 class LlavaPretrain(LlavaHf):  # type: ignore[misc]
@@ -21,7 +22,7 @@ class LlavaPretrain(LlavaHf):  # type: ignore[misc]
         pretrained: as for :func:`mir_task.checkpoints.load`, like all arguments that are not named here.
         device: where it runs; with several processes each takes the GPU of its own.
         device_map: ``auto`` spreads the model over several devices; anything else is where it runs.
-        batch_size: only 1, as in llava_hf.
+        batch_size: pairs in a forward pass, of benchmarks only 1 as in llava_hf; ``auto`` is 1.
         chat_template: for benchmarks, instead of the checkpoint's own; MIR never looks at it.
         use_cache: when generating.
         max_frames_num: of a video.
@@ -34,7 +35,7 @@ class LlavaPretrain(LlavaHf):  # type: ignore[misc]
         pretrained: str,
         device: str = "cuda" if torch.cuda.is_available() else "cpu",
         device_map: str = "",
-        batch_size: int = 1,
+        batch_size: int | str = 1,
         chat_template: str | None = None,
         use_cache: bool = True,
         max_frames_num: int = 32,
@@ -62,7 +63,7 @@ class LlavaPretrain(LlavaHf):  # type: ignore[misc]
                 f"{pretrained} is a family of {len(loaded.variants)} models; MIR is measured on each of them"
             )
         self.pretrained, self.device_map = pretrained, device_map
-        self.batch_size_per_gpu = int(batch_size)
+        self.batch_size_per_gpu = pairs_at_a_time(batch_size)
         self.chat_template = chat_template
         self.use_cache, self.max_frames_num = use_cache, max_frames_num
 

@@ -8,7 +8,8 @@ would keep other plugins from loading.
 from __future__ import annotations
 
 import functools
-from importlib import resources
+from importlib import import_module, metadata, resources
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
@@ -23,18 +24,30 @@ MODELS = {
     "mir_demo": "mir_task.demo.model.MirDemo",
     "mir_study": "mir_task.study.lmms_model.MirStudy",
 }
+NEEDED = {
+    "lmms_eval.tasks": ("TaskManager.initialize_tasks", "TaskManager._get_task_and_group"),
+    "lmms_eval.models.registry_v2": ("ModelManifest",),
+    "lmms_eval.api.model": ("lmms",),
+    "lmms_eval.api.task": ("ConfigurableTask", "Task.build_all_requests", "Task.dump_config"),
+    "lmms_eval.api.instance": ("Instance", "GenerationResult"),
+    "lmms_eval.loggers.evaluation_tracker": ("GeneralConfigTracker",),
+    "lmms_eval.utils": ("get_datetime_str",),
+}
+"""What of lmms-eval this package builds on, by module. What is there counts, not what version it calls itself."""
 
 
 def register() -> list[ModelManifest]:
     """Entry point: install both seams and return the models that this package adds."""
+    if missing := missing_parts():
+        logger.warning(
+            f"this lmms-eval (it calls itself {_version()}) lacks what mir-task builds on: {', '.join(missing)}. "
+            "Its tasks will not work; other tasks are not affected. Install lmms-eval 0.7.3 or its git head"
+        )
     for seam in (add_tasks, add_request_type):
         try:
             seam()
         except Exception as error:
-            logger.warning(
-                f"mir-task could not add itself to lmms-eval ({seam.__name__}: {error!r}); this lmms-eval may be "
-                "of a version it does not know (it needs 0.7.3 or later, below 0.8)"
-            )
+            logger.warning(f"mir-task could not add itself to lmms-eval ({seam.__name__}: {error!r})")
     try:
         from lmms_eval.models.registry_v2 import ModelManifest
 
@@ -44,8 +57,29 @@ def register() -> list[ModelManifest]:
         return []
 
 
+def missing_parts() -> list[str]:
+    """Names in lmms-eval that are :data:`NEEDED` and are not there."""
+    missing = []
+    for module, names in NEEDED.items():
+        for name in names:
+            try:
+                attrgetter(name)(import_module(module))
+            except Exception:
+                missing.append(f"{module}.{name}")
+    return missing
+
+
+def _version() -> str:
+    try:
+        return metadata.version("lmms_eval")
+    except metadata.PackageNotFoundError:  # run from a clone that is not installed
+        return "no version"
+
+
 def add_tasks() -> None:
     """Make every TaskManager index our tasks too; tasks of the same name from elsewhere win.
+
+    Those of the study are for its own models: it has a TaskManager of its own that includes them.
 
     There is no entry point for tasks, and ``LMMS_EVAL_PLUGINS`` is read only after the task index was built.
     """
@@ -59,7 +93,7 @@ def add_tasks() -> None:
     def initialize_tasks(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         index: dict[str, Any] = original(self, *args, **kwargs)
         try:
-            ours = self._get_task_and_group(str(resources.files("mir_task.tasks")))
+            ours = self._get_task_and_group(str(resources.files("mir_task.tasks.mir")))
         except Exception as error:
             logger.warning(f"mir-task could not add its tasks: {error!r}")
             return index

@@ -15,7 +15,8 @@ from lmms_eval.utils import get_datetime_str
 from loguru import logger
 from PIL import Image
 
-from mir_task.lmms import REQUEST_TYPE
+from mir_task.errors import MIRError
+from mir_task.lmms import REQUEST_TYPE, protocol_record, variables
 from mir_task.lmms.breakdown import metric_names
 from mir_task.lmms.pair_settings import chosen_pairs
 from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
@@ -47,14 +48,18 @@ class MIRTask(ConfigurableTask):  # type: ignore[misc]
     def __init__(self, config: dict[str, Any] | None = None, **kwargs: Any) -> None:
         # The YAML's own key for this class, which lmms-eval leaves in.
         config = {key: value for key, value in (config or {}).items() if key != "class"}
+        self.recorded: dict[str, Any] = {}
         super().__init__(config=config, **kwargs)
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None) -> None:
         """Choose the pairs (the base class would load one dataset from the hub)."""
+        variables.warn_of_unknown()
         settings = dict(dataset_kwargs or {})
         self.max_text_tokens = settings.pop("max_text_tokens", DEFAULT_MAX_TEXT_TOKENS)
         pairs = chosen_pairs(settings.pop("source"), settings)
         self.protocol = {"task": self.config.task, "task_version": str(self.VERSION), **pairs.source}
+        known = {**self.protocol, "max_text_tokens": self.max_text_tokens}
+        self.recorded.update(protocol_record.before_measuring(known))
         split = self.config.test_split
         if self.measurement == "mir":
             self.metrics = {**self.metrics, **metric_names(max(pairs.levels or [], default=0))}
@@ -68,8 +73,40 @@ class MIRTask(ConfigurableTask):  # type: ignore[misc]
         self._higher_is_better = dict(self.metrics)
         self._aggregation_list = {name: aggregate for name in self.metrics}
         self._aggregation_list[self.measurement] = partial(
-            aggregate_and_save, task_name=self.config.task, measurement=self.measurement
+            aggregate_and_save,
+            task_name=self.config.task,
+            measurement=self.measurement,
+            recorded=self.recorded,
         )
+
+    def dump_config(self) -> dict[str, Any]:
+        """The task's configuration for lmms-eval's results file, with the ``protocol`` that its numbers are of.
+
+        lmms-eval takes it before anything is measured and writes it at the end. So the protocol is handed over as the
+        dictionary that the aggregation still completes: by then template and number of pairs are known.
+        """
+        return {**super().dump_config(), "protocol": self.recorded}
+
+    def build_all_requests(
+        self, *, cache_requests: bool = False, rewrite_requests_cache: bool = False, **kwargs: Any
+    ) -> None:
+        """Build one request a pair, anew each time.
+
+        lmms-eval would cache them by the name of the task alone (``--cache_requests``), and a request carries its
+        protocol: the next run, on other pairs, would measure as many as this one had, and record this one's folder.
+
+        Raises:
+            MIRError: ``--num_fewshot`` asks for examples before the pair.
+        """
+        if self.config.num_fewshot:
+            raise MIRError(
+                f"{self.config.task} shows the model one image and its text and has no few-shot examples, but "
+                f"num_fewshot is {self.config.num_fewshot}; leave --num_fewshot out, or run {self.config.task} apart "
+                "from the tasks that need it"
+            )
+        if cache_requests or rewrite_requests_cache:
+            logger.info(f"{self.config.task} builds its requests anew; --cache_requests is for other tasks")
+        super().build_all_requests(**kwargs)
 
     def fewshot_context(self, doc: dict[str, Any], *args: Any, **kwargs: Any) -> str:
         """The text alone: no examples, system prompt or template may be added to it here."""
@@ -145,12 +182,29 @@ class CaptionPerplexityTask(MIRTask):
 
 
 def aggregate_and_save(
-    items: list[dict[str, Any]], args: Any, task_name: str, measurement: str = "mir"
+    items: list[dict[str, Any]],
+    args: Any,
+    task_name: str,
+    measurement: str = "mir",
+    recorded: dict[str, Any] | None = None,
 ) -> float | int | None:
-    """Like :func:`aggregate`; also writes the whole results beside lmms-eval's own when it has an output path."""
+    """Like :func:`aggregate`; also writes the whole results beside lmms-eval's own when it has an output path.
+
+    Args:
+        items: what the documents carry.
+        args: lmms-eval's arguments.
+        task_name: the task's.
+        measurement: the metric.
+        recorded: the protocol in lmms-eval's results file, which is completed.
+    """
     value = aggregate(items)
     output_path = getattr(args, "output_path", None)
     results = [part for item in items for part in item.get("results", {}).items()]
+    if recorded is not None and results:
+        # The first is of all pairs; the others differ in the level of similarity or the variant of the model alone.
+        whole = RESULTS[measurement].model_validate(results[0][1])
+        if whole.protocol is not None:
+            recorded.update(protocol_record.after_measuring(whole.protocol, whole.pairs))
     for suffix, result in results if output_path else []:
         path = _result_path(args, task_name + suffix, measurement)
         try:

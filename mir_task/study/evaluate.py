@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +80,12 @@ def _move_up(folder: Path) -> None:
 
 @lru_cache(maxsize=1)
 def _task_manager() -> Any:
+    """All tasks of lmms-eval and ours, and beside them those of the study, which nobody else is shown."""
     import lmms_eval.models  # noqa: F401  (loads the plugins, ours among them)
     from lmms_eval.tasks import TaskManager
 
-    return TaskManager("INFO", model_name="mir_study")
+    own = str(resources.files("mir_task.tasks.study"))
+    return TaskManager("INFO", include_path=own, model_name="mir_study")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from lmms_eval.models.simple import llava_hf
 from tqdm import trange
 from transformers import AutoConfig
 
+from mir_task.lmms.batch_size import pairs_at_a_time
 from mir_task.study.connectors import llava_class
 from mir_task.study.model import restore_moca
 
@@ -22,16 +23,30 @@ class MirStudy(llava_hf.LlavaHf):  # type: ignore[misc]
         pretrained: name of the checkpoint, and of the model in results.
         folder: folder that holds the checkpoint.
         device: where it runs.
+        batch_size: pairs of MIR in a forward pass; ``auto`` is 1.
         **kwargs: further arguments of lmms-eval's llava_hf.
     """
 
-    def __init__(self, pretrained: str, folder: str = ".", device: str = "cpu", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        pretrained: str,
+        folder: str = ".",
+        device: str = "cpu",
+        batch_size: int | str = 1,
+        **kwargs: Any,
+    ) -> None:
         path = Path(folder, pretrained)
         native = llava_hf.model_map["llava"]
         # The class that saved it: transformers renames weights by class.
         llava_hf.model_map["llava"] = llava_class(AutoConfig.from_pretrained(path))
         try:
-            super().__init__(pretrained=str(path), device=device, device_map=device, **kwargs)
+            super().__init__(
+                pretrained=str(path),
+                device=device,
+                device_map=device,
+                batch_size=pairs_at_a_time(batch_size),
+                **kwargs,
+            )
         finally:
             llava_hf.model_map["llava"] = native
         restore_moca(self._model, path)

@@ -1,5 +1,6 @@
 """The product as its users meet it: lmms-eval's own command line, from an empty folder."""
 
+import json
 import math
 import re
 from pathlib import Path
@@ -34,6 +35,39 @@ def test_mir_beside_another_task_in_one_run(lmms_eval_cli, tmp_path):
     assert not any(results["mir_builtin"][key] != "N/A" for key in results["mir_builtin"] if "stderr" in key)
 
 
+NOT_INSTALLED = """
+from importlib import metadata
+every = metadata.distributions
+metadata.distributions = lambda **of: (one for one in every(**of) if one.metadata["Name"] != "mir-task")
+"""
+TELL = """
+import atexit, sys
+atexit.register(lambda: print("plugin loaded:", "mir_task.lmms.plugin" in sys.modules))
+"""
+
+
+def test_another_tasks_samples_are_the_same_with_and_without_the_plugin(lmms_eval_cli, tmp_path, checkpoint):
+    samples, results = {}, {}
+    for loaded in (True, False):
+        start = tmp_path / f"start-{loaded}"  # Python runs its sitecustomize first
+        start.mkdir()
+        (start / "sitecustomize.py").write_text(TELL + ("" if loaded else NOT_INSTALLED))
+        output = tmp_path / f"out-{loaded}"
+        done = lmms_eval_cli(
+            *(*llava_arguments(checkpoint), "--tasks", "colour", "--include_path", COLOUR_TASK),
+            *("--output_path", output, "--log_samples"),
+            path=[start],
+        )
+        assert f"plugin loaded: {loaded}\n" in done.stdout, done.stderr
+        (file,) = output.rglob("*_samples_colour.jsonl")
+        samples[loaded] = file.read_bytes()
+        (file,) = output.rglob("*_results.json")
+        told = json.loads(re.sub(r" at 0x\w+", "", file.read_text()))  # where a function lies in memory
+        results[loaded] = {key: told[key] for key in ("results", "configs", "n-samples", "task_hashes")}
+    assert samples[True] == samples[False] and len(samples[True].splitlines()) == 2
+    assert results[True] == results[False]
+
+
 def test_local_files_in_one_and_two_processes_and_without_lmms_eval(
     lmms_eval_cli, tmp_path, checkpoint, llava, folders, one_thread
 ):
@@ -62,6 +96,15 @@ def test_local_files_in_one_and_two_processes_and_without_lmms_eval(
     assert saved.layers == direct.layers
     assert saved.protocol.pair_ids == pairs.ids
 
+    record, other = (
+        json.loads(file.read_text())["configs"]["mir_local"]["protocol"]
+        for run in ("first", "second")
+        for file in (tmp_path / run).rglob("*_results.json")
+    )
+    assert record == other
+    assert (record["images"], record["pairs"]) == (str(images), 7)
+    assert record["template_sha256"] == saved.protocol.template_sha256
+
 
 def test_limit_measures_fewer_pairs(lmms_eval_cli, tmp_path):
     command = ("--model", "mir_demo", "--tasks", "mir_builtin", "--limit", 3, "--output_path")
@@ -72,6 +115,7 @@ def test_limit_measures_fewer_pairs(lmms_eval_cli, tmp_path):
 def test_tasks_are_listed(lmms_eval_cli):
     listed = lmms_eval_cli("--tasks", "list").stdout
     assert all(f" - {name}\n" in listed for name in ("mir", "mir_builtin", "mir_local", "mme"))
+    assert "mir_study" not in listed
 
 
 @pytest.mark.parametrize(
@@ -82,6 +126,11 @@ def test_tasks_are_listed(lmms_eval_cli):
             ("--model", "mir_demo", "--tasks", "mir_local"),
             {"MIR_IMAGES": ""},
             "mir_local needs the environment variable MIR_IMAGES",
+        ),
+        (
+            ("--model", "mir_demo", "--tasks", "mir_builtin", "--num_fewshot", "5", "--batch_size", "auto"),
+            {},
+            "mir_builtin shows the model one image and its text .* num_fewshot is 5",
         ),
         (
             ("--model", "openai", "--model_args", "model_version=none", "--tasks", "mir_builtin"),

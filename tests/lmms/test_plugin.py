@@ -16,6 +16,7 @@ from mir_task.data import PairSet
 from mir_task.lmms import plugin
 from mir_task.lmms.backend import model_and_processor
 from mir_task.lmms.task import METRICS, aggregate, aggregate_and_save
+from tests.lmms.evaluation import Model
 
 COLOUR_TASK = Path(__file__).parent / "colour_task"
 OUR_TASKS = {"mir", "mir_builtin", "mir_by_alignment", "mir_local"}
@@ -60,17 +61,6 @@ def test_plugin_imports_nothing_heavy():
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize(
-    "missing", ["lmms_eval.tasks", "lmms_eval.api.model", "lmms_eval.models.registry_v2"]
-)
-def test_a_missing_part_of_lmms_eval_is_never_fatal(monkeypatch, missing):
-    monkeypatch.setitem(sys.modules, missing, None)  # importing it raises ImportError
-    manifests = plugin.register()
-    assert [manifest.model_id for manifest in manifests] == (
-        [] if "registry" in missing else list(plugin.MODELS)
-    )
-
-
 def test_missing_tasks_folder_leaves_other_tasks(monkeypatch):
     monkeypatch.setattr(plugin.resources, "files", lambda name: 1 / 0)
     manager = TaskManager(include_path=str(COLOUR_TASK), include_defaults=False)
@@ -78,19 +68,6 @@ def test_missing_tasks_folder_leaves_other_tasks(monkeypatch):
 
 
 # Requests
-
-
-class Model(lmms):
-    """The least an lmms-eval model is; ours answer ``mir`` without having been told of it."""
-
-    def __init__(self, llava=(None, None)):
-        super().__init__()
-        self._model, self.processor = llava
-
-    def loglikelihood(self, requests):
-        raise NotImplementedError
-
-    generate_until = generate_until_multi_round = loglikelihood
 
 
 @pytest.fixture
@@ -124,17 +101,6 @@ def test_every_lmms_eval_model_answers(llava, builtin_task):
     assert got["mir_reference"] == expected.mir_reference
     assert got["mir_pairs"] == len(requests) == 4
     assert got["vision_tokens_per_pair"] == 64
-
-
-@pytest.mark.parametrize(("batch_size", "shared"), [(3, 3), ("auto", 1)])
-def test_lmms_evals_batch_size_is_taken(llava, builtin_task, batch_size, shared):
-    model = Model(llava)
-    _, alone = run(model, builtin_task)
-    model.batch_size_per_gpu = batch_size
-    _, answers = run(model, builtin_task)
-    result = builtin_task.process_results({}, [answers[0].text])["mir"]["results"][""]
-    assert result["batch_size"] == shared
-    assert values(builtin_task, answers)["mir"] == pytest.approx(values(builtin_task, alone)["mir"], rel=1e-6)
 
 
 def test_tasks_of_one_run_are_measured_apart(llava, builtin_task, folders, monkeypatch, task_manager):

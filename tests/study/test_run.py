@@ -18,6 +18,7 @@ from mir_task.study.questions import SKILLS
 from mir_task.study.run import run_study
 from mir_task.study.scales import SCALES
 from mir_task.study.stages import lock_of, once
+from tests.conftest import REPOSITORY
 from tests.study.conftest import BASE, TINY
 
 
@@ -156,6 +157,7 @@ def test_plain_llava_hf_gives_the_same_scores_on_the_native_checkpoint(study, lm
         f"--model_args={arguments}",
         "--force_simple",
         "--tasks=mir_study",
+        f"--include_path={REPOSITORY / 'tasks' / 'study'}",
         f"--limit={TINY.questions}",
         f"--output_path={tmp_path / 'out'}",
     )
