@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from mir_task.adapters import Pipeline, adapter_type
+from mir_task.adapters.kinds import is_tokenizer
 from mir_task.errors import MIRModelError
 from mir_task.lmms.own_pipeline import pipeline_of
 
@@ -45,7 +46,7 @@ def model_and_processor(lm: Any) -> tuple[torch.nn.Module, Any]:
 
 
 def _own_pipeline(lm: Any) -> Pipeline:
-    tokenizer = _first(lm, TOKENIZER_ATTRIBUTES, lambda value: callable(value) and hasattr(value, "is_fast"))
+    tokenizer = _first(lm, TOKENIZER_ATTRIBUTES, is_tokenizer)
     if tokenizer is None:
         raise MIRModelError(
             f"{type(lm).__name__} offers no processor that takes both images and text, and no tokenizer to cut texts "

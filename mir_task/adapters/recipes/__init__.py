@@ -10,12 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 from mir_task.adapters.pipeline import Pipeline
+from mir_task.adapters.recipes.minicpm_v2 import minicpm_v2
 
 __all__ = ["RECIPES", "recipe_for"]
 
 Recipe = Callable[[Any, Any], Pipeline]
 
-RECIPES: dict[str, Recipe] = {}
+RECIPES: dict[str, Recipe] = {
+    "MiniCPMPreTrainedModel": minicpm_v2,  # 2.0's base; 2.5 and 2.6 share its model_type and class name
+}
 """By ``config.model_type``, or by the model's class name where a model_type is shared with another family."""
 
 
