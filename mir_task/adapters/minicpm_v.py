@@ -103,7 +103,7 @@ class MiniCPMVChatAdapter(RemoteCodeAdapter):
 
     @cached_property
     def _own_processor(self) -> Any:
-        """The processor that was given; beside a mere tokenizer the checkpoint's, as ``chat`` loads it for each call."""
+        """The processor that was given; beside a mere tokenizer the checkpoint's, as ``chat`` loads it each time."""
         if takes_images(self.processor) or "processor" not in self._chat_parameters:
             return self.processor
         from transformers import AutoProcessor

@@ -1,4 +1,4 @@
-"""MiniCPM-V 2.0, whose own ``chat`` ends in ``generate``, which its language model has no longer (transformers 4.50)."""
+"""MiniCPM-V 2.0, whose ``chat`` ends in ``generate``, which its language model has no longer (transformers 4.50)."""
 
 from __future__ import annotations
 
