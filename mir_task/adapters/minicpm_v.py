@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mir_task.adapters.base import Adapter, Inputs
 from mir_task.adapters.kinds import takes_images
+from mir_task.adapters.own_run import run_to_first_pass
 from mir_task.adapters.remote import RemoteCodeAdapter
 from mir_task.adapters.systems import BY_ID, BY_PROVENANCE, Systems
 from mir_task.errors import MIRModelError
@@ -86,7 +87,7 @@ class MiniCPMVChatAdapter(RemoteCodeAdapter):
         }
         optional = {"context": None, "processor": self._own_processor, "max_inp_length": sys.maxsize}
         accepted = {name: value for name, value in optional.items() if name in self._chat_parameters}
-        self.model.chat(**arguments, **accepted)
+        run_to_first_pass(self.model, self.decoder, lambda: self.model.chat(**arguments, **accepted))
 
     def split(self, inputs: Inputs, vision: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
         """See :meth:`Adapter.split`.

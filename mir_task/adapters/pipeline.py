@@ -10,8 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from mir_task.adapters.base import Adapter, Inputs, truncate
+from mir_task.adapters.own_run import run_to_first_pass
 from mir_task.adapters.systems import BY_PROVENANCE, Systems
-from mir_task.errors import MIRError, MIRModelError
+from mir_task.errors import MIRModelError
 
 TEXT_AFTER_IMAGE = 0.9
 """Share of the text's tokens that must follow the image; in a sentence they are not quite those of the text alone."""
@@ -83,16 +84,11 @@ class PipelineAdapter(Adapter):
         """Run the pipeline.
 
         Raises:
-            MIRModelError: the pipeline failed.
+            MIRModelError: the pipeline failed, or caught what failed in it.
         """
-        try:
-            self.processor.run(inputs["image"], inputs["text"])
-        except MIRError:
-            raise
-        except Exception as error:
-            raise MIRModelError(
-                f"the model's own input pipeline failed before its first forward pass ended: {error!r}"
-            ) from error
+        run_to_first_pass(
+            self.model, self.decoder, lambda: self.processor.run(inputs["image"], inputs["text"])
+        )
 
     def split(self, inputs: Inputs, vision: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
         """See :meth:`Adapter.split`.

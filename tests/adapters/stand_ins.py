@@ -167,14 +167,21 @@ class QWenLMHeadModel(Remote):
 
 
 class QWenTokenizer:
-    """Paths between <img> and </img> take 256 tokens."""
+    """Paths between <img> and </img> take 256 tokens. It calls an encoding of its own ``tokenizer``."""
 
     is_fast = False
     bos_token = None
+    pad_token_id = eod_id = TOKENIZER.eos_token_id
+    tokenizer = TOKENIZER.backend_tokenizer
+    encode = staticmethod(TOKENIZER.encode)
     convert_tokens_to_ids = staticmethod(TOKENIZER.convert_tokens_to_ids)
     decode = staticmethod(TOKENIZER.decode)
 
-    def __call__(self, text, return_tensors=None, add_special_tokens=True):
+    def from_list_format(self, parts):
+        image, text = parts
+        return f"Picture 1:<img>{image['image']}</img>\n{text['text']}"
+
+    def __call__(self, text, return_tensors=None, add_special_tokens=True, padding=False):
         if "<img>" in text:
             before, rest = text.split("<img>")
             path, after = rest.split("</img>")

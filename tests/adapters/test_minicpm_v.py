@@ -8,12 +8,11 @@ from lmms_eval.api.model import lmms
 from lmms_eval.models.simple.minicpm_v import MiniCPM_V
 
 from mir_task import MIRDataError, MIRModelError, measure
-from mir_task.adapters import adapter_for
 from mir_task.lmms.backend import model_and_processor
 from tests import oracle
 from tests.adapters.stand_ins import ROWS
 from tests.adapters.stand_ins_minicpm import MiniCPMV, MiniCPMV2, MiniCPMVProcessor, minicpm_tokenizer
-from tests.adapters.test_families import IMAGES, PAIRS, TEXTS
+from tests.adapters.test_families import IMAGES, PAIRS
 
 TOKENIZER = minicpm_tokenizer()
 PROCESSOR = MiniCPMVProcessor(TOKENIZER)
@@ -133,8 +132,7 @@ def test_rows_of_2_0_scaled_in_bfloat16_are_told_from_text():
 def test_a_tokenizer_that_adds_no_bos_token_gets_one_for_2_0():
     model, tokenizer = MiniCPMV2(), minicpm_tokenizer()
     tokenizer.backend_tokenizer.post_processor = None
-    adapter = adapter_for(model, tokenizer)
-    adapter.prefill(adapter.prepare(IMAGES[0], TEXTS[0], 100))
+    measure(model, tokenizer, PAIRS, progress=False)
     _, ids, _ = model.shown[0]
     assert TOKENIZER.decode(ids[:2]) == "<s><用户>"
 
