@@ -89,12 +89,14 @@ class InternVLChatAdapter(RemoteCodeAdapter):
         from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
         config = self.model.config
-        if not getattr(config, "use_thumbnail", True):
+        # V1-1 and V1-2 resize the whole image; code of that time knows no such setting.
+        tiled = getattr(config, "dynamic_image_size", False)
+        if tiled and not getattr(config, "use_thumbnail", True):
             raise MIRModelError("InternVL without a thumbnail beside its tiles is not supported")
         size = getattr(config, "force_image_size", None) or config.vision_config.image_size
         return GotOcr2ImageProcessor(
             size={"height": size, "width": size},
-            crop_to_patches=getattr(config, "dynamic_image_size", True),
+            crop_to_patches=tiled,
             min_patches=getattr(config, "min_dynamic_patch", 1),
             max_patches=getattr(config, "max_dynamic_patch", 12),
             image_mean=IMAGENET_DEFAULT_MEAN,
