@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from mir_task.adapters.decoder import Decoder, find_decoder, text_config
+from mir_task.adapters.kinds import is_tokenizer
 from mir_task.adapters.plain_text import control_tokens, spelled_out
 from mir_task.adapters.systems import Systems
 from mir_task.errors import MIRDataError, MIRModelError
@@ -53,7 +54,7 @@ class Adapter:
     @staticmethod
     def accepts(processor: Any) -> bool:
         """Whether the adapter can work with this kind of processor."""
-        return callable(processor) and hasattr(processor, "tokenizer")
+        return callable(processor) and hasattr(processor, "tokenizer") and not is_tokenizer(processor)
 
     @property
     def device(self) -> torch.device:
@@ -233,7 +234,8 @@ def truncate(text: str, tokenizer: Any, max_tokens: int) -> str:
     beginning is tokenised.
     """
     length = CHARACTERS_PER_TOKEN * max_tokens
-    offsets: dict[str, bool] = {"return_offsets_mapping": True} if tokenizer.is_fast else {}
+    fast = getattr(tokenizer, "is_fast", False)  # tokenizers of remote code may not say
+    offsets: dict[str, bool] = {"return_offsets_mapping": True} if fast else {}
     while True:
         tokens = tokenizer(text[:length], add_special_tokens=False, **offsets)
         if length >= len(text) or len(tokens["input_ids"]) > max_tokens + TOKENS_BEFORE_CUT:
@@ -241,6 +243,6 @@ def truncate(text: str, tokenizer: Any, max_tokens: int) -> str:
         length *= 2
     if len(tokens["input_ids"]) <= max_tokens:
         return text
-    if not tokenizer.is_fast:
+    if not fast:
         return str(tokenizer.decode(tokens["input_ids"][:max_tokens]))
     return text[: tokens["offset_mapping"][max_tokens][0]]

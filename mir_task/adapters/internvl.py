@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mir_task.adapters.base import Adapter, Inputs
 from mir_task.adapters.remote import RemoteCodeAdapter
-from mir_task.adapters.systems import BY_ID, NATIVE, STAND_IN, Systems
+from mir_task.adapters.systems import BY_ID, NATIVE, TOKENIZER, Systems, real_code
 from mir_task.errors import MIRModelError
 
 START, CONTEXT, END = "<img>", "<IMG_CONTEXT>", "</img>"
@@ -32,7 +32,12 @@ class InternVLChatAdapter(RemoteCodeAdapter):
     family = "InternVL"
     systems = (
         Systems(
-            "InternVL 1.5, 2, 2.5, 3, 3.5", ("internvl_chat",), "written in place, tiles", BY_ID, STAND_IN
+            "InternVL 1.1-1.5, 2, 2.5, 3, 3.5",
+            ("internvl_chat",),
+            "written in place, tiles or none",
+            BY_ID,
+            real_code("OpenGVLab/InternVL@2410d1d (4.57, 5.24)"),
+            TOKENIZER,
         ),
     )
 
@@ -56,6 +61,10 @@ class InternVLChatAdapter(RemoteCodeAdapter):
 
     def encode(self, image: Image.Image, prompt: str) -> Inputs:
         """Cut tiles, and write as many context tokens into the prompt as the tiles make rows."""
+        if (
+            not self._tiled
+        ):  # as the family does it, since image processors resize tensors a little differently
+            image = image.resize((self._size, self._size), Image.Resampling.BICUBIC)
         pixels = self._tiles(images=[image], return_tensors="pt")["pixel_values"]
         rows = CONTEXT * (self.model.num_image_token * len(pixels))
         batch = self.tokenizer(
@@ -82,6 +91,16 @@ class InternVLChatAdapter(RemoteCodeAdapter):
         """Run the model's own forward, which brings the image in."""
         self.model(**inputs, use_cache=False)
 
+    @property
+    def _tiled(self) -> bool:
+        """Whether images are cut into tiles; V1-1 and V1-2, whose code knows no such setting, resize them whole."""
+        return bool(getattr(self.model.config, "dynamic_image_size", False))
+
+    @property
+    def _size(self) -> int:
+        config = self.model.config
+        return int(getattr(config, "force_image_size", None) or config.vision_config.image_size)
+
     @cached_property
     def _tiles(self) -> Any:
         # Written for GOT-OCR 2, used by transformers for InternVL too; defaults below are InternVL's own.
@@ -89,12 +108,11 @@ class InternVLChatAdapter(RemoteCodeAdapter):
         from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
         config = self.model.config
-        if not getattr(config, "use_thumbnail", True):
+        if self._tiled and not getattr(config, "use_thumbnail", True):
             raise MIRModelError("InternVL without a thumbnail beside its tiles is not supported")
-        size = getattr(config, "force_image_size", None) or config.vision_config.image_size
         return GotOcr2ImageProcessor(
-            size={"height": size, "width": size},
-            crop_to_patches=getattr(config, "dynamic_image_size", True),
+            size={"height": self._size, "width": self._size},
+            crop_to_patches=self._tiled,
             min_patches=getattr(config, "min_dynamic_patch", 1),
             max_patches=getattr(config, "max_dynamic_patch", 12),
             image_mean=IMAGENET_DEFAULT_MEAN,

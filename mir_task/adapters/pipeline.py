@@ -10,8 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from mir_task.adapters.base import Adapter, Inputs
+from mir_task.adapters.own_run import run_to_first_pass
 from mir_task.adapters.systems import BY_PROVENANCE, PIPELINE, STAND_IN, Systems
-from mir_task.errors import MIRError, MIRModelError
+from mir_task.errors import MIRModelError
 
 TEXT_AFTER_IMAGE = 0.9
 """Share of the text's tokens that must follow the image; in a sentence they are not quite those of the text alone."""
@@ -76,7 +77,7 @@ class PipelineAdapter(Adapter):
         """See :meth:`Adapter.prepare`; the inputs are the image, the cut text and how many tokens it has."""
         text = self.shown(text, max_text_tokens)
         tokens = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-        return {"image": image, "text": text, "text_tokens": tokens}
+        return {"image": image, "text": text, "text_tokens": tokens, "max_text_tokens": max_text_tokens}
 
     def vision_mask(self, inputs: Inputs) -> Tensor | None:
         """None: a pipeline shows no token ids."""
@@ -86,23 +87,20 @@ class PipelineAdapter(Adapter):
         """Run the pipeline.
 
         Raises:
-            MIRModelError: the pipeline failed.
+            MIRModelError: the pipeline failed, or caught what failed in it.
         """
-        try:
-            self.processor.run(inputs["image"], inputs["text"])
-        except MIRError:
-            raise
-        except Exception as error:
-            raise MIRModelError(
-                f"the model's own input pipeline failed before its first forward pass ended: {error!r}"
-            ) from error
+        run_to_first_pass(
+            self.model, self.decoder, lambda: self.processor.run(inputs["image"], inputs["text"])
+        )
 
     def split(self, inputs: Inputs, vision: Tensor, attended: Tensor) -> tuple[Tensor, Tensor]:
         """See :meth:`Adapter.split`.
 
         Raises:
+            MIRDataError: the sequence is longer than the model's context.
             MIRModelError: the pipeline put the text before the image, or cut it.
         """
+        self.check_length(len(vision), inputs["max_text_tokens"])
         vision = vision.clone()
         vision[list(self.processor.neither)] = False
         vision, text = super().split(inputs, vision, attended)

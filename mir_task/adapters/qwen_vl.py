@@ -10,7 +10,7 @@ from PIL import Image
 
 from mir_task.adapters.base import Adapter, Inputs
 from mir_task.adapters.remote import RemoteCodeAdapter
-from mir_task.adapters.systems import BY_ID, BY_PROVENANCE, NATIVE, STAND_IN, UNTESTED, Systems
+from mir_task.adapters.systems import BY_ID, BY_PROVENANCE, NATIVE, TOKENIZER, UNTESTED, Systems, real_code
 
 
 class QwenVLAdapter(Adapter):
@@ -41,7 +41,14 @@ class QwenVL1Adapter(RemoteCodeAdapter):
 
     family = "Qwen-VL"
     systems = (
-        Systems("Qwen-VL, Qwen-VL-Chat", ("qwen",), "overwrite in the stack", BY_PROVENANCE, STAND_IN),
+        Systems(
+            "Qwen-VL, Qwen-VL-Chat",
+            ("qwen",),
+            "overwrite in the stack",
+            BY_PROVENANCE,
+            real_code("x1ngzai/Qwen-VL-Chat-Int4@1cd721a (4.57; on 5.x with a shim)"),
+            TOKENIZER,
+        ),
     )
 
     def __init__(self, model: Any, processor: Any) -> None:

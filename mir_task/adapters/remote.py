@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from mir_task.adapters.base import Adapter, Inputs
+from mir_task.adapters.kinds import tokenizer_of
 
 
 class RemoteCodeAdapter(Adapter):
@@ -16,12 +17,12 @@ class RemoteCodeAdapter(Adapter):
     @staticmethod
     def accepts(processor: Any) -> bool:
         """Whether the processor is a tokenizer or holds one."""
-        return hasattr(getattr(processor, "tokenizer", processor), "convert_tokens_to_ids")
+        return tokenizer_of(processor) is not None
 
     @property
     def tokenizer(self) -> Any:
         """The tokenizer that was given, or the processor's."""
-        return getattr(self.processor, "tokenizer", self.processor)
+        return tokenizer_of(self.processor)
 
     def vision_mask(self, inputs: Inputs) -> Tensor | None:
         """None: token ids do not tell vision positions."""

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 
 from mir_task.adapters import Pipeline, adapter_type
+from mir_task.adapters.kinds import is_tokenizer
+from mir_task.adapters.recipes import recipe_for
 from mir_task.errors import MIRModelError
 from mir_task.lmms.own_pipeline import pipeline_of
 
@@ -40,12 +42,16 @@ def model_and_processor(lm: Any) -> tuple[torch.nn.Module, Any]:
             "inference engine (vLLM, SGLang). Use a model that loads weights through transformers, such as "
             "--model llava_hf, or measure without lmms-eval: mir_task.measure(model, processor, pairs)"
         )
-    processor = _first(lm, PROCESSOR_ATTRIBUTES, adapter_type(model).accepts)
+    if recipe_for(model) is not None:
+        # The text is the assistant's turn there, which a class's own generate_until has no place for.
+        processor = _first(lm, TOKENIZER_ATTRIBUTES, is_tokenizer)
+    else:
+        processor = _first(lm, PROCESSOR_ATTRIBUTES, adapter_type(model).accepts)
     return model, processor or _own_pipeline(lm)
 
 
 def _own_pipeline(lm: Any) -> Pipeline:
-    tokenizer = _first(lm, TOKENIZER_ATTRIBUTES, lambda value: callable(value) and hasattr(value, "is_fast"))
+    tokenizer = _first(lm, TOKENIZER_ATTRIBUTES, is_tokenizer)
     if tokenizer is None:
         raise MIRModelError(
             f"{type(lm).__name__} offers no processor that takes both images and text, and no tokenizer to cut texts "

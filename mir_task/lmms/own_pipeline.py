@@ -12,6 +12,7 @@ from lmms_eval.api.instance import Instance
 from PIL import Image
 
 from mir_task.adapters import Pipeline
+from mir_task.lmms.traces import no_files_left, same_state
 
 TASK, SPLIT = "mir_pair", "test"
 GREEDY = {"max_new_tokens": 1, "temperature": 0, "do_sample": False}
@@ -29,7 +30,7 @@ def pipeline_of(lm: Any, tokenizer: Any) -> Pipeline:
     """
 
     def run(image: Image.Image, text: str) -> None:
-        with _only_document(lm, image):
+        with no_files_left(), same_state(lm), _without_cache(lm), _only_document(lm, image):
             lm.generate_until([_request(lm, text)])
 
     source = inspect.getsource(type(lm))
@@ -62,3 +63,16 @@ def _only_document(lm: Any, image: Image.Image) -> Iterator[None]:
         yield
     finally:
         del lm.task_dict[TASK]
+
+
+@contextmanager
+def _without_cache(lm: Any) -> Iterator[None]:
+    """Let the model's class ask for no cache either, where it says so to ``generate`` on its own."""
+    if not hasattr(lm, "use_cache"):
+        yield
+        return
+    before, lm.use_cache = lm.use_cache, False
+    try:
+        yield
+    finally:
+        lm.use_cache = before

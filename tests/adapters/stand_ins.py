@@ -76,7 +76,7 @@ class Remote(nn.Module):
         return next(self.parameters()).dtype
 
 
-# Written in place into the output of the token embedding: InternVL, MiniCPM-V 2.5 and 2.6
+# Written in place into the output of the token embedding: InternVL
 
 
 class Conversation:
@@ -122,39 +122,6 @@ class InternVLChatModel(Remote):
         return self.language_model(inputs_embeds=embeds, attention_mask=attention_mask, use_cache=use_cache)
 
 
-class MiniCPMV(Remote):
-    """2.6 writes in place, with a plain ``chat``; 2.0 scales the embedding and names none."""
-
-    model_type = "minicpmv"
-
-    def __init__(self, scale=1):
-        super().__init__()
-        self.scale = scale
-        self.vpm = Tower()
-        self.llm = LlamaForCausalLM(llm_config()).eval()
-
-    def get_input_embeddings(self):
-        if self.scale != 1:
-            raise NotImplementedError
-        return self.llm.get_input_embeddings()
-
-    def chat(self, image, msgs, context=None, tokenizer=None, sampling=True, max_new_tokens=1024, **kwargs):
-        assert [turn["role"] for turn in msgs][:1] == ["user"]
-        turns = [dict(turn) for turn in msgs]
-        turns[0]["content"] = "<image>" + "<imgpad>" * ROWS + "</img>\n" + turns[0]["content"]
-        prompt = "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in turns)
-        ids = tokenizer(prompt + "<|im_start|>assistant\n", return_tensors="pt")["input_ids"]
-        embeds = self.llm.get_input_embeddings()(ids) * self.scale
-        at = (ids[0] == tokenizer.convert_tokens_to_ids("<imgpad>")).nonzero()
-        embeds[0].scatter_(0, at.expand(-1, HIDDEN), self.vpm(pixels(image).to(embeds.dtype)))
-        generated = []
-        for _ in range(max_new_tokens):
-            out = self.llm(inputs_embeds=embeds)
-            generated.append(int(out.logits[0, -1].argmax()))
-            embeds = torch.cat([embeds, self.llm.get_input_embeddings()(torch.tensor([generated[-1:]]))], 1)
-        return tokenizer.decode(generated), context, None
-
-
 # Overwritten inside the stack, which is never handed embeddings: Qwen-VL, CogVLM
 
 
@@ -198,14 +165,21 @@ class QWenLMHeadModel(Remote):
 
 
 class QWenTokenizer:
-    """Fills paths between <img> and </img> up to a fixed number of tokens."""
+    """Paths between <img> and </img> take 256 tokens. It calls an encoding of its own ``tokenizer``."""
 
     is_fast = False
     bos_token = None
+    pad_token_id = eod_id = TOKENIZER.eos_token_id
+    tokenizer = TOKENIZER.backend_tokenizer
+    encode = staticmethod(TOKENIZER.encode)
     convert_tokens_to_ids = staticmethod(TOKENIZER.convert_tokens_to_ids)
     decode = staticmethod(TOKENIZER.decode)
 
-    def __call__(self, text, return_tensors=None, add_special_tokens=True):
+    def from_list_format(self, parts):
+        image, text = parts
+        return f"Picture 1:<img>{image['image']}</img>\n{text['text']}"
+
+    def __call__(self, text, return_tensors=None, add_special_tokens=True, padding=False):
         if "<img>" in text:
             before, rest = text.split("<img>")
             path, after = rest.split("</img>")

@@ -1,9 +1,7 @@
 """Families of remote code, by stand-ins that enter vision as they do, some through lmms-eval's own classes."""
 
 import pytest
-import torch
 from lmms_eval.models.simple.cogvlm2 import CogVLM2
-from lmms_eval.models.simple.minicpm_v import MiniCPM_V
 from loguru import logger
 
 from mir_task import MIRModelError, measure
@@ -46,27 +44,6 @@ def test_internvl_chats_rows_are_those_of_its_tiles():
     vision, text = masks(stand_ins.InternVLChatModel(), TOKENIZER, index=1)
     assert vision.sum() == 3 * ROWS
     assert text.sum() == len(text) - positions(vision)[-1] - 1
-
-
-# MiniCPM-V
-
-
-@pytest.mark.parametrize("scale", [1, 12], ids=["2.6", "2.0, scaled"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_minicpm_v_is_run_by_its_own_chat(scale, dtype):
-    model = stand_ins.MiniCPMV(scale).to(dtype)
-    vision, text = masks(model, TOKENIZER)
-    before = len(TOKENIZER("<|im_start|>user\n<image>")["input_ids"])
-    assert positions(vision) == list(range(before, before + ROWS))
-    assert text.sum() > len(TEXTS[0])
-    result = measure(model, TOKENIZER, PAIRS, progress=False)
-    assert (result.model.adapter, result.protocol.template) == ("MiniCPM-V", "chat_template")
-
-
-def test_minicpm_v_through_lmms_evals_class():
-    model, processor = model_and_processor(lmms_eval_model(MiniCPM_V, stand_ins.MiniCPMV()))
-    assert processor is TOKENIZER
-    assert measure(model, processor, PAIRS, progress=False).model.adapter == "MiniCPM-V"
 
 
 # Qwen-VL

@@ -16,6 +16,7 @@ from mir_task.adapters.recipes.cogvlm2 import cogvlm2
 from mir_task.adapters.recipes.glm4v import glm4v
 from mir_task.adapters.recipes.llava import llava
 from mir_task.adapters.recipes.mini_gemini import mini_gemini
+from mir_task.adapters.recipes.minicpm_v2 import minicpm_v2
 from mir_task.adapters.recipes.vila import vila
 from mir_task.adapters.recipes.xcomposer2 import xcomposer2
 from mir_task.adapters.systems import BY_PROVENANCE, TOKENIZER, Systems, real_code
@@ -92,6 +93,17 @@ RECIPES: tuple[Recipe, ...] = (
             ("CogVLMForCausalLM",),
             "overwrite in the stack",
             f"Niky-san/cogvlm2_surce@29bac8a ({BOTH})",
+        ),
+    ),
+    Recipe(
+        minicpm_v2,
+        _systems(
+            "MiniCPM-V 2.0",
+            (
+                "MiniCPMPreTrainedModel",
+            ),  # the base that 2.5 and 2.6, of the same model_type and class name, have not
+            "written in place, scaled",
+            f"HwwwwwwwH/MiniCPM-V-2@1878519 ({BOTH})",
         ),
     ),
     Recipe(
