@@ -209,7 +209,7 @@ class CogVLMModel(nn.Module):
         return self.norm(hidden)
 
 
-class CogVLMForCausalLM(Remote):
+class OverwritingModel(Remote):
     model_type = "cogvlm"
 
     def __init__(self, cross_attention=False):
@@ -243,7 +243,7 @@ class CogVLMForCausalLM(Remote):
 # Spliced in at -200, the sequence gets longer: the original LLaVA, Mini-Gemini, Cambrian-1, VILA, XComposer
 
 
-class LlavaLlamaForCausalLM(Remote):
+class SplicingModel(Remote):
     """Pads with rows of zeros, as the original does in a batch; here always to ``padded_to`` positions."""
 
     model_type = "llava_llama"
@@ -303,7 +303,7 @@ class ChatGLMModel(nn.Module):
         return self.encoder(embeds, None)
 
 
-class ChatGLMForConditionalGeneration(Remote):
+class SplicingEncoder(Remote):
     model_type = "chatglm"
 
     def __init__(self):

@@ -11,7 +11,7 @@ from torch import nn
 from transformers import LlamaForCausalLM, LlamaModel
 
 from tests.adapters.stand_ins import HIDDEN, ROWS, Remote, Tower, llm_config, pixels
-from tests.tiny.parts import byte_tokenizer
+from tests.tiny.common import byte_tokenizer
 
 TAGS = ("<image>", "</image>", "<slice>", "</slice>", "<用户>", "<AI>")
 CHATML = (

@@ -7,8 +7,8 @@ from PIL import Image
 
 from mir_task import MIRModelError, measure
 from mir_task.adapters import adapter_for
+from tests.adapters.examples import IMAGES, PAIRS
 from tests.adapters.stand_ins import ROWS, TOKENIZER, InternVLChatModel
-from tests.adapters.test_families import IMAGES, PAIRS
 
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 

@@ -6,9 +6,9 @@ from mir_task import MIRModelError, measure
 from mir_task.adapters import adapter_for
 from mir_task.adapters.base import truncate
 from mir_task.adapters.kinds import is_tokenizer, takes_images, tokenizer_of
+from tests.adapters.examples import PAIRS
 from tests.adapters.stand_ins import TOKENIZER, QWenTokenizer
 from tests.adapters.stand_ins_minicpm import MiniCPMVProcessor
-from tests.adapters.test_families import PAIRS
 from tests.tiny import build
 
 

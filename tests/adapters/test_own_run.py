@@ -12,10 +12,10 @@ from transformers import LlamaForCausalLM
 from mir_task import MIRModelError, measure
 from mir_task.adapters import Pipeline
 from mir_task.adapters.own_run import without_cache
-from tests.adapters.stand_ins import TOKENIZER, LlavaLlamaForCausalLM, Tower, llm_config, pixels
-from tests.adapters.test_families import PAIRS
+from tests.adapters.examples import PAIRS
+from tests.adapters.stand_ins import TOKENIZER, SplicingModel, Tower, llm_config, pixels
 
-MODEL = LlavaLlamaForCausalLM()
+MODEL = SplicingModel()
 
 
 def show(image, text, model=MODEL):

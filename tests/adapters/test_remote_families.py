@@ -75,7 +75,7 @@ def test_qwen_vl_reads_a_placeholder_in_a_text_as_text():
 
 
 def test_cogvlm2_through_lmms_evals_class():
-    lm = lmms_eval_model(CogVLM2, stand_ins.CogVLMForCausalLM())
+    lm = lmms_eval_model(CogVLM2, stand_ins.OverwritingModel())
     model, processor = model_and_processor(lm)
     assert isinstance(processor, Pipeline)
     # The vision tower inside the language model has more layers than the decoder.
@@ -91,7 +91,7 @@ def test_cogvlm2_through_lmms_evals_class():
 
 
 def test_cogagents_second_branch_is_reported_as_not_seen():
-    stand_in = stand_ins.CogVLMForCausalLM(cross_attention=True)
+    stand_in = stand_ins.OverwritingModel(cross_attention=True)
     model, processor = model_and_processor(lmms_eval_model(CogVLM2, stand_in))
     messages = []
     sink = logger.add(messages.append)
@@ -105,7 +105,7 @@ def test_cogagents_second_branch_is_reported_as_not_seen():
 @pytest.mark.parametrize("padded_to", [0, 400])
 @pytest.mark.parametrize("index", [0, 1])
 def test_spliced_rows_are_found_beside_padding_of_zeros(cls, padded_to, index):
-    model, processor = model_and_processor(cls(stand_ins.LlavaLlamaForCausalLM(padded_to)))
+    model, processor = model_and_processor(cls(stand_ins.SplicingModel(padded_to)))
     vision, text = masks(model, processor, index)
     first = len("USER: ") + 1
     end = first + ROWS + len(f"\n{TEXTS[index]} ASSISTANT:")
@@ -116,7 +116,7 @@ def test_spliced_rows_are_found_beside_padding_of_zeros(cls, padded_to, index):
 
 @pytest.mark.parametrize("cls", [Simple, Chat])
 def test_a_pipeline_is_ended_before_its_answer(cls):
-    lm = cls(stand_ins.LlavaLlamaForCausalLM())
+    lm = cls(stand_ins.SplicingModel())
     result = measure(*model_and_processor(lm), PAIRS, progress=False)
     assert (result.vision_tokens_per_pair, result.protocol.template) == (ROWS, "user_turn")
     assert lm.answers == 0
@@ -124,14 +124,14 @@ def test_a_pipeline_is_ended_before_its_answer(cls):
 
 def test_rows_do_not_depend_on_padding():
     plain, padded = (
-        measure(*model_and_processor(Simple(stand_ins.LlavaLlamaForCausalLM(to))), PAIRS, progress=False)
+        measure(*model_and_processor(Simple(stand_ins.SplicingModel(to))), PAIRS, progress=False)
         for to in (0, 400)
     )
     assert padded.mir == pytest.approx(plain.mir, abs=1e-5)
 
 
 def test_splice_before_an_encoder_of_other_names():
-    model, processor = model_and_processor(GLM4V(stand_ins.ChatGLMForConditionalGeneration()))
+    model, processor = model_and_processor(GLM4V(stand_ins.SplicingEncoder()))
     decoder = find_decoder(model)
     assert decoder.layers is model.transformer.encoder.layers
     assert decoder.norm is model.transformer.encoder.final_layernorm
@@ -142,7 +142,7 @@ def test_splice_before_an_encoder_of_other_names():
 
 
 def test_texts_are_cut_before_the_pipeline_sees_them():
-    model, processor = model_and_processor(Simple(stand_ins.LlavaLlamaForCausalLM()))
+    model, processor = model_and_processor(Simple(stand_ins.SplicingModel()))
     result = measure(model, processor, PAIRS, max_text_tokens=5, progress=False)
     assert result.text_tokens_per_pair == 5 + len("\n ASSISTANT:")
 
@@ -155,20 +155,20 @@ def test_texts_are_cut_before_the_pipeline_sees_them():
     ],
 )
 def test_a_pipeline_with_the_text_elsewhere_is_refused(prompt):
-    model, processor = model_and_processor(Simple(stand_ins.LlavaLlamaForCausalLM(), prompt))
+    model, processor = model_and_processor(Simple(stand_ins.SplicingModel(), prompt))
     message = r"pair pair 0: .* leaves 2 positions after the image, the text alone has 21 tokens"
     with pytest.raises(MIRModelError, match=message):
         measure(model, processor, PAIRS, progress=False)
 
 
 def test_vision_that_never_enters_the_sequence_is_refused():
-    lm = Simple(stand_ins.LlavaLlamaForCausalLM(cross_attention_only=True))
+    lm = Simple(stand_ins.SplicingModel(cross_attention_only=True))
     with pytest.raises(MIRModelError, match="no vision rows enter the decoder .* cross-attention"):
         measure(*model_and_processor(lm), PAIRS, progress=False)
 
 
 def test_a_pipeline_that_fails_says_how():
-    lm = Simple(stand_ins.LlavaLlamaForCausalLM(), prompt="no image")
+    lm = Simple(stand_ins.SplicingModel(), prompt="no image")
     message = r"pair pair 0: the model's own input pipeline failed .* ValueError"
     with pytest.raises(MIRModelError, match=message):
         measure(*model_and_processor(lm), PAIRS, progress=False)
@@ -176,7 +176,7 @@ def test_a_pipeline_that_fails_says_how():
 
 
 def test_hooks_are_gone_after_a_pipeline_was_ended():
-    model, processor = model_and_processor(Simple(stand_ins.LlavaLlamaForCausalLM()))
+    model, processor = model_and_processor(Simple(stand_ins.SplicingModel()))
     before = hooks(model)
     measure(model, processor, PAIRS, progress=False)
     assert hooks(model) == before

@@ -12,8 +12,8 @@ from mir_task import MIRModelError, measure
 from mir_task.lmms.backend import model_and_processor
 from mir_task.lmms.own_pipeline import pipeline_of
 from mir_task.lmms.traces import no_files_left, same_state
+from tests.adapters.examples import PAIRS
 from tests.adapters.stand_ins import QWenLMHeadModel, QWenTokenizer
-from tests.adapters.test_families import PAIRS
 
 
 class Generating(QWenLMHeadModel):
