@@ -81,6 +81,7 @@ class VILA(lmms):
                 images += self.load_video(visual, self.model.config.num_video_frames)
             qs = ("<image>\n") * len(images) + f"<video>\n {contexts}"
             inputs = self._expand(images=images, text=f"USER: {qs} ASSISTANT:", return_tensors="pt")
+            inputs.pop("token_type_ids", None)  # of transformers 4.57's tokenizers; VILA's own code has none
             with torch.inference_mode():
                 output_ids = self.model.generate(
                     **inputs.to(self._device),
