@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from safetensors.torch import load_file, save_file
 from transformers import LlavaForConditionalGeneration
 
 from mir_task.demo.checkpoint import TRAINED
@@ -17,6 +20,7 @@ from mir_task.study.layout import Layout
 
 SUMS = "SHA256SUMS"
 SOURCE = "SOURCE"
+WEIGHTS, TOKENIZER_CONFIG = "model.safetensors", "tokenizer_config.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,6 +73,8 @@ def adopt(checkpoint: Path, folder: Path, source: str) -> None:
     for file in sorted(checkpoint.iterdir()):
         if file.suffix in (".json", ".jinja") and not (folder / file.name).exists():
             shutil.copyfile(file, folder / file.name)
+    _name_weights(folder / WEIGHTS)
+    _name_tokenizer(folder / TOKENIZER_CONFIG)
     (folder / SOURCE).write_text(source)
     lines = [
         f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}"
@@ -76,6 +82,28 @@ def adopt(checkpoint: Path, folder: Path, source: str) -> None:
         if file.name != SUMS
     ]
     (folder / SUMS).write_text("\n".join(lines) + "\n")
+
+
+def _name_weights(file: Path) -> None:
+    """Give the tower's weights their published names.
+
+    transformers 5 writes them without ``vision_model.`` and reads both. transformers 4.57 would not know them: it would
+    leave the tower at random weights, and only warn.
+    """
+    weights = {
+        re.sub(r"^vision_tower\.(?!vision_model\.)", "vision_tower.vision_model.", name): value
+        for name, value in load_file(file).items()
+    }
+    save_file(weights, file, metadata={"format": "pt"})
+
+
+def _name_tokenizer(file: Path) -> None:
+    """Name the tokenizer's class and special tokens as transformers 4.57 does; transformers 5 knows both."""
+    config = json.loads(file.read_text())
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    if "extra_special_tokens" in config:
+        config["additional_special_tokens"] = config.pop("extra_special_tokens")
+    file.write_text(json.dumps(config, indent=2) + "\n")
 
 
 if __name__ == "__main__":

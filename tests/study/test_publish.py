@@ -5,6 +5,7 @@ import re
 import pandas as pd
 import pytest
 import torch
+from safetensors import safe_open
 from transformers import LlavaForConditionalGeneration
 
 from mir_task import MIRResult
@@ -80,3 +81,12 @@ def test_the_demos_weights_are_whole_and_load_without_this_package():
     model, told = LlavaForConditionalGeneration.from_pretrained(TRAINED, output_loading_info=True)
     assert not told["missing_keys"] and not told["unexpected_keys"]
     assert 1_000_000 < sum(parameter.numel() for parameter in model.parameters()) < 3_000_000
+
+
+def test_the_demos_files_have_the_names_that_old_and_new_transformers_read():
+    # By those that transformers 5 writes, 4.57 leaves the tower at random weights and only warns.
+    with safe_open(TRAINED / "model.safetensors", "pt") as file:
+        tower = [name for name in file.keys() if name.startswith("vision_tower.")]  # noqa: SIM118
+    assert tower and all(name.startswith("vision_tower.vision_model.") for name in tower)
+    tokenizer = json.loads((TRAINED / "tokenizer_config.json").read_text())
+    assert tokenizer["tokenizer_class"] == "PreTrainedTokenizerFast"
