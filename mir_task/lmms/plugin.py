@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from mir_task.lmms import REQUEST_TYPE
+from mir_task.lmms.video import explain_missing_decord
 
 if TYPE_CHECKING:
     from lmms_eval.models.registry_v2 import ModelManifest
@@ -27,7 +28,7 @@ MODELS = {
 
 def register() -> list[ModelManifest]:
     """Entry point: install both seams and return the models that this package adds."""
-    for seam in (add_tasks, add_request_type):
+    for seam in (add_tasks, add_request_type, explain_missing_decord):
         try:
             seam()
         except Exception as error:
