@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from tests.conftest import REPOSITORY
 
@@ -44,6 +45,28 @@ def wheel(tmp_path_factory):
     subprocess.run(build, check=True, capture_output=True)
     (file,) = folder.glob("*.whl")
     return file
+
+
+LINUX_X86 = {"sys_platform": "linux", "platform_machine": "x86_64"}
+LINUX_ARM = {"sys_platform": "linux", "platform_machine": "aarch64"}
+MACOS = {"sys_platform": "darwin", "platform_machine": "arm64"}
+
+
+@pytest.mark.parametrize(
+    ("machine", "reader"), [(LINUX_X86, "decord"), (LINUX_ARM, "decord2"), (MACOS, "decord2")]
+)
+def test_video_reader_is_optional_and_the_one_that_the_machine_can_have(wheel, machine, reader):
+    with zipfile.ZipFile(wheel) as file:
+        (metadata,) = (name for name in file.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = re.findall(r"^Requires-Dist: (.*)$", file.read(metadata).decode(), re.M)
+    requirements = [Requirement(line) for line in lines]
+
+    def readers(extra):
+        wanted = (r for r in requirements if not r.marker or r.marker.evaluate({**machine, "extra": extra}))
+        return [r.name for r in wanted if "decord" in r.name]
+
+    assert readers(extra="") == []
+    assert readers(extra="video") == [reader]
 
 
 def test_wheel_carries_tasks_data_and_types(wheel):

@@ -11,6 +11,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from mir_task.checkpoints import modeling  # noqa: F401
 from mir_task.checkpoints.aligngpt import at_level, check_level
 from mir_task.checkpoints.source import Source
+from mir_task.checkpoints.templates import for_questions
 from mir_task.errors import MIRModelError
 
 
@@ -41,5 +42,7 @@ def load_converted(
         processor = AutoProcessor.from_pretrained(source.path)
     except Exception as error:  # transformers raises many unrelated classes for what it cannot load
         raise MIRModelError(f"cannot load {source.path} with transformers: {error}") from error
+    if processor.chat_template is not None:  # read from one file for both
+        processor.tokenizer.chat_template = for_questions(processor.chat_template)
     level = check_level(align_level, aligned=True, stage=1, path=source.path)
     return model, processor if level is None else at_level(processor, level, source.path)

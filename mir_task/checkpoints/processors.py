@@ -9,7 +9,7 @@ from transformers import LlavaProcessor
 from mir_task.checkpoints import aligngpt
 from mir_task.checkpoints.assemble import Components
 from mir_task.checkpoints.components import ComponentTensors
-from mir_task.checkpoints.templates import IMAGE, template
+from mir_task.checkpoints.templates import IMAGE, for_questions, template
 from mir_task.checkpoints.vision import has_class_token, image_processor
 
 
@@ -56,16 +56,15 @@ def make_processors(
     return list(variants.values())[-1], variants
 
 
-def _processor(components: Components, chat_template: str | None) -> LlavaProcessor:
-    """Make one processor.
+def _processor(components: Components, chat_template: str) -> LlavaProcessor:
+    """Make the processor.
 
     Args:
         components: the tokenizer, the vision tower and its preprocessing are taken from them.
-        chat_template: becomes the tokenizer's too, which is the one that lmms-eval looks at. None clears a tokenizer's
-            own template, which would else be saved as the processor's.
+        chat_template: the processor's, which MIR is measured in, and in place of the tokenizer's own.
     """
     tokenizer = components.tokenizer
-    tokenizer.chat_template = chat_template
+    tokenizer.chat_template = for_questions(chat_template)
     tokenizer.model_input_names = ["input_ids", "attention_mask"]  # LLaVA refuses token_type_ids
     return LlavaProcessor(
         image_processor=image_processor(str(components.settings.mm_vision_tower), components.settings),

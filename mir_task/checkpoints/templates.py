@@ -1,4 +1,4 @@
-"""Chat templates for checkpoints that bring none: image and text alone, as in stage 1, and Vicuna's."""
+"""Chat templates for checkpoints that bring none: image and caption alone, as in stage 1, and Vicuna's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ _RENDER = """\
 {%- endmacro -%}
 """
 
-_PLAIN = "{%- for message in messages -%}{{ render(message.content) }}{%- endfor -%}"
+# As LLaVA's and AlignGPT's training writes it (preprocess_plain): the bare image, the caption, a newline.
+_PLAIN = """\
+{%- for message in messages -%}
+{{ render(message.content) }}{%- if message.role == 'assistant' -%}{{ '\\n' }}{%- endif -%}
+{%- endfor -%}"""
 
 _VICUNA = """\
 {{- 'A chat between a curious user and an artificial intelligence assistant. ' -}}
@@ -45,22 +49,19 @@ BODIES = {"plain": _PLAIN, "vicuna_v1": _VICUNA}
 
 def template(
     conversation: str, own: str | None = None, start_end: bool = False, align_token: str | None = None
-) -> str | None:
-    """Write a chat template, or None for image, newline, text, which needs none.
+) -> str:
+    """Write a chat template.
 
     Args:
         conversation: ``plain``, ``vicuna_v1``, ``own`` (the LLM's) or the path of a Jinja file, which is taken
             as it is.
         own: the LLM's own template.
-        start_end: put the image between ``<im_start>`` and ``<im_end>``.
-        align_token: AlignGPT's placeholder, which then comes first where there is an image, and directly before
-            the image in ``plain``.
+        start_end: put the image between ``<im_start>`` and ``<im_end>``, but in ``plain``, which was trained without.
+        align_token: AlignGPT's placeholder, which then comes first where there is an image.
 
     Raises:
         MIRModelError: there is no such conversation or file.
     """
-    if conversation == "plain" and not start_end and align_token is None:
-        return None
     if conversation == "own" and own:
         body = _OWN + own
     elif conversation in BODIES:
@@ -72,13 +73,20 @@ def template(
             f"no conversation {conversation!r}: use {', '.join(BODIES)}, own (of an LLM that has a chat template) or "
             "the path of a Jinja file"
         )
-    image = f"{IM_START}{IMAGE}{IM_END}" if start_end else IMAGE
-    # AlignGPT's stage 1 has the caption directly after the image.
-    separator = "" if align_token and conversation == "plain" else "\\n"
-    head = _RENDER.replace("@IMAGE@", image).replace("@SEPARATOR@", separator)
+    plain = conversation == "plain"
+    image = f"{IM_START}{IMAGE}{IM_END}" if start_end and not plain else IMAGE
+    head = _RENDER.replace("@IMAGE@", image).replace("@SEPARATOR@", "" if plain else "\\n")
     if align_token is None:
         return head + body
     return (
         f"{head}{{%- set body -%}}{body}{{%- endset -%}}"
         f"{{{{ ('{align_token}' if '{IMAGE}' in body else '') ~ body }}}}"
     )
+
+
+def for_questions(chat_template: str) -> str | None:
+    """Choose the tokenizer's template, in which lmms-eval asks the questions of benchmarks.
+
+    Captions answer no questions: beside ``plain`` the tokenizer has none, and llava_hf asks in Vicuna's.
+    """
+    return None if chat_template == template("plain") else chat_template

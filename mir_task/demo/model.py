@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lmms_eval.models.simple.llava_hf import LlavaHf
-
 from mir_task.demo.checkpoint import TRAINED
 from mir_task.lmms.batch_size import pairs_at_a_time
+from mir_task.lmms.llava_hf import LlavaHf
 
 
 class MirDemo(LlavaHf):  # type: ignore[misc]

@@ -8,11 +8,11 @@ import torch
 from accelerate import Accelerator, dispatch_model, infer_auto_device_map
 from accelerate.utils import get_balanced_memory
 from lmms_eval.api.model import lmms
-from lmms_eval.models.simple.llava_hf import LlavaHf
 from loguru import logger
 
 from mir_task.checkpoints.load import load
 from mir_task.lmms.batch_size import pairs_at_a_time
+from mir_task.lmms.llava_hf import LlavaHf
 
 
 class LlavaPretrain(LlavaHf):  # type: ignore[misc]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from mir_task.lmms import REQUEST_TYPE
+from mir_task.lmms.video import explain_missing_decord
 
 if TYPE_CHECKING:
     from lmms_eval.models.registry_v2 import ModelManifest
@@ -43,7 +44,7 @@ def register() -> list[ModelManifest]:
             f"this lmms-eval (it calls itself {_version()}) lacks what mir-task builds on: {', '.join(missing)}. "
             "Its tasks will not work; other tasks are not affected. Install lmms-eval 0.7.3 or its git head"
         )
-    for seam in (add_tasks, add_request_type):
+    for seam in (add_tasks, add_request_type, explain_missing_decord):
         try:
             seam()
         except Exception as error:

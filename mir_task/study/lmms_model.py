@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from lmms_eval.models.simple import llava_hf
 from tqdm import trange
 from transformers import AutoConfig
 
 from mir_task.lmms.batch_size import pairs_at_a_time
+from mir_task.lmms.llava_hf import llava_hf
 from mir_task.study.connectors import llava_class
 from mir_task.study.model import restore_moca
 

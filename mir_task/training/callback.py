@@ -18,6 +18,7 @@ from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
 from mir_task.metrics import LAYER_METRICS, MIR_METRICS
 from mir_task.result import MIN_PAIRS, MIRResult, Protocol
 from mir_task.training.between_steps import SHARDED, Pairs, measure_in_training, unwrap
+from mir_task.training.restore import is_renamed, restore, resumed_checkpoint
 
 
 class MIRCallback(TrainerCallback):  # type: ignore[misc]
@@ -26,6 +27,10 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
     Logged are ``eval_mir``, ``eval_mir_se``, ``eval_mir_reference`` and each layer's distance as
     ``eval_mir_fid_layer_01`` and so on. Measurements at evaluations are also among the evaluation's metrics, so that
     ``metric_for_best_model="eval_mir"`` with ``greater_is_better=False``, and early stopping, work.
+
+    With ``load_best_model_at_end`` the model ends with the best checkpoint's weights, and a resumed training begins
+    with those of its checkpoint, also where transformers' Trainer fails to load them
+    (:mod:`mir_task.training.restore`).
 
     In several processes (DDP) the first one measures and the others wait for its number; ``ddp_timeout`` must be longer
     than a measurement takes. Sharded weights are refused when training begins.
@@ -49,7 +54,8 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
 
     Raises:
         MIRDataError: fewer than two pairs, or a setting that never measures.
-        MIRModelError: when training begins: a model or processor that MIR cannot be measured on.
+        MIRModelError: when training begins: a model or processor that MIR cannot be measured on. When it begins or
+            ends: weights of a checkpoint that cannot be loaded.
     """
 
     def __init__(
@@ -92,6 +98,8 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
         zero = getattr(args, "hf_deepspeed_config", None)
         if self.trainer.is_fsdp_enabled or (zero is not None and zero.is_zero3()):
             raise MIRModelError(f"MIRCallback: {SHARDED}")
+        if state.global_step > 0 and self._restores:
+            restore(self.trainer.model, resumed_checkpoint(args, state))
         self._training, self._last = True, None
         handler = self.trainer.callback_handler
         others = [callback for callback in handler.callbacks if callback is not self]
@@ -102,7 +110,9 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
         )
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Forget the last measurement: the Trainer may have put back the best model's weights."""
+        """Put back the best model's weights if asked for, and forget the last measurement, which is of others."""
+        if args.load_best_model_at_end and state.best_model_checkpoint is not None and self._restores:
+            restore(self.trainer.model, state.best_model_checkpoint)
         self._training, self._last = False, None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -123,6 +133,11 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
             numbers = self._measure_and_log(state.global_step)
             if metrics is not None:
                 metrics.update(numbers)
+
+    @property
+    def _restores(self) -> bool:
+        """Whether the Trainer cannot be relied on to load checkpoints; DeepSpeed's engine has names of its own."""
+        return is_renamed(self.trainer.model) and not self.trainer.is_deepspeed_enabled
 
     def _measure_and_log(self, step: int) -> dict[str, float]:
         """Once a step, however many events fall on it."""

@@ -11,6 +11,7 @@ from mir_task.checkpoints import convert, load
 from tests.checkpoints import original
 from tests.checkpoints.splice import BOS, IMAGE, TEXT, assert_spliced, ids, image_rows
 
+CAPTION = ids(TEXT + "\n")
 INDICATORS = original.align_state()["align_indicators.indicator_embs"]
 
 
@@ -19,7 +20,7 @@ def test_stage_1_is_a_family_of_eight(llm, tower, tmp_path):
     assert list(loaded.variants) == [f"align_level_{level}" for level in range(8)]
     for level, processor in enumerate(loaded.variants.values()):
         vector = INDICATORS[level : level + 1]
-        assert_spliced(loaded.model, processor, BOS, vector, image_rows(tower), ids(TEXT), llm=llm)
+        assert_spliced(loaded.model, processor, BOS, vector, image_rows(tower), CAPTION, llm=llm)
 
 
 def test_stage_1_of_one_level_is_converted_to_an_ordinary_llava(llm, tower, tmp_path):
@@ -27,7 +28,7 @@ def test_stage_1_of_one_level_is_converted_to_an_ordinary_llava(llm, tower, tmp_
     converted = convert(stage1, tmp_path / "converted", base_llm=str(llm), align_level=3)
     model = LlavaForConditionalGeneration.from_pretrained(converted).eval()
     processor = load(converted).processor
-    assert_spliced(model, processor, BOS, INDICATORS[3:4], image_rows(tower), ids(TEXT), llm=llm)
+    assert_spliced(model, processor, BOS, INDICATORS[3:4], image_rows(tower), CAPTION, llm=llm)
 
 
 def test_a_converted_stage_1_takes_another_level(llm, tower, tmp_path):
@@ -35,7 +36,7 @@ def test_a_converted_stage_1_takes_another_level(llm, tower, tmp_path):
     converted = convert(stage1, tmp_path / "converted", base_llm=str(llm), align_level=3)
     other = load(converted, align_level=5)
     rows = image_rows(tower)
-    assert_spliced(other.model, other.processor, BOS, INDICATORS[5:6], rows, ids(TEXT), llm=llm)
+    assert_spliced(other.model, other.processor, BOS, INDICATORS[5:6], rows, CAPTION, llm=llm)
 
 
 def align_vector(rows, tokens):
@@ -60,7 +61,7 @@ def test_stage_2_computes_its_gate(llm, tower, tmp_path, conversation):
     before, after = inputs[2:start], inputs[start + original.ROWS :]
     assert inputs[:2] == [*BOS, loaded.model.config.align_token_index]
     if conversation == "plain":
-        assert (before, after) == ([], ids(TEXT))
+        assert (before, after) == ([], CAPTION)
     else:
         assert before
     table = LlamaForCausalLM.from_pretrained(llm).model.embed_tokens.weight.detach()
@@ -113,4 +114,5 @@ def test_align_vector_belongs_to_neither_modality(llm, tower, tmp_path, save, ne
     loaded = load(run, str(llm) if needs_llm else None, conversation="plain")
     # On the first pair, provenance is compared with ids: an align row taken for vision would be an error.
     result = measure(loaded.model, loaded.processor, pairs, progress=False, max_text_tokens=100)
-    assert (result.vision_tokens_per_pair, result.text_tokens_per_pair) == (original.ROWS, 100)
+    # Texts are cut to 100 tokens, and a newline follows.
+    assert (result.vision_tokens_per_pair, result.text_tokens_per_pair) == (original.ROWS, 101)

@@ -26,7 +26,13 @@ from tests.checkpoints.splice import (
     pixels,
 )
 
-AFTER_IMAGE = ids("\n" + TEXT)
+# What stage 1 was trained on: the caption directly behind the image, and a newline.
+CAPTION = ids(TEXT + "\n")
+VICUNA_BEFORE = ids(
+    "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
+    "detailed, and polite answers to the user's questions. USER: "
+)
+VICUNA_AFTER = ids(f"\n ASSISTANT: {TEXT}</s>")
 
 # Stage 1
 
@@ -47,7 +53,7 @@ def test_stage_1_equals_the_splice_and_its_conversion_equals_it(
     stage1 = original.save_stage1(tmp_path / "stage1", llm, tower, projector_type)
     loaded = load(stage1, str(llm))
     rows = image_rows(tower, projector_type)
-    assert_spliced(loaded.model, loaded.processor, BOS, rows, AFTER_IMAGE, llm=llm)
+    assert_spliced(loaded.model, loaded.processor, BOS, rows, CAPTION, llm=llm)
 
     again = load(convert(stage1, tmp_path / "converted", base_llm=str(llm)))
     states = hidden_states(loaded.model, loaded.processor)
@@ -79,7 +85,7 @@ def beside_other_steps(folder, llm, tower):
 @pytest.mark.parametrize("save", [in_a_folder, as_a_file, in_a_checkpoints_folder, beside_other_steps])
 def test_a_projector_is_found_wherever_the_original_code_puts_it(llm, tower, tmp_path, save):
     loaded = load(save(tmp_path / "run", llm, tower), str(llm))
-    assert_spliced(loaded.model, loaded.processor, BOS, image_rows(tower), AFTER_IMAGE, llm=llm)
+    assert_spliced(loaded.model, loaded.processor, BOS, image_rows(tower), CAPTION, llm=llm)
 
 
 def test_explicit_arguments_win_over_the_config(llm, tower, tmp_path):
@@ -89,20 +95,20 @@ def test_explicit_arguments_win_over_the_config(llm, tower, tmp_path):
     )
     rows = image_rows(tower, layer=-1, skip=0)
     assert len(rows) == original.ROWS + 1
-    assert_spliced(loaded.model, loaded.processor, BOS, rows, AFTER_IMAGE, llm=llm)
+    assert_spliced(loaded.model, loaded.processor, BOS, rows, CAPTION, llm=llm)
 
 
 def test_projector_file_without_a_config(llm, tower, tmp_path):
     original.write(tmp_path / "run", None, mm_projector=original.projector_state("mlp3x_gelu"))
     loaded = load(tmp_path / "run" / "mm_projector.bin", str(llm), str(tower))
     rows = image_rows(tower, "mlp3x_gelu")
-    assert_spliced(loaded.model, loaded.processor, BOS, rows, AFTER_IMAGE, llm=llm)
+    assert_spliced(loaded.model, loaded.processor, BOS, rows, CAPTION, llm=llm)
 
 
 def test_siglip_has_no_class_token_to_drop(llm, tmp_path):
     tower = original.save_tower(tmp_path / "siglip", "siglip")
     loaded = load(original.save_stage1(tmp_path / "run", llm, tower), str(llm))
-    assert_spliced(loaded.model, loaded.processor, BOS, image_rows(tower, skip=0), AFTER_IMAGE, llm=llm)
+    assert_spliced(loaded.model, loaded.processor, BOS, image_rows(tower, skip=0), CAPTION, llm=llm)
 
 
 @pytest.mark.parametrize(
@@ -120,25 +126,52 @@ def test_aspect_ratio_pad_is_a_square_of_the_mean_colour(llm, tmp_path, kind, im
     assert (ours - pixels(tower)).abs().max() > 0.5
 
 
-@pytest.mark.parametrize("whole_table", [True, False], ids=["whole table", "new rows alone"])
-def test_start_and_end_tokens_have_their_trained_rows(llm, tower, tmp_path, whole_table):
+@pytest.fixture(params=[True, False], ids=["whole table", "new rows alone"])
+def with_start_and_end(request, llm, tower, tmp_path):
+    """A stage 1 with trained start and end tokens, and its token embedding."""
     untrained = LlamaForCausalLM.from_pretrained(llm).model.embed_tokens.weight.detach()
     new = torch.randn(2, original.WIDTH, generator=torch.Generator().manual_seed(9))
     # All rows are trained in that mode; some versions of the original code save all, some the new ones alone.
-    table = torch.cat([untrained + 0.01 if whole_table else untrained, new])
+    table = torch.cat([untrained + 0.01 if request.param else untrained, new])
     stage1 = original.save_stage1(
         tmp_path / "run",
         llm,
         tower,
-        state={"model.embed_tokens.weight": table if whole_table else new},
+        state={"model.embed_tokens.weight": table if request.param else new},
         mm_use_im_start_end=True,
     )
+    return stage1, table
+
+
+@pytest.mark.parametrize("converted", [False, True], ids=["as it is", "converted"])
+def test_start_and_end_tokens_have_their_trained_rows(llm, tower, tmp_path, with_start_and_end, converted):
+    stage1, table = with_start_and_end
     start, end = len(table) - 2, len(table) - 1
-    pieces = ([*BOS, start], image_rows(tower), [end, *AFTER_IMAGE])
-    loaded = load(stage1, str(llm))
+    pieces = ([*BOS, *VICUNA_BEFORE, start], image_rows(tower), [end, *VICUNA_AFTER])
+    known = {"base_llm": str(llm), "conversation": "vicuna_v1"}
+    loaded = load(convert(stage1, tmp_path / "converted", **known)) if converted else load(stage1, **known)
     assert_spliced(loaded.model, loaded.processor, *pieces, llm=llm, table=table)
-    again = load(convert(stage1, tmp_path / "converted", base_llm=str(llm)))
-    assert_spliced(again.model, again.processor, *pieces, llm=llm, table=table)
+
+
+def test_stage_1_was_trained_without_start_and_end_tokens(llm, tower, with_start_and_end):
+    # The original preprocess_plain writes the bare image, whatever mm_use_im_start_end says.
+    stage1, table = with_start_and_end
+    loaded = load(stage1, str(llm))
+    assert_spliced(loaded.model, loaded.processor, BOS, image_rows(tower), CAPTION, llm=llm, table=table)
+
+
+@pytest.mark.parametrize("converted", [False, True], ids=["as it is", "converted"])
+@pytest.mark.parametrize(("conversation", "has_own"), [("plain", False), ("vicuna_v1", True)])
+def test_benchmarks_are_not_asked_in_the_template_of_captions(
+    llm, tower, tmp_path, converted, conversation, has_own
+):
+    # llava_hf looks at the tokenizer's template, and asks in Vicuna's where there is none.
+    run, known = original.save_stage1(tmp_path / "run", llm, tower), {"base_llm": str(llm)}
+    if converted:
+        run, known = convert(run, tmp_path / "converted", **known, conversation=conversation), {}
+    processor = load(run, **known, conversation=None if converted else conversation).processor
+    assert processor.chat_template is not None
+    assert (processor.tokenizer.chat_template is not None) == has_own
 
 
 def test_tied_embeddings_survive_conversion(tower, tmp_path):
@@ -171,26 +204,22 @@ def test_full_checkpoint_of_an_unlocked_llm(llm, tower, tmp_path, own_tower):
             inner = name.removeprefix("vision_model.")
             state[f"model.vision_tower.vision_tower.vision_model.{inner}"] = value
     loaded = load(original.save_full(tmp_path / "full", config, state))
-    assert_spliced(loaded.model, loaded.processor, BOS, image_rows(tower), AFTER_IMAGE, llm=trained)
+    assert_spliced(loaded.model, loaded.processor, BOS, image_rows(tower), CAPTION, llm=trained)
 
 
 def test_full_checkpoint_of_stage_2_speaks_vicuna(llm, tower, tmp_path):
     config = original.config_of(llm, tower, tune_mm_mlp_adapter=False)
     state = {**original.llm_state(llm), **original.projector_state("mlp2x_gelu")}
     loaded = load(original.save_full(tmp_path / "full", config, state))
-    before = ids(
-        "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
-        "detailed, and polite answers to the user's questions. USER: "
-    )
-    after = ids(f"\n ASSISTANT: {TEXT}</s>")
-    assert_spliced(loaded.model, loaded.processor, BOS + before, image_rows(tower), after, llm=llm)
+    pieces = (BOS + VICUNA_BEFORE, image_rows(tower), VICUNA_AFTER)
+    assert_spliced(loaded.model, loaded.processor, *pieces, llm=llm)
 
 
 def test_full_checkpoint_that_is_called_stage_1_speaks_plainly(llm, tower, tmp_path):
     config = original.config_of(llm, tower, tune_mm_mlp_adapter=False)
     state = {**original.llm_state(llm), **original.projector_state("mlp2x_gelu")}
     loaded = load(original.save_full(tmp_path / "full", config, state), stage=1)
-    assert_spliced(loaded.model, loaded.processor, BOS, image_rows(tower), AFTER_IMAGE, llm=llm)
+    assert_spliced(loaded.model, loaded.processor, BOS, image_rows(tower), CAPTION, llm=llm)
 
 
 @pytest.mark.parametrize("merge", [True, False], ids=["merged", "kept beside"])
@@ -207,7 +236,7 @@ def test_lora_adapters(llm, tower, tmp_path, merge):
     others = original.projector_state("mlp2x_gelu", prefix="base_model.model.model.")
     original.write(tmp_path / "run", original.config_of(llm, tower), non_lora_trainables=others)
     trained = wrapped.get_base_model().eval()
-    pieces = (BOS, image_rows(tower), AFTER_IMAGE)
+    pieces = (BOS, image_rows(tower), CAPTION)
     loaded = load(tmp_path / "run", str(llm), merge_lora=merge)
     assert_spliced(loaded.model, loaded.processor, *pieces, llm=trained)
     assert any("lora" in name for name, _ in loaded.model.named_parameters()) != merge
