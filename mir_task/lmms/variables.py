@@ -21,6 +21,7 @@ READ = (
     "MIR_MAX_MEMORY",
     "MIR_RESUME",
     "MIR_ON_ERROR",
+    "MIR_UNCERTAINTY",
 )
 
 

@@ -33,6 +33,7 @@ def measure_in_training(
     *,
     max_text_tokens: int = DEFAULT_MAX_TEXT_TOKENS,
     protocol: Protocol | None = None,
+    uncertainty: bool = True,
     progress: bool = False,
 ) -> MIRResult:
     """Measure MIR between two steps of a training loop, which then goes on as if nothing had happened.
@@ -46,6 +47,7 @@ def measure_in_training(
         pairs: as for :func:`mir_task.measure`; always the same ones, to compare steps.
         max_text_tokens: as for :func:`mir_task.measure`.
         protocol: as for :func:`mir_task.measure`.
+        uncertainty: as for :func:`mir_task.measure`.
         progress: show progress bars.
 
     Returns:
@@ -58,7 +60,13 @@ def measure_in_training(
     inner = unwrap(model)
     with undisturbed(inner):
         return measure(
-            inner, processor, pairs, max_text_tokens=max_text_tokens, protocol=protocol, progress=progress
+            inner,
+            processor,
+            pairs,
+            max_text_tokens=max_text_tokens,
+            protocol=protocol,
+            uncertainty=uncertainty,
+            progress=progress,
         )
 
 

@@ -48,6 +48,7 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
         output_dir: write each result there as ``mir_step_000100.json``.
         max_text_tokens: as for :func:`mir_task.measure`.
         protocol: as for :func:`mir_task.measure`.
+        uncertainty: as for :func:`mir_task.measure`; False, for a number every few steps, leaves ``eval_mir_se`` out.
 
     Attributes:
         results: :class:`MIRResult` by step, in the first process.
@@ -69,6 +70,7 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
         output_dir: str | Path | None = None,
         max_text_tokens: int = DEFAULT_MAX_TEXT_TOKENS,
         protocol: Protocol | None = None,
+        uncertainty: bool = True,
     ) -> None:
         if isinstance(pairs, PairSet):
             protocol = protocol or pairs.protocol
@@ -87,7 +89,11 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
         self.trainer, self.pairs, self.processor = trainer, pairs, processor or trainer.processing_class
         self.at, self.every_steps = at, every_steps
         self.output_dir = None if output_dir is None else Path(output_dir)
-        self.settings: dict[str, Any] = {"max_text_tokens": max_text_tokens, "protocol": protocol}
+        self.settings: dict[str, Any] = {
+            "max_text_tokens": max_text_tokens,
+            "protocol": protocol,
+            "uncertainty": uncertainty,
+        }
         self.results: dict[int, MIRResult] = {}
         self._training = False
         self._last: tuple[int, dict[str, float]] | None = None

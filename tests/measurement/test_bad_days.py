@@ -209,7 +209,14 @@ def test_a_size_may_have_a_unit(size):
     assert settings == MeasurementSettings(max_memory=SIZES[size])
 
 
-@pytest.mark.parametrize(("name", "value"), [("MIR_MAX_MEMORY", "plenty"), ("MIR_ON_ERROR", "ignore")])
+def test_the_number_alone_can_be_asked_for():
+    assert settings_from_environment(1024, 1, {"MIR_UNCERTAINTY": "0"}).uncertainty is False
+    assert settings_from_environment(1024, 1, {}).uncertainty is True
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("MIR_MAX_MEMORY", "plenty"), ("MIR_ON_ERROR", "ignore"), ("MIR_UNCERTAINTY", "no")]
+)
 def test_a_setting_that_makes_no_sense_is_named(name, value):
     with pytest.raises(MIRDataError, match=f"{name} must be .* got '{value}'"):
         settings_from_environment(1024, 1, {name: value})

@@ -112,6 +112,17 @@ def test_training_is_bit_identical_with_and_without(trainer_of, llava, pairs):
     assert len(logged(trainer)) == STEPS
 
 
+def test_without_uncertainty_the_number_alone_is_logged(trainer_of, pairs):
+    recorder = Recorder()
+    trainer = trainer_of([recorder])
+    callback = MIRCallback(trainer, pairs, at=None, every_steps=3, uncertainty=False)
+    trainer.add_callback(callback)
+    trainer.train()
+    assert list(logged(trainer)) == [3, 6]
+    assert not any("eval_mir_se" in log for log in recorder.logs)
+    assert not any(result.uncertainty for result in callback.results.values())
+
+
 def test_logs_what_measure_gives_on_the_live_model(trainer_of, llava, pairs, tmp_path):
     recorder = Recorder()
     trainer = trainer_of([recorder])
