@@ -130,12 +130,34 @@ class Pooled(Fit):
     )
 
 
+class Combined(_Frozen):
+    """Pairs of recipes within groups that MIR puts in the order of their average scores, all groups together."""
+
+    p: float = Field(
+        description="one-sided: lower MIR with higher scores; permutation of scores within groups"
+    )
+    p_reversed: float = Field(description="one-sided, of the opposite: higher MIR with higher scores")
+    p_method: Literal["exact permutation", "random permutations"]
+    concordance: float = Field(description="share of pairs in order; a coin would get a half")
+    interval: Interval | None = Field(
+        description="95%, of the share in order among recipes and groups like these; null below 4 groups"
+    )
+    correct: int
+    pairs: int = Field(description="pairs of recipes of one group that differ in MIR and score")
+    groups: int
+    recipes: int = Field(description="models with MIR and score, each counted once")
+    counted_elsewhere: int = Field(
+        default=0, description="entries left out, since their recipe is in an earlier group too"
+    )
+
+
 class Regression(_Frozen):
     """All that the report found."""
 
     schema_version: int = SCHEMA_VERSION
     verdict: list[str] = Field(description="sentences, generated from the numbers below")
     groups: list[Fit] = Field(description="MIR against the average, one entry a group")
+    combined: Combined | None = Field(default=None, description="all groups together, compared within each")
     pooled: Pooled | None = None
     benchmarks: list[Fit] = Field(default_factory=list, description="MIR against each benchmark, by group")
     baselines: list[Fit] = Field(

@@ -9,8 +9,19 @@ from dataclasses import dataclass
 from mir_task.report.compare import Checkpoint, Comparison
 from mir_task.report.records import listing
 from mir_task.report.regress import BesideMIR
-from mir_task.report.schema import Fit, Pooled, RankingAccuracy
-from mir_task.report.text import count, interval, join, number, p_equals, percent, sentence, short
+from mir_task.report.schema import Combined, Fit, Pooled, RankingAccuracy
+from mir_task.report.text import (
+    count,
+    interval,
+    join,
+    number,
+    p_equals,
+    p_exactly,
+    percent,
+    percent_interval,
+    sentence,
+    short,
+)
 
 SIGNIFICANCE = 0.05
 """An order that chance gives less often than this is more than chance."""
@@ -33,7 +44,11 @@ class Verdict:
 
 
 def verdict(
-    comparison: Comparison, fits: Sequence[Fit], pool: Pooled | None, beside_mir: Sequence[BesideMIR]
+    comparison: Comparison,
+    fits: Sequence[Fit],
+    pool: Pooled | None,
+    beside_mir: Sequence[BesideMIR],
+    combined: Combined | None = None,
 ) -> Verdict:
     """Say which checkpoint is best, how well MIR predicted scores, and how sure that is."""
     related = [fit for fit in fits if fit.spearman]
@@ -41,7 +56,7 @@ def verdict(
         return Verdict(_best(comparison), [*_noise(comparison), *_nothing_to_relate(fits)])
     sentences = [
         _ordering(related),
-        _certainty(related),
+        _certainty(related, combined),
         _size(related),
         *_across(pool, related),
         *_against_baselines(beside_mir),
@@ -85,7 +100,31 @@ def _ordering(fits: Sequence[Fit]) -> str:
     )
 
 
-def _certainty(fits: Sequence[Fit]) -> str:
+def _certainty(fits: Sequence[Fit], combined: Combined | None) -> str:
+    """Whether the order of the models is more than chance: in all groups together, then in each."""
+    alone = _certainty_of_each(fits)
+    if combined is None or combined.groups < 2:
+        return f"{sentence(alone)}."
+    return f"{_together(combined)} Of the groups alone: {alone}."
+
+
+def _together(combined: Combined) -> str:
+    """What the groups say together, and how surely."""
+    if combined.p < SIGNIFICANCE:
+        claim, p = "lower MIR goes with higher scores, more surely than chance allows", combined.p
+    elif combined.p_reversed < SIGNIFICANCE:
+        claim, p = "higher MIR goes with higher scores, more surely than chance allows", combined.p_reversed
+    else:
+        claim, p = "the order of the models cannot be told from chance", combined.p
+    spread = f", 95% interval {percent_interval(combined.interval)}" if combined.interval else ""
+    return (
+        f"Together, within {count(combined.groups, 'group')} of {count(combined.recipes, 'model')}, {claim} "
+        f"({p_exactly(p)}, one-sided, by permutation within groups): {percent(combined.concordance)} of pairs are in "
+        f"order{spread}; a coin would get 50%."
+    )
+
+
+def _certainty_of_each(fits: Sequence[Fit]) -> str:
     """In which groups the order of the models is more than chance."""
     sure = [fit for fit in fits if _is_sure(fit)]
     hopeless = [fit for fit in fits if _least_p(fit.n) >= SIGNIFICANCE]
@@ -99,7 +138,7 @@ def _certainty(fits: Sequence[Fit]) -> str:
         ),
         _too_few(hopeless, fits),
     ]
-    return sentence("; ".join(filter(None, clauses))) + "."
+    return "; ".join(filter(None, clauses))
 
 
 def _clause(claim: str, some: Sequence[Fit], fits: Sequence[Fit]) -> str:

@@ -35,6 +35,17 @@ def test_only_tables_of_the_same_benchmarks_are_pooled(regression):
     }
 
 
+def test_the_tables_together_are_as_good_as_certain(regression):
+    # By the number of orders: 4!, 6! with two ties of two, 5! with one tie, 4! and 4!, each table in the best of them.
+    together = regression.combined
+    assert together.p == pytest.approx(1 / (24**3 * (720 / 4) * (120 / 2)))
+    assert (together.concordance, together.pairs, together.groups, together.recipes) == (1.0, 40, 5, 23)
+    assert together.interval[0] > 0.9 and together.interval[1] == 1
+    text = " ".join(regression.verdict)
+    assert "Together, within five groups of 23 models, lower MIR goes with higher scores" in text
+    assert "(p = 7e-9, one-sided, by permutation within groups)" in text
+
+
 def test_verdict_says_no_more_than_four_models_allow(regression):
     text = " ".join(regression.verdict)
     assert "with 4 models in Table 1, Table 4 and Table 5 even a perfect order could be chance" in text
