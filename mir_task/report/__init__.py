@@ -2,5 +2,6 @@
 
 Imports go one way: ``records``, ``files``, ``tables``, ``lmms_results`` (what a file says) -> ``load`` ->
 ``compare``, ``averages`` (which numbers belong together) -> ``association``, ``choice``, ``concordance``,
-``regress``, ``combined``, ``pool`` (how they relate) -> ``verdict`` -> ``analysis`` (all findings) -> ``figures``, ``gallery``, ``page``, ``write`` -> ``cli``.
+``influence``, ``regress``, ``combined``, ``pool`` (how they relate) -> ``verdict`` -> ``analysis`` (all findings) ->
+``figures``, ``gallery``, ``page``, ``write`` -> ``cli``.
 """

@@ -177,10 +177,14 @@ def _size(fits: Sequence[Fit]) -> str:
 
 def _size_in_one(fit: Fit, where: str) -> str:
     assert fit.slope and fit.loo
+    moved = ""
+    if fit.influence:
+        without = number(fit.influence.slope_without, 2)
+        moved = f" Without {fit.influence.model}, which moves it most, the slope is {without}."
     return sentence(
         f"{where}one unit of MIR went with {number(fit.slope.estimate, 2)} points, 95% interval "
         f"{interval(fit.slope.interval)}; a line through the other models predicted a left-out score to "
-        f"{number(fit.loo.rmse, 2)} points, their mean to {number(fit.loo.rmse_of_mean, 2)}."
+        f"{number(fit.loo.rmse, 2)} points, their mean to {number(fit.loo.rmse_of_mean, 2)}.{moved}"
     )
 
 
@@ -212,16 +216,39 @@ def _across(pool: Pooled | None, fits: Sequence[Fit]) -> list[str]:
         f"{interval(pool.pearson.interval)} and Spearman's rho {number(pool.spearman.rho, 2)}"
     )
     found = [text + "."]
-    if pool.disagreement and pool.within:
-        how = "have opposite signs" if pool.disagreement == "sign" else "differ by more than a factor of two"
-        found.append(
-            f"Simpson warning: the slopes of the pool ({number(pool.slope.estimate, 1)}) and within groups "
-            f"({number(pool.within.slope, 1)}, 95% interval {interval(pool.within.interval, 1)}) {how}: a difference "
-            "in MIR between experiments does not mean what it means within one."
-        )
+    found += _slopes_of(pool)
     if pool.left_out:
         left = join([names[group] for group in pool.left_out])
         found.append(f"{left} {'is' if len(pool.left_out) == 1 else 'are'} not in the pool (reasons below).")
+    return found
+
+
+def _slopes_of(pool: Pooled) -> list[str]:
+    """What the slope of the pool is worth: against that within groups, between groups, and without one model."""
+    assert pool.slope
+    found = []
+    pooled, within = number(pool.slope.estimate, 1), pool.within
+    if pool.disagreement == "sign" and within:
+        found.append(
+            f"Simpson warning: the slopes of the pool ({pooled} {interval(pool.slope.interval, 1)}) and within groups "
+            f"({number(within.slope, 1)} {interval(within.interval, 1)}) have opposite signs: a difference in MIR "
+            "between experiments does not mean what it means within one."
+        )
+    if pool.interaction:
+        first, second = pool.interaction.degrees_of_freedom
+        test = f"F({first}, {second}) = {number(pool.interaction.f, 1)}, {p_equals(pool.interaction.p)}"
+        found.append(
+            f"The groups have different slopes (interaction of group and MIR: {test}): one unit of MIR is not worth "
+            "the same in each."
+            if pool.interaction.p < SIGNIFICANCE
+            else "That the groups have different slopes cannot be told from chance (interaction of group and MIR: "
+            f"{test})."
+        )
+    if pool.influence:
+        found.append(
+            f"The pooled slope is {pooled} points per unit of MIR, and {number(pool.influence.slope_without, 1)} "
+            f"without {pool.influence.model}, the model that moves it most."
+        )
     return found
 
 
