@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from mir_task.metrics import Better
 from mir_task.report import regress
 from mir_task.report.averages import Averaged, average
+from mir_task.report.combined import combined
 from mir_task.report.compare import Comparison, compare
 from mir_task.report.pool import pooled
 from mir_task.report.records import Evidence, MIRReportError, Run, listing
 from mir_task.report.regress import BesideMIR
-from mir_task.report.schema import Fit, Pooled
+from mir_task.report.schema import Combined, Fit, Pooled
 from mir_task.report.verdict import Verdict, verdict
 
 
@@ -39,6 +40,7 @@ class Findings:
     evidence: Evidence
     averaged: Averaged
     fits: list[Fit]
+    combined: Combined | None
     pool: Pooled | None
     benchmarks: list[Fit]
     beside_mir: list[BesideMIR]
@@ -81,16 +83,18 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
         raise MIRReportError(
             f"nothing to relate: {'; '.join(constant)}; are the models different, and the scores of different models?"
         )
+    in_all = combined(averaged.comparison.groups)
     pool = pooled(averaged, settings.pool)
     beside_mir = regress.baselines(averaged, settings.baselines)
     return Findings(
         evidence=evidence,
         averaged=averaged,
         fits=fits,
+        combined=in_all,
         pool=pool,
         benchmarks=benchmarks,
         beside_mir=beside_mir,
-        verdict=verdict(averaged.comparison, fits, pool, beside_mir),
+        verdict=verdict(averaged.comparison, fits, pool, beside_mir, in_all),
         notes=[*comparison.notes, *averaged.notes],
         problems=[f"skipped {skipped}" for skipped in evidence.skipped] + constant,
     )

@@ -7,16 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 import statsmodels.formula.api as smf
 from pandas import DataFrame
+from statsmodels.stats.anova import anova_lm
 
 from mir_task.report import association, choice, regress
 from mir_task.report.averages import Averaged, pool_by_benchmarks
+from mir_task.report.combined import each_once
 from mir_task.report.compare import Checkpoint
+from mir_task.report.influence import influence_of
 from mir_task.report.records import MIRReportError, listing
-from mir_task.report.schema import LeaveOneOut, Pooled, Regret, WithinGroups
+from mir_task.report.schema import Interaction, LeaveOneOut, Pooled, Regret, Slope, WithinGroups
 
 NAME = "pooled"
-TIMES = 2.0
-"""Pooled and within-group slopes that differ by more than this factor are said to disagree in size."""
+SIGNIFICANCE = 0.05
+"""Slopes that chance makes differ as much less often than this differ between groups."""
 WAY_OUT = "average over the same benchmarks with --benchmarks common (or --benchmarks A,B)"
 
 
@@ -41,12 +44,14 @@ def pooled(averaged: Averaged, asked: Sequence[str] = ()) -> Pooled | None:
     groups, left_out = _compatible(averaged, scored, asked)
     if len(groups) < 2:
         return None
-    members = [c for group in groups for c in scored[group]]
+    once = each_once({group: scored[group] for group in groups})
+    members = [c for group in groups for c in once[group]]
     fit = regress.fit(members, NAME)
     if fit is None or fit.pearson is None or fit.slope is None:
         return None
     data = DataFrame({"mir": [c.mir for c in members], "score": [c.average for c in members]})
     data["group"] = [c.group for c in members]
+    data["name"] = [c.label for c in members]
     x, y = data["mir"].to_numpy(), data["score"].to_numpy()
     errors = np.array([c.standard_error or 0.0 for c in members])
     within = _within(data)
@@ -55,9 +60,10 @@ def pooled(averaged: Averaged, asked: Sequence[str] = ()) -> Pooled | None:
         "groups": groups,
         "left_out": left_out,
         "within": within,
+        "interaction": interaction(data),
         "loo": _left_out_errors(data),
         "ranking_accuracy_within": choice.ranking_accuracy(x, y, "lower", errors, list(data["group"])),
-        "disagreement": _disagreement(fit.slope.estimate, within),
+        "disagreement": _disagreement(fit.slope, within, interaction(data)),
     }
     return Pooled.model_validate(content)
 
@@ -114,6 +120,7 @@ def _within(data: DataFrame) -> WithinGroups | None:
         slope=float(line.params["mir"]),
         interval=(float(low), float(high)) if np.isfinite([low, high]).all() else None,
         r_squared_within=float(1 - line.ssr / plain.ssr) if plain.ssr > 0 else 0.0,
+        influence=influence_of(line, "mir", list(data["name"])),
     )
 
 
@@ -144,9 +151,35 @@ def _regret(scored: dict[str, list[Checkpoint]]) -> Regret:
     )
 
 
-def _disagreement(slope: float, within: WithinGroups | None) -> str | None:
-    if within is None or within.slope == 0 or slope == 0:
+def interaction(data: DataFrame) -> Interaction | None:
+    """F test of slopes that differ between groups, each group at its own level.
+
+    Args:
+        data: columns mir, score and group.
+
+    Returns:
+        None if MIR varies in fewer than two groups, or a line for each leaves no degree of freedom.
+    """
+    varying = data[data.groupby("group")["mir"].transform("nunique") > 1]
+    groups = varying["group"].nunique()
+    if groups < 2 or len(varying) - 2 * groups < 1:
         return None
-    if np.sign(slope) != np.sign(within.slope):
-        return "sign"
-    return "size" if not 1 / TIMES <= slope / within.slope <= TIMES else None
+    table = anova_lm(
+        smf.ols("score ~ mir + C(group)", varying).fit(), smf.ols("score ~ mir * C(group)", varying).fit()
+    )
+    f, p = float(table["F"].iloc[1]), float(table["Pr(>F)"].iloc[1])
+    if not np.isfinite([f, p]).all():
+        return None
+    return Interaction(f=f, degrees_of_freedom=(groups - 1, len(varying) - 2 * groups), p=p)
+
+
+def _disagreement(slope: Slope, within: WithinGroups | None, slopes: Interaction | None) -> str | None:
+    """Whether it matters which slope is meant, beyond what chance gives.
+
+    That the signs or sizes of the two estimates differ is no sign of it: at a slope of zero they do in most samples.
+    """
+    if within and within.interval and slope.interval:
+        below, above = sorted([within.interval, slope.interval])
+        if below[1] < 0 < above[0]:
+            return "sign"
+    return "size" if slopes and slopes.p < SIGNIFICANCE else None

@@ -13,6 +13,7 @@ from mir_task.report import association, choice
 from mir_task.report.averages import AVERAGE, Averaged
 from mir_task.report.choice import Array
 from mir_task.report.compare import Checkpoint
+from mir_task.report.influence import influence
 from mir_task.report.schema import Fit
 from mir_task.report.tables import BASELINES, PROGRESS
 
@@ -74,6 +75,8 @@ def fit(
     notes, numbers = _numbers(x, y, score, predictor)
     if len(x) >= 2:
         errors = np.array([c.standard_error or 0.0 for c in complete]) if predictor == MIR else None
+        if "slope" in numbers and len(x) >= association.MIN_FOR_INTERVAL:
+            numbers["influence"] = influence(x, y, names)
         numbers["ranking_accuracy"] = choice.ranking_accuracy(x, y, better, errors)
         numbers["regret"] = choice.regret(x, y, better, names)
     return Fit.model_validate(

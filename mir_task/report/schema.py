@@ -65,6 +65,15 @@ class LeaveOneOut(_Frozen):
     better_than_mean: bool
 
 
+class Influence(_Frozen):
+    """The same fit without each of its models in turn."""
+
+    slopes: Interval = Field(description="lowest and highest slope without one model")
+    pearson: Interval | None = Field(description="the same of Pearson's r; null where scores would not vary")
+    model: str = Field(description="the model without which the slope changes most")
+    slope_without: float = Field(description="the slope without that model")
+
+
 class RankingAccuracy(_Frozen):
     """Pairs of models that the predictor puts in the order of their scores."""
 
@@ -103,6 +112,7 @@ class Fit(_Frozen):
     kendall: Kendall | None = None
     slope: Slope | None = None
     loo: LeaveOneOut | None = None
+    influence: Influence | None = Field(default=None, description="null below 4 models")
     ranking_accuracy: RankingAccuracy | None = None
     regret: Regret | None = None
     notes: list[str] = Field(default_factory=list, description="why a number is null")
@@ -114,10 +124,21 @@ class WithinGroups(_Frozen):
     slope: float = Field(description="score points per unit of MIR, within groups")
     interval: Interval | None = Field(description="95%, t distribution")
     r_squared_within: float = Field(description="explained share of the variation around the groups' means")
+    influence: Influence | None = Field(
+        default=None, description="of the slope; without ranges of Pearson's r"
+    )
+
+
+class Interaction(_Frozen):
+    """Do slopes differ between groups? F test of a slope for each group against one slope, levels free in both."""
+
+    f: float
+    degrees_of_freedom: tuple[int, int] = Field(description="of the interaction and of the residual")
+    p: float
 
 
 class Pooled(Fit):
-    """All models of several groups together; ``regret`` is the mean over groups of choosing within each."""
+    """All models of several groups, each counted once; ``regret`` is the mean over groups of choosing within each."""
 
     groups: list[str]
     left_out: dict[str, str] = Field(default_factory=dict, description="group: why it is not in the pool")
@@ -125,8 +146,34 @@ class Pooled(Fit):
     ranking_accuracy_within: RankingAccuracy | None = Field(
         default=None, description="over pairs of models of one group"
     )
+    interaction: Interaction | None = Field(
+        default=None, description="of group and MIR; null where too few models leave no residual"
+    )
     disagreement: Literal["sign", "size"] | None = Field(
-        default=None, description="between pooled and within-group slopes (Simpson's paradox)"
+        default=None,
+        description="sign: the 95% intervals of the pooled slope and of that within groups lie on opposite sides of "
+        "zero (Simpson's paradox); size: the interaction's p is below 0.05",
+    )
+
+
+class Combined(_Frozen):
+    """Pairs of recipes within groups that MIR puts in the order of their average scores, all groups together."""
+
+    p: float = Field(
+        description="one-sided: lower MIR with higher scores; permutation of scores within groups"
+    )
+    p_reversed: float = Field(description="one-sided, of the opposite: higher MIR with higher scores")
+    p_method: Literal["exact permutation", "random permutations"]
+    concordance: float = Field(description="share of pairs in order; a coin would get a half")
+    interval: Interval | None = Field(
+        description="95%, of the share in order among recipes and groups like these; null below 4 groups"
+    )
+    correct: int
+    pairs: int = Field(description="pairs of recipes of one group that differ in MIR and score")
+    groups: int
+    recipes: int = Field(description="models with MIR and score, each counted once")
+    counted_elsewhere: int = Field(
+        default=0, description="entries left out, since their recipe is in an earlier group too"
     )
 
 
@@ -136,6 +183,7 @@ class Regression(_Frozen):
     schema_version: int = SCHEMA_VERSION
     verdict: list[str] = Field(description="sentences, generated from the numbers below")
     groups: list[Fit] = Field(description="MIR against the average, one entry a group")
+    combined: Combined | None = Field(default=None, description="all groups together, compared within each")
     pooled: Pooled | None = None
     benchmarks: list[Fit] = Field(default_factory=list, description="MIR against each benchmark, by group")
     baselines: list[Fit] = Field(

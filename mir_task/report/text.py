@@ -37,6 +37,19 @@ def p_equals(p: float | None) -> str:
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
+def p_exactly(p: float) -> str:
+    """``p = 0.083`` or, below a thousandth, ``p = 7e-9``."""
+    if p >= 0.001:
+        return f"p = {p:.3f}"
+    digits, exponent = f"{p:.0e}".split("e")
+    return f"p = {digits}e{int(exponent)}" if p > 0 else "p < 1e-300"
+
+
+def percent_interval(ends: Interval | None) -> str:
+    """``[92%, 100%]``; a dash where none is claimed."""
+    return MISSING if ends is None else f"[{percent(ends[0])}, {percent(ends[1])}]"
+
+
 def percent(share: float | None) -> str:
     """A share in per cent, rounded to a whole number."""
     return MISSING if share is None else f"{100 * share:.0f}%"

@@ -9,8 +9,19 @@ from dataclasses import dataclass
 from mir_task.report.compare import Checkpoint, Comparison
 from mir_task.report.records import listing
 from mir_task.report.regress import BesideMIR
-from mir_task.report.schema import Fit, Pooled, RankingAccuracy
-from mir_task.report.text import count, interval, join, number, p_equals, percent, sentence, short
+from mir_task.report.schema import Combined, Fit, Pooled, RankingAccuracy
+from mir_task.report.text import (
+    count,
+    interval,
+    join,
+    number,
+    p_equals,
+    p_exactly,
+    percent,
+    percent_interval,
+    sentence,
+    short,
+)
 
 SIGNIFICANCE = 0.05
 """An order that chance gives less often than this is more than chance."""
@@ -33,7 +44,11 @@ class Verdict:
 
 
 def verdict(
-    comparison: Comparison, fits: Sequence[Fit], pool: Pooled | None, beside_mir: Sequence[BesideMIR]
+    comparison: Comparison,
+    fits: Sequence[Fit],
+    pool: Pooled | None,
+    beside_mir: Sequence[BesideMIR],
+    combined: Combined | None = None,
 ) -> Verdict:
     """Say which checkpoint is best, how well MIR predicted scores, and how sure that is."""
     related = [fit for fit in fits if fit.spearman]
@@ -41,7 +56,7 @@ def verdict(
         return Verdict(_best(comparison), [*_noise(comparison), *_nothing_to_relate(fits)])
     sentences = [
         _ordering(related),
-        _certainty(related),
+        _certainty(related, combined),
         _size(related),
         *_across(pool, related),
         *_against_baselines(beside_mir),
@@ -85,7 +100,31 @@ def _ordering(fits: Sequence[Fit]) -> str:
     )
 
 
-def _certainty(fits: Sequence[Fit]) -> str:
+def _certainty(fits: Sequence[Fit], combined: Combined | None) -> str:
+    """Whether the order of the models is more than chance: in all groups together, then in each."""
+    alone = _certainty_of_each(fits)
+    if combined is None or combined.groups < 2:
+        return f"{sentence(alone)}."
+    return f"{_together(combined)} Of the groups alone: {alone}."
+
+
+def _together(combined: Combined) -> str:
+    """What the groups say together, and how surely."""
+    if combined.p < SIGNIFICANCE:
+        claim, p = "lower MIR goes with higher scores, more surely than chance allows", combined.p
+    elif combined.p_reversed < SIGNIFICANCE:
+        claim, p = "higher MIR goes with higher scores, more surely than chance allows", combined.p_reversed
+    else:
+        claim, p = "the order of the models cannot be told from chance", combined.p
+    spread = f", 95% interval {percent_interval(combined.interval)}" if combined.interval else ""
+    return (
+        f"Together, within {count(combined.groups, 'group')} of {count(combined.recipes, 'model')}, {claim} "
+        f"({p_exactly(p)}, one-sided, by permutation within groups): {percent(combined.concordance)} of pairs are in "
+        f"order{spread}; a coin would get 50%."
+    )
+
+
+def _certainty_of_each(fits: Sequence[Fit]) -> str:
     """In which groups the order of the models is more than chance."""
     sure = [fit for fit in fits if _is_sure(fit)]
     hopeless = [fit for fit in fits if _least_p(fit.n) >= SIGNIFICANCE]
@@ -99,7 +138,7 @@ def _certainty(fits: Sequence[Fit]) -> str:
         ),
         _too_few(hopeless, fits),
     ]
-    return sentence("; ".join(filter(None, clauses))) + "."
+    return "; ".join(filter(None, clauses))
 
 
 def _clause(claim: str, some: Sequence[Fit], fits: Sequence[Fit]) -> str:
@@ -138,10 +177,14 @@ def _size(fits: Sequence[Fit]) -> str:
 
 def _size_in_one(fit: Fit, where: str) -> str:
     assert fit.slope and fit.loo
+    moved = ""
+    if fit.influence:
+        without = number(fit.influence.slope_without, 2)
+        moved = f" Without {fit.influence.model}, which moves it most, the slope is {without}."
     return sentence(
         f"{where}one unit of MIR went with {number(fit.slope.estimate, 2)} points, 95% interval "
         f"{interval(fit.slope.interval)}; a line through the other models predicted a left-out score to "
-        f"{number(fit.loo.rmse, 2)} points, their mean to {number(fit.loo.rmse_of_mean, 2)}."
+        f"{number(fit.loo.rmse, 2)} points, their mean to {number(fit.loo.rmse_of_mean, 2)}.{moved}"
     )
 
 
@@ -173,16 +216,39 @@ def _across(pool: Pooled | None, fits: Sequence[Fit]) -> list[str]:
         f"{interval(pool.pearson.interval)} and Spearman's rho {number(pool.spearman.rho, 2)}"
     )
     found = [text + "."]
-    if pool.disagreement and pool.within:
-        how = "have opposite signs" if pool.disagreement == "sign" else "differ by more than a factor of two"
-        found.append(
-            f"Simpson warning: the slopes of the pool ({number(pool.slope.estimate, 1)}) and within groups "
-            f"({number(pool.within.slope, 1)}, 95% interval {interval(pool.within.interval, 1)}) {how}: a difference "
-            "in MIR between experiments does not mean what it means within one."
-        )
+    found += _slopes_of(pool)
     if pool.left_out:
         left = join([names[group] for group in pool.left_out])
         found.append(f"{left} {'is' if len(pool.left_out) == 1 else 'are'} not in the pool (reasons below).")
+    return found
+
+
+def _slopes_of(pool: Pooled) -> list[str]:
+    """What the slope of the pool is worth: against that within groups, between groups, and without one model."""
+    assert pool.slope
+    found = []
+    pooled, within = number(pool.slope.estimate, 1), pool.within
+    if pool.disagreement == "sign" and within:
+        found.append(
+            f"Simpson warning: the slopes of the pool ({pooled} {interval(pool.slope.interval, 1)}) and within groups "
+            f"({number(within.slope, 1)} {interval(within.interval, 1)}) have opposite signs: a difference in MIR "
+            "between experiments does not mean what it means within one."
+        )
+    if pool.interaction:
+        first, second = pool.interaction.degrees_of_freedom
+        test = f"F({first}, {second}) = {number(pool.interaction.f, 1)}, {p_equals(pool.interaction.p)}"
+        found.append(
+            f"The groups have different slopes (interaction of group and MIR: {test}): one unit of MIR is not worth "
+            "the same in each."
+            if pool.interaction.p < SIGNIFICANCE
+            else "That the groups have different slopes cannot be told from chance (interaction of group and MIR: "
+            f"{test})."
+        )
+    if pool.influence:
+        found.append(
+            f"The pooled slope is {pooled} points per unit of MIR, and {number(pool.influence.slope_without, 1)} "
+            f"without {pool.influence.model}, the model that moves it most."
+        )
     return found
 
 

@@ -67,6 +67,7 @@ def regression_of(findings: Findings) -> Regression:
     return Regression(
         verdict=findings.verdict.all,
         groups=findings.fits,
+        combined=findings.combined,
         pooled=findings.pool,
         benchmarks=findings.benchmarks,
         baselines=findings.baselines,

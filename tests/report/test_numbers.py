@@ -1,6 +1,7 @@
 """Every number against an oracle from elsewhere."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def checkpoints(x, y, group="g"):
     """Checkpoints of MIR x and average score y."""
     return [
         Checkpoint(
-            name=f"m{i}",
+            name=f"{group}/m{i}",
             label=f"m{i}",
             group=group,
             mir=mir,
@@ -137,19 +138,93 @@ def test_regret_is_the_score_lost_by_choosing_the_lowest_mir():
 def two_groups(shift):
     """A group whose scores fall with MIR, and the same one with MIR 5 higher and scores ``shift`` higher."""
     x, y = np.array([1.0, 1.3, 1.9, 2.2]), np.array([10.0, 9.1, 7.9, 7.4])
-    members = [*checkpoints(x, y, "a"), *checkpoints(x + 5, y + shift, "b")]
-    over = dict.fromkeys("ab", ("A", "B"))
+    return averaged_of(checkpoints(x, y, "a"), checkpoints(x + 5, y + shift, "b"))
+
+
+def averaged_of(*groups):
+    """Groups of checkpoints with averages over the same benchmarks."""
+    names = [members[0].group for members in groups]
     return Averaged(
-        Comparison(members, notes=[]), over, stated=dict.fromkeys("ab", True), scales={}, notes=[]
+        Comparison([c for members in groups for c in members], notes=[]),
+        over=dict.fromkeys(names, ("A", "B")),
+        stated=dict.fromkeys(names, True),
+        scales={},
+        notes=[],
     )
 
 
 def test_simpsons_paradox_is_noticed():
     found = pooled(two_groups(shift=30))
-    assert found.slope.estimate > 0 > found.within.slope
+    assert found.slope.interval[0] > 0 > found.within.interval[1]
     assert found.disagreement == "sign"
     assert found.ranking_accuracy_within.value == 1.0
     assert pooled(two_groups(shift=-10)).disagreement is None
+
+
+def test_signs_that_differ_by_chance_are_no_paradox():
+    x, y = np.array([1.0, 1.3, 1.9, 2.2]), np.array([10.0, 7.4, 9.1, 7.9])
+    found = pooled(averaged_of(checkpoints(x, y, "a"), checkpoints(x + 2, y + 2, "b")))
+    assert found.slope.estimate > 0 > found.within.slope
+    assert found.disagreement is None
+
+
+def test_interaction_is_the_gain_of_a_line_for_each_group():
+    x, y = np.array([1.0, 1.3, 1.9, 2.2]), np.array([10.0, 9.1, 7.9, 7.4])
+    steeper = 4 * y + np.array([0.2, -0.1, 0.1, -0.2])
+    found = pooled(averaged_of(checkpoints(x, y, "a"), checkpoints(x + 5, steeper - 40, "b")))
+    together = np.concatenate([x - x.mean()] * 2), np.concatenate([y - y.mean(), steeper - steeper.mean()])
+    one = ((together[1] - (together[0] @ together[1]) / (together[0] @ together[0]) * together[0]) ** 2).sum()
+    each = sum(((z - np.polyval(np.polyfit(x, z, 1), x)) ** 2).sum() for z in (y, steeper))
+    f = (one - each) / (each / 4)
+    assert found.interaction.f == pytest.approx(f)
+    assert found.interaction.degrees_of_freedom == (1, 4)
+    assert found.interaction.p == pytest.approx(stats.f.sf(f, 1, 4))
+    assert found.disagreement == "size"
+
+
+def test_alike_groups_have_no_interaction():
+    found = pooled(two_groups(shift=30))
+    assert found.interaction.f == pytest.approx(0, abs=1e-9)
+    x, y = np.array([1.0, 2.0]), np.array([2.0, 1.0])
+    assert pooled(averaged_of(checkpoints(x, y, "a"), checkpoints(x, y, "b"))).interaction is None
+
+
+def test_a_model_of_two_groups_counts_once_in_the_pool():
+    a, b = two_groups(shift=-10).comparison.groups.values()
+    shared = replace(b[0], name=a[0].name)
+    assert pooled(averaged_of(a, b)).n == 8
+    assert pooled(averaged_of(a, [shared, *b[1:]])).n == 7
+
+
+def refitted(x, y):
+    """Slope and Pearson's r without each model, by fitting again."""
+    rests = [np.arange(len(x)) != i for i in range(len(x))]
+    return [np.polyfit(x[r], y[r], 1)[0] for r in rests], [np.corrcoef(x[r], y[r])[0, 1] for r in rests]
+
+
+def test_influence_is_that_of_fitting_again_without_each():
+    slopes, correlations = refitted(X, Y)
+    found = fit(checkpoints(X, Y), "g").influence
+    assert found.slopes == pytest.approx((min(slopes), max(slopes)))
+    assert found.pearson == pytest.approx((min(correlations), max(correlations)))
+    most = int(np.abs(np.array(slopes) - np.polyfit(X, Y, 1)[0]).argmax())
+    assert (found.model, found.slope_without) == (f"m{most}", pytest.approx(slopes[most]))
+    assert fit(checkpoints(X[:3], Y[:3]), "g").influence is None
+
+
+def test_no_influence_where_one_model_makes_the_line():
+    assert fit(checkpoints([1.0, 1, 1, 2], [1.0, 2, 3, 4]), "g").influence is None
+
+
+def test_a_model_alone_in_its_group_moves_no_slope_within_groups():
+    x, y = np.array([1.0, 1.3, 1.9, 2.2]), np.array([10.0, 9.1, 7.9, 7.4])
+    alone = pooled(
+        averaged_of(checkpoints(x, y, "a"), checkpoints(x + 1, y, "b"), checkpoints([9.0], [99.0], "c")),
+        ["a", "b", "c"],
+    )
+    without = pooled(averaged_of(checkpoints(x, y, "a"), checkpoints(x + 1, y, "b")))
+    assert alone.n == 9 and without.n == 8
+    assert alone.within.influence.slopes == pytest.approx(without.within.influence.slopes)
 
 
 def test_slope_within_groups_is_that_of_deviations_from_their_means():

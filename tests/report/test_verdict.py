@@ -6,7 +6,16 @@ import pytest
 from scipy import stats
 
 from mir_task.report.compare import Comparison
-from mir_task.report.schema import Fit, LeaveOneOut, Pearson, RankingAccuracy, Regret, Slope, Spearman
+from mir_task.report.schema import (
+    Combined,
+    Fit,
+    LeaveOneOut,
+    Pearson,
+    RankingAccuracy,
+    Regret,
+    Slope,
+    Spearman,
+)
 from mir_task.report.text import MINUS
 from mir_task.report.verdict import verdict
 
@@ -82,6 +91,47 @@ def test_the_least_p_is_that_of_a_perfect_order_among_all():
     least = sum(abs(rho) > 1 - 1e-12 for rho in orders) / len(orders)
     (told,) = [text for text in sentences(related("a", n=4, rho=-1, p=1 / 12)) if "perfect order" in text]
     assert f"(p is at least {least:.3f})" in told
+
+
+def together(p, p_reversed=0.9, concordance=0.8, groups=5):
+    return Combined(
+        p=p,
+        p_reversed=p_reversed,
+        p_method="exact permutation",
+        concordance=concordance,
+        interval=(0.6, 0.92) if groups > 3 else None,
+        correct=32,
+        pairs=40,
+        groups=groups,
+        recipes=23,
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "claim"),
+    [
+        (together(7e-9), "lower MIR goes with higher scores, more surely than chance allows (p = 7e-9, "),
+        (together(0.2), "the order of the models cannot be told from chance (p = 0.200, "),
+        (
+            together(0.99, 0.01),
+            "higher MIR goes with higher scores, more surely than chance allows (p = 0.010, ",
+        ),
+    ],
+)
+def test_groups_are_told_of_together_before_each_alone(found, claim):
+    (told,) = [
+        text
+        for text in verdict(Comparison([], []), [related("a"), related("b")], None, [], found).all
+        if text.startswith("Together, within five groups of 23 models, ")
+    ]
+    assert claim in told
+    assert "80% of pairs are in order, 95% interval [60%, 92%]; a coin would get 50%." in told
+    assert "Of the groups alone: the order of the models is more than chance in a (p = 0.003)" in told
+
+
+def test_one_group_says_nothing_of_groups_together():
+    told = verdict(Comparison([], []), [related("a")], None, [], together(0.003, groups=1)).all
+    assert "The order of the models is more than chance here (p = 0.003)." in told
 
 
 @pytest.mark.parametrize(
