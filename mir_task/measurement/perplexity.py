@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from mir_task.adapters import Adapter, adapter_for
+from mir_task.adapters.sight import check_sight
 from mir_task.errors import MIRDataError, MIRModelError, naming
 from mir_task.measurement.evaluation import evaluation_mode
 from mir_task.measurement.ranks import Ranks
@@ -49,7 +50,7 @@ def caption_perplexity(
         ranks: the processes that share the pairs, as for :func:`mir_task.measure`.
 
     Raises:
-        MIRModelError: no adapter for the model, or NaN in its logits.
+        MIRModelError: no adapter for the model, NaN in its logits, or a picture that does not reach the model.
         MIRDataError: fewer than two pairs, or an empty caption.
     """
     adapter = adapter_for(model, processor)
@@ -71,6 +72,8 @@ def caption_perplexity(
             pair = opened(pairs, number)
             image = pair.rgb
             with naming(f"pair {pair.name}"):
+                if not own:
+                    check_sight(adapter, pair.rgb, pair.text, max_text_tokens)
                 frame = frame or _frame(adapter, image)
                 losses = _losses(adapter, image, pair.text, max_text_tokens, frame)
             own.append((float(losses.double().sum()), len(losses), pair.name))

@@ -107,3 +107,10 @@ def test_task_beside_mir_in_one_run(llava, monkeypatch, tmp_path):
     saved = CaptionPerplexity.model_validate_json(file.read_text())
     assert saved.nll == expected.nll
     assert saved.protocol.task == "mir_caption_ppl_builtin"
+
+
+def test_a_model_that_does_not_see_is_refused(llava, pairs):
+    for parameter in llava[0].model.multi_modal_projector.parameters():
+        parameter.data.zero_()
+    with pytest.raises(MIRModelError, match="the picture does not reach the model"):
+        caption_perplexity(*llava, pairs, progress=False)
