@@ -169,6 +169,8 @@ def _regret(scored: dict[str, list[Checkpoint]]) -> Regret:
 def interaction(data: DataFrame) -> Interaction | None:
     """F test of slopes that differ between groups, each group at its own level.
 
+    It takes the noise of all groups for alike: where it differs threefold, it errs in 11% of cases instead of 5%.
+
     Args:
         data: columns mir, score and group.
 
