@@ -167,7 +167,7 @@ class Combined(_Frozen):
         description="one-sided: lower MIR with higher scores; permutation of scores within groups"
     )
     p_reversed: float = Field(description="one-sided, of the opposite: higher MIR with higher scores")
-    p_method: Literal["exact permutation", "random permutations"]
+    p_method: Literal["exact permutation", "approximation"]
     concordance: float = Field(description="share of pairs in order; a coin would get a half")
     interval: Interval | None = Field(
         description="95%, of the share in order among recipes and groups like these; null below 4 groups"
