@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from mir_task.bench import ceiling, coverage, distance, layer, profile, report, whole
+from mir_task.bench import ceiling, coverage, distance, inference, layer, profile, report, whole
 from mir_task.bench.machine import describe
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] = {
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] 
     "scaling": lambda _: whole.scaling(),
     "coverage": lambda _: coverage.run(),
     "floors": lambda _: coverage.floors(),
+    "inference": lambda _: inference.run(),
     "report": lambda _: report.run(),
 }
 

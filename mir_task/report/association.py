@@ -6,7 +6,6 @@ Below ``MIN_FOR_INTERVAL`` models no interval is claimed, below three no correla
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -20,12 +19,11 @@ Array = NDArray[np.float64]
 
 MIN_FOR_CORRELATION = 3
 MIN_FOR_INTERVAL = 4
-MIN_FOR_BOOTSTRAP = 8
-"""Fewer models than this have too few different resamples for a percentile to mean anything."""
+MIN_FOR_RANKS = 8
+"""With fewer, intervals of rho and of Theil-Sen's slope do not cover what they claim (92% at 4, 98% at 5 and 6)."""
 MAX_FOR_EXACT = 7
 """7! = 5040 orders can all be tried; of more models asymptotic p-values are near enough."""
 CONFIDENCE = 0.95
-RESAMPLES = 1000
 
 
 def pearson(x: Array, y: Array) -> Pearson:
@@ -33,33 +31,46 @@ def pearson(x: Array, y: Array) -> Pearson:
     exact = len(x) <= MAX_FOR_EXACT
     method = stats.PermutationMethod(n_resamples=math.factorial(len(x))) if exact else None
     found = stats.pearsonr(x, y, method=method)
-    interval = None
-    if len(x) >= MIN_FOR_INTERVAL and abs(found.statistic) < 1 - 1e-12:
-        interval = _interval(stats.pearsonr(x, y).confidence_interval(CONFIDENCE))
     return Pearson(
         r=float(found.statistic),
-        interval=interval,
+        interval=pearson_interval(x, y),
         p=_finite(found.pvalue),
         p_method="exact permutation" if exact else "t distribution",
     )
 
 
-def spearman(x: Array, y: Array, resample: bool = True) -> Spearman:
-    """Spearman's rho: Pearson's r of the ranks; without an interval unless ``resample``."""
+def pearson_interval(x: Array, y: Array) -> Interval | None:
+    """95% interval of Pearson's r by Fisher's z; None below 4 models or where all lie on a line."""
+    found = stats.pearsonr(x, y)
+    if len(x) < MIN_FOR_INTERVAL or abs(found.statistic) >= 1 - 1e-12:
+        return None
+    return _interval(found.confidence_interval(CONFIDENCE))
+
+
+def spearman(x: Array, y: Array) -> Spearman:
+    """Spearman's rho: Pearson's r of the ranks."""
     ranks = stats.rankdata(x), stats.rankdata(y)
     exact = len(x) <= MAX_FOR_EXACT
     p = pearson(*ranks).p if exact else stats.spearmanr(x, y).pvalue
     rho = float(stats.spearmanr(x, y).statistic)
     return Spearman(
         rho=rho,
-        interval=_bootstrap(x, y, lambda a, b: stats.spearmanr(a, b).statistic, rho) if resample else None,
+        interval=rank_interval(rho, len(x)),
         p=_finite(p),
         p_method="exact permutation" if exact else "t distribution",
     )
 
 
-def kendall(x: Array, y: Array, resample: bool = True) -> Kendall:
-    """Kendall's tau-b; without an interval unless ``resample``."""
+def rank_interval(rho: float, n: int) -> Interval | None:
+    """95% interval of Spearman's rho by Bonett and Wright (Psychometrika 2000, 65, 23-28); None below 8 models."""
+    if n < MIN_FOR_RANKS or abs(rho) > 1 - 1e-12:
+        return None
+    width = stats.norm.ppf((1 + CONFIDENCE) / 2) * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    return _interval(np.tanh(np.arctanh(rho) + width * np.array([-1, 1])))
+
+
+def kendall(x: Array, y: Array) -> Kendall:
+    """Kendall's tau-b."""
     found = stats.kendalltau(x, y)
     exact = len(x) <= MAX_FOR_EXACT
     p = found.pvalue
@@ -72,9 +83,7 @@ def kendall(x: Array, y: Array, resample: bool = True) -> Kendall:
         ).pvalue
     return Kendall(
         tau=float(found.statistic),
-        interval=_bootstrap(x, y, lambda a, b: stats.kendalltau(a, b).statistic, found.statistic)
-        if resample
-        else None,
+        interval=None,
         p=_finite(p),
         p_method="exact permutation" if exact else "normal approximation",
     )
@@ -91,7 +100,9 @@ def slope(x: Array, y: Array) -> Slope:
         intercept=float(line.params[0]),
         r_squared=float(line.rsquared),
         theil_sen=float(robust.slope),
-        theil_sen_interval=_interval((robust.low_slope, robust.high_slope)) if enough else None,
+        theil_sen_interval=_interval((robust.low_slope, robust.high_slope))
+        if len(x) >= MIN_FOR_RANKS
+        else None,
     )
 
 
@@ -120,25 +131,6 @@ def confidence_band(x: Array, y: Array, at: Array) -> tuple[Array, Array | None,
         return line.predict(design), None, None
     frame = line.get_prediction(design).summary_frame(alpha=1 - CONFIDENCE)
     return frame["mean"].to_numpy(), frame["mean_ci_lower"].to_numpy(), frame["mean_ci_upper"].to_numpy()
-
-
-def _bootstrap(x: Array, y: Array, statistic: Any, estimate: float) -> Interval | None:
-    """Percentile interval; None where the data are too few, or always agree and so have no spread."""
-    if len(x) < MIN_FOR_BOOTSTRAP or abs(estimate) > 1 - 1e-12:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a resample of one model only has no correlation: handled below
-        found = stats.bootstrap(
-            (x, y),
-            statistic,
-            paired=True,
-            vectorized=False,
-            n_resamples=RESAMPLES,
-            confidence_level=CONFIDENCE,
-            method="percentile",
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-    return _interval(found)
 
 
 def _interval(ends: Any) -> Interval | None:

@@ -32,7 +32,7 @@ def combined(groups: Mapping[str, Sequence[Checkpoint]]) -> Combined | None:
     return Combined(
         p=chance.at_least(difference),
         p_reversed=chance.at_most(difference),
-        p_method="exact permutation" if chance.exact else "random permutations",
+        p_method="exact permutation" if chance.exact else "approximation",
         concordance=sum(correct) / sum(pairs),
         interval=share_interval(correct, pairs, chance),
         correct=sum(correct),

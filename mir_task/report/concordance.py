@@ -24,6 +24,10 @@ MAX_TO_ENUMERATE = 8
 """8! = 40,320 orders can all be tried, where ties in both numbers leave no closed form."""
 DRAWS = 100_000
 """Orders drawn of larger groups with ties in both numbers."""
+MAX_MODELS = 100
+"""Of a group of more models the normal law is near enough, and the exact distribution takes seconds to minutes."""
+MAX_PAIRS = 20_000
+"""The same of all groups together."""
 MIN_GROUPS_FOR_INTERVAL = 4
 """How much the share varies between groups cannot be known from fewer; see ``python -m mir_task.bench inference``."""
 STEEPEST = 200.0
@@ -57,8 +61,11 @@ def by_chance(x: Array, y: Array) -> Chance:
     """Distribution over all orders of y [n] beside x [n]; the same for either direction of x.
 
     With ties in at most one of them it is a product of Gaussian binomials (the inversions of a multiset). With ties in
-    both, all orders are tried up to eight, and beyond that 100,000 are drawn with a fixed seed.
+    both, all orders are tried up to eight, and beyond that 100,000 are drawn with a fixed seed. Above 100 models it is
+    the normal law of the same variance.
     """
+    if len(x) > MAX_MODELS:
+        return _normal(_variance(x, y), len(x) * (len(x) - 1) // 2)
     in_x, in_y = (np.unique(values, return_counts=True)[1] for values in (x, y))
     if in_x.max() == 1 or in_y.max() == 1:
         return Chance(_of_multiset(in_y if in_x.max() == 1 else in_x), exact=True)
@@ -76,9 +83,28 @@ def by_chance(x: Array, y: Array) -> Chance:
 
 
 def together(groups: Sequence[Chance]) -> Chance:
-    """Distribution of the sum over independent groups."""
+    """Distribution of the sum over independent groups; above 20,000 pairs the normal law of the same variance."""
+    most = sum(len(group.probabilities) // 2 for group in groups)
+    if most > MAX_PAIRS:
+        return _normal(sum(float(group.probabilities @ np.square(group.values)) for group in groups), most)
     probabilities = reduce(np.convolve, (group.probabilities for group in groups), np.ones(1))
     return Chance(probabilities, exact=all(group.exact for group in groups))
+
+
+def _normal(variance: float, most: int) -> Chance:
+    values = np.arange(-most, most + 1, dtype=np.float64)
+    weights = np.exp(-np.square(values) / (2 * variance)) if variance else (values == 0).astype(np.float64)
+    return Chance(weights / weights.sum(), exact=False)
+
+
+def _variance(x: Array, y: Array) -> float:
+    """Variance of the difference under chance, with ties (Kendall, Rank Correlation Methods, 1970, chapter 4)."""
+    n = len(x)
+    ties = [np.unique(values, return_counts=True)[1].astype(np.float64) for values in (x, y)]
+    first = n * (n - 1) * (2 * n + 5) - sum(float((t * (t - 1) * (2 * t + 5)).sum()) for t in ties)
+    second = math.prod(float((t * (t - 1) * (t - 2)).sum()) for t in ties) / (9 * n * (n - 1) * (n - 2))
+    third = math.prod(float((t * (t - 1)).sum()) for t in ties) / (2 * n * (n - 1))
+    return first / 18 + second + third
 
 
 def share_interval(correct: Sequence[int], pairs: Sequence[int], chance: Chance) -> Interval | None:

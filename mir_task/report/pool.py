@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from pandas import DataFrame
-from statsmodels.stats.anova import anova_lm
 
 from mir_task.report import association, choice, regress
 from mir_task.report.averages import Averaged, pool_by_benchmarks
@@ -15,7 +16,7 @@ from mir_task.report.combined import each_once
 from mir_task.report.compare import Checkpoint
 from mir_task.report.influence import influence_of
 from mir_task.report.records import MIRReportError, listing
-from mir_task.report.schema import Interaction, LeaveOneOut, Pooled, Regret, Slope, WithinGroups
+from mir_task.report.schema import Fit, Interaction, LeaveOneOut, Pooled, Regret, Slope, WithinGroups
 
 NAME = "pooled"
 SIGNIFICANCE = 0.05
@@ -54,18 +55,28 @@ def pooled(averaged: Averaged, asked: Sequence[str] = ()) -> Pooled | None:
     data["name"] = [c.label for c in members]
     x, y = data["mir"].to_numpy(), data["score"].to_numpy()
     errors = np.array([c.standard_error or 0.0 for c in members])
-    within = _within(data)
-    content = fit.model_dump() | {
+    within = within_groups(data)
+    slopes = interaction(data)
+    content = _without_intervals(fit) | {
         "regret": _regret({group: scored[group] for group in groups}),
         "groups": groups,
         "left_out": left_out,
         "within": within,
-        "interaction": interaction(data),
+        "interaction": slopes,
         "loo": _left_out_errors(data),
         "ranking_accuracy_within": choice.ranking_accuracy(x, y, "lower", errors, list(data["group"])),
-        "disagreement": _disagreement(fit.slope, within, interaction(data)),
+        "disagreement": _disagreement(fit.slope, within, slopes),
     }
     return Pooled.model_validate(content)
+
+
+def _without_intervals(fit: Fit) -> dict[str, Any]:
+    """The fit's fields, less the intervals and p-values that take models of one group for independent."""
+    content = fit.model_dump()
+    for name in ("pearson", "spearman", "kendall"):
+        content[name] |= {"interval": None, "p": None}
+    content["slope"] |= {"interval": None, "theil_sen_interval": None}
+    return content
 
 
 def _compatible(
@@ -109,8 +120,12 @@ def _compatible(
     return groups, left_out
 
 
-def _within(data: DataFrame) -> WithinGroups | None:
-    """Group as fixed effect; None where MIR varies in no group or no degree of freedom is left."""
+def within_groups(data: DataFrame) -> WithinGroups | None:
+    """Slope with group as fixed effect; None where MIR varies in no group or no degree of freedom is left.
+
+    Args:
+        data: columns mir, score, group and name.
+    """
     if len(data) - data["group"].nunique() - 1 < 1 or not (data.groupby("group")["mir"].nunique() > 1).any():
         return None
     line = smf.ols("score ~ mir + C(group)", data).fit()
@@ -154,6 +169,8 @@ def _regret(scored: dict[str, list[Checkpoint]]) -> Regret:
 def interaction(data: DataFrame) -> Interaction | None:
     """F test of slopes that differ between groups, each group at its own level.
 
+    It takes the noise of all groups for alike: where it differs threefold, it errs in 11% of cases instead of 5%.
+
     Args:
         data: columns mir, score and group.
 
@@ -161,16 +178,18 @@ def interaction(data: DataFrame) -> Interaction | None:
         None if MIR varies in fewer than two groups, or a line for each leaves no degree of freedom.
     """
     varying = data[data.groupby("group")["mir"].transform("nunique") > 1]
-    groups = varying["group"].nunique()
-    if groups < 2 or len(varying) - 2 * groups < 1:
+    names, groups = np.unique(varying["group"], return_inverse=True)
+    if len(names) < 2 or len(varying) - 2 * len(names) < 1:
         return None
-    table = anova_lm(
-        smf.ols("score ~ mir + C(group)", varying).fit(), smf.ols("score ~ mir * C(group)", varying).fit()
-    )
-    f, p = float(table["F"].iloc[1]), float(table["Pr(>F)"].iloc[1])
+    mir, score = varying["mir"].to_numpy(), varying["score"].to_numpy()
+    levels = np.eye(len(names))[groups]
+    one = sm.OLS(score, np.column_stack([levels, mir])).fit()
+    f, p, _ = sm.OLS(score, np.column_stack([levels, levels * mir[:, None]])).fit().compare_f_test(one)
     if not np.isfinite([f, p]).all():
         return None
-    return Interaction(f=f, degrees_of_freedom=(groups - 1, len(varying) - 2 * groups), p=p)
+    return Interaction(
+        f=float(f), degrees_of_freedom=(len(names) - 1, len(varying) - 2 * len(names)), p=float(p)
+    )
 
 
 def _disagreement(slope: Slope, within: WithinGroups | None, slopes: Interaction | None) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -141,9 +140,8 @@ def _numbers(x: Array, y: Array, score: str, predictor: str) -> tuple[list[str],
             return [f"{what} is the same for all {n} models: nothing to relate"], {}
     measures: dict[str, Callable[[Array, Array], object]] = {
         "pearson": association.pearson,
-        # Resampling is what takes time, and intervals of single benchmarks are not shown.
-        "spearman": partial(association.spearman, resample=score == AVERAGE),
-        "kendall": partial(association.kendall, resample=score == AVERAGE),
+        "spearman": association.spearman,
+        "kendall": association.kendall,
         "slope": association.slope,
     }
     numbers = {name: measure(x, y) for name, measure in measures.items()}

@@ -29,7 +29,7 @@ class Spearman(_Frozen):
 
     rho: float
     interval: Interval | None = Field(
-        description="95%, bootstrap; null below 8 models, of single benchmarks and where degenerate"
+        description="95%, Bonett and Wright; null below 8 models or where |rho| = 1"
     )
     p: float | None = Field(description="two-sided")
     p_method: Literal["exact permutation", "t distribution"]
@@ -40,7 +40,7 @@ class Kendall(_Frozen):
 
     tau: float
     interval: Interval | None = Field(
-        description="95%, bootstrap; null below 8 models, of single benchmarks and where degenerate"
+        default=None, description="null: none was found that covers 95% where the order is clear"
     )
     p: float | None = Field(description="two-sided")
     p_method: Literal["exact permutation", "normal approximation"]
@@ -54,7 +54,7 @@ class Slope(_Frozen):
     intercept: float
     r_squared: float
     theil_sen: float = Field(description="median of the slopes between all pairs of models")
-    theil_sen_interval: Interval | None = Field(description="95%; null below 4 models")
+    theil_sen_interval: Interval | None = Field(description="95%; null below 8 models")
 
 
 class LeaveOneOut(_Frozen):
@@ -138,7 +138,11 @@ class Interaction(_Frozen):
 
 
 class Pooled(Fit):
-    """All models of several groups, each counted once; ``regret`` is the mean over groups of choosing within each."""
+    """All models of several groups, each counted once.
+
+    Its correlations and slope have no intervals and no p-values: models of one group are alike, and those would count
+    them as independent. ``regret`` is the mean over groups of choosing within each.
+    """
 
     groups: list[str]
     left_out: dict[str, str] = Field(default_factory=dict, description="group: why it is not in the pool")
@@ -163,7 +167,7 @@ class Combined(_Frozen):
         description="one-sided: lower MIR with higher scores; permutation of scores within groups"
     )
     p_reversed: float = Field(description="one-sided, of the opposite: higher MIR with higher scores")
-    p_method: Literal["exact permutation", "random permutations"]
+    p_method: Literal["exact permutation", "approximation"]
     concordance: float = Field(description="share of pairs in order; a coin would get a half")
     interval: Interval | None = Field(
         description="95%, of the share in order among recipes and groups like these; null below 4 groups"

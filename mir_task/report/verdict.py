@@ -212,8 +212,8 @@ def _across(pool: Pooled | None, fits: Sequence[Fit]) -> list[str]:
     names = short([*pool.groups, *pool.left_out])
     text = (
         f"Across {join([names[group] for group in pool.groups])} ({count(pool.n, 'model')}, the same "
-        f"{count(len(pool.over), 'benchmark')}) Pearson's r is {number(pool.pearson.r, 2)} "
-        f"{interval(pool.pearson.interval)} and Spearman's rho {number(pool.spearman.rho, 2)}"
+        f"{count(len(pool.over), 'benchmark')}) Pearson's r is {number(pool.pearson.r, 2)} and "
+        f"Spearman's rho {number(pool.spearman.rho, 2)}"
     )
     found = [text + "."]
     found += _slopes_of(pool)
@@ -230,9 +230,9 @@ def _slopes_of(pool: Pooled) -> list[str]:
     pooled, within = number(pool.slope.estimate, 1), pool.within
     if pool.disagreement == "sign" and within:
         found.append(
-            f"Simpson warning: the slopes of the pool ({pooled} {interval(pool.slope.interval, 1)}) and within groups "
-            f"({number(within.slope, 1)} {interval(within.interval, 1)}) have opposite signs: a difference in MIR "
-            "between experiments does not mean what it means within one."
+            f"Simpson warning: the slopes of the pool ({pooled}) and within groups "
+            f"({number(within.slope, 1)}, 95% interval {interval(within.interval, 1)}) have opposite signs: a "
+            "difference in MIR between experiments does not mean what it means within one."
         )
     if pool.interaction:
         first, second = pool.interaction.degrees_of_freedom

@@ -69,6 +69,21 @@ def test_many_models_with_ties_in_both_are_drawn_and_near_the_normal_law():
     assert found.at_least(difference(x, y)) == pytest.approx(tested.pvalue, abs=0.02)
 
 
+@pytest.mark.parametrize("levels", [1000, 7])
+def test_of_more_than_a_hundred_models_the_normal_law_is_taken(levels):
+    x, y = RANDOM.integers(0, levels, 130).astype(float), RANDOM.integers(0, levels, 130).astype(float)
+    tested = stats.kendalltau(x, y, method="asymptotic", alternative="greater")
+    assert by_chance(x, y).at_least(difference(x, y)) == pytest.approx(tested.pvalue, abs=2e-3)
+
+
+def test_many_pairs_together_have_the_normal_law_of_the_groups_variance():
+    group = by_chance(np.arange(90.0), np.arange(90.0))
+    found = together([group] * 6)
+    assert group.exact and not found.exact
+    variance = 6 * 90 * 89 * (2 * 90 + 5) / 18
+    assert found.at_least(1001) == pytest.approx(stats.norm.sf(1000.5, scale=variance**0.5), rel=1e-3)
+
+
 def test_interval_of_pairs_all_in_order_is_that_of_throws_of_a_coin():
     # Four groups of two models are four throws of one coin.
     pair = by_chance(np.array([1.0, 2]), np.array([1.0, 2]))

@@ -91,14 +91,26 @@ def test_no_left_out_error_where_one_model_makes_the_line():
     assert association.leave_one_out(np.array([1.0, 1, 1, 2]), np.array([1.0, 2, 3, 4])) is None
 
 
-def test_bootstrap_intervals_need_eight_models_and_some_disagreement():
+def test_intervals_of_ranks_need_eight_models_and_some_disagreement():
     x = RANDOM.normal(size=30)
     y = -x + RANDOM.normal(size=30)
-    low, high = association.spearman(x, y).interval
-    assert low < association.spearman(x, y).rho < high < 0
-    assert association.kendall(x, y).interval is not None
+    found = association.spearman(x, y)
+    # Bonett and Wright: the variance of Fisher's z of rho is (1 + rho^2 / 2) / (n - 3).
+    wanted = np.tanh(
+        np.arctanh(found.rho) + np.array([-1, 1]) * 1.959964 * np.sqrt((1 + found.rho**2 / 2) / 27)
+    )
+    assert found.interval == pytest.approx(tuple(wanted), rel=1e-6)
     assert association.spearman(x[:7], y[:7]).interval is None
     assert association.spearman(x, -x).interval is None
+    assert association.slope(x[:7], y[:7]).theil_sen_interval is None
+    low, high = association.slope(x[:8], y[:8]).theil_sen_interval
+    assert low < association.slope(x[:8], y[:8]).theil_sen < high
+
+
+def test_the_pool_claims_no_interval_of_models_that_are_alike():
+    found = pooled(two_groups(shift=30))
+    assert found.pearson.interval is found.pearson.p is found.spearman.p is found.kendall.p is None
+    assert found.slope.interval is None and found.within.interval is not None
 
 
 def test_few_models_claim_little():
@@ -155,7 +167,7 @@ def averaged_of(*groups):
 
 def test_simpsons_paradox_is_noticed():
     found = pooled(two_groups(shift=30))
-    assert found.slope.interval[0] > 0 > found.within.interval[1]
+    assert found.slope.estimate > 0 > found.within.interval[1]
     assert found.disagreement == "sign"
     assert found.ranking_accuracy_within.value == 1.0
     assert pooled(two_groups(shift=-10)).disagreement is None
