@@ -10,9 +10,11 @@ from mir_task.report import regress
 from mir_task.report.averages import Averaged, average
 from mir_task.report.combined import combined
 from mir_task.report.compare import Comparison, compare
+from mir_task.report.echo import echo
 from mir_task.report.pool import pooled
 from mir_task.report.records import Evidence, MIRReportError, Run, listing
 from mir_task.report.regress import BesideMIR
+from mir_task.report.scales import Benchmark, ScoreSettings, understood
 from mir_task.report.schema import Combined, Fit, Pooled
 from mir_task.report.verdict import Verdict, verdict
 
@@ -24,8 +26,8 @@ class Settings:
     task: str | None = None
     benchmarks: tuple[str, ...] = ()
     """Benchmarks to average over; ``("common",)``: those that all models have."""
-    scales: Mapping[str, float] = field(default_factory=dict)
-    """Factors of benchmarks within averages."""
+    scores: ScoreSettings = field(default_factory=ScoreSettings)
+    """Scale and direction of scores."""
     pool: tuple[str, ...] = ()
     """Groups to pool; empty: those that can be."""
     baselines: Mapping[str, Better] = field(default_factory=dict)
@@ -43,6 +45,10 @@ class Findings:
     combined: Combined | None
     pool: Pooled | None
     benchmarks: list[Fit]
+    scales: dict[str, Benchmark]
+    """Every benchmark as it was understood."""
+    understood: list[str]
+    """What was taken as a benchmark, and what was left out, in sentences."""
     beside_mir: list[BesideMIR]
     verdict: Verdict
     notes: list[str]
@@ -70,11 +76,13 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
     comparison = compare(
         _with_named_baselines(evidence, settings.baselines), settings.task, settings.allow_mixed_protocols
     )
+    named = () if settings.benchmarks == ("common",) else settings.benchmarks
+    scales = understood(evidence.rows, replace(settings.scores, benchmarks=named))
     averaged = average(
         comparison,
-        benchmarks=() if settings.benchmarks == ("common",) else settings.benchmarks,
+        scales,
+        chosen=named,
         common=settings.benchmarks == ("common",),
-        scales=settings.scales,
     )
     fits = regress.by_group(averaged)
     benchmarks = regress.by_benchmark(averaged)
@@ -84,6 +92,7 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
             f"nothing to relate: {'; '.join(constant)}; are the models different, and the scores of different models?"
         )
     in_all = combined(averaged.comparison.groups)
+    warnings = [*comparison.warnings, *averaged.warnings]
     pool = pooled(averaged, settings.pool)
     beside_mir = regress.baselines(averaged, settings.baselines)
     return Findings(
@@ -93,11 +102,21 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
         combined=in_all,
         pool=pool,
         benchmarks=benchmarks,
+        scales=scales,
+        understood=echo(scales, evidence.left_out),
         beside_mir=beside_mir,
-        verdict=verdict(averaged.comparison, fits, pool, beside_mir, in_all),
+        verdict=_with_warnings(verdict(averaged.comparison, fits, pool, beside_mir, in_all), warnings),
         notes=[*comparison.notes, *averaged.notes],
-        problems=[f"skipped {skipped}" for skipped in evidence.skipped] + constant,
+        problems=[f"skipped {skipped}" for skipped in evidence.skipped]
+        + comparison.problems
+        + averaged.without_average
+        + constant,
     )
+
+
+def _with_warnings(plain: Verdict, warnings: list[str]) -> Verdict:
+    """The verdict with what the reader has to know first, after its headline."""
+    return replace(plain, sentences=[*warnings, *plain.sentences])
 
 
 def _with_named_baselines(evidence: Evidence, named: Mapping[str, Better]) -> Evidence:

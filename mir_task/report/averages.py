@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import statistics
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mir_task.report.compare import Checkpoint, Comparison
 from mir_task.report.records import MIRReportError, listing
+from mir_task.report.scales import Benchmark
 
 AVERAGE = "average"
-DEFAULT_SCALES = {"mme": 1 / 20}
-"""MME's perception score is out of 2000."""
 ROUNDING = 0.06
 """Papers state averages to one decimal, of scores rounded to one decimal."""
 
 
 @dataclass(frozen=True)
 class Averaged:
-    """Checkpoints with scores on a common scale and an average over named benchmarks."""
+    """Checkpoints with an average over named benchmarks."""
 
     comparison: Comparison
     over: dict[str, tuple[str, ...]]
@@ -27,63 +28,95 @@ class Averaged:
     scales: dict[str, float]
     """Factors that were applied to benchmarks within averages."""
     notes: list[str]
+    warnings: list[str] = field(default_factory=list)
+    """What the reader has to know before the numbers."""
+    without_average: list[str] = field(default_factory=list)
+    """Models with scores that lack a benchmark of the average, as the reader should see it."""
 
 
 def average(
     comparison: Comparison,
-    benchmarks: Sequence[str] = (),
+    benchmarks: Mapping[str, Benchmark],
+    chosen: Sequence[str] = (),
     common: bool = False,
-    scales: Mapping[str, float] | None = None,
 ) -> Averaged:
     """Decide each checkpoint's average.
 
     Args:
         comparison: checkpoints with scores.
-        benchmarks: average over these, whatever the source states.
+        benchmarks: every benchmark as it was understood, by name.
+        chosen: average over these, whatever the source states.
         common: average over the benchmarks that all models have.
-        scales: factor of a benchmark, by name.
 
     Raises:
-        MIRReportError: stated averages within a group cover different benchmarks, or benchmarks that no model has.
+        MIRReportError: stated averages within a group cover different benchmarks, or no benchmark is common.
     """
     scored = [c for c in comparison.checkpoints if c.scores]
-    factors = _factors(scored, scales or {})
-    notes = []
-    present = {name for c in scored for name in c.scores}
-    chosen = tuple(benchmarks)
-    if unknown := sorted(set(chosen) - present):
-        raise MIRReportError(
-            f"--benchmarks: no model has a score in {listing(unknown)}; there are {listing(sorted(present), 30)}"
-        )
+    lower = frozenset(name for name, benchmark in benchmarks.items() if benchmark.better == "lower")
+    found = Averaged(comparison, {}, {}, _factors(benchmarks), [])
     if common:
-        chosen = tuple(name for name in _order(scored) if all(name in c.scores for c in scored))
+        chosen = _with_scale([n for n in _order(scored) if all(n in c.scores for c in scored)], benchmarks)
         if not chosen:
             raise MIRReportError("--benchmarks common: no benchmark has a score of every model")
-    over: dict[str, tuple[str, ...]] = {}
-    stated: dict[str, bool] = {}
     result = []
     for group, members in comparison.groups.items():
         having = [c for c in members if c.scores or c.average is not None]
         if not chosen and having and all(c.average is not None for c in having):
-            over[group], stated[group] = _stated(group, having, factors), True
+            found.over[group], found.stated[group] = _stated(group, having, found.scales), True
             result += members
             continue
-        wanted = chosen or tuple(
-            name for name in _order(having) if all(name in c.scores for c in having if c.scores)
-        )
-        over[group], stated[group] = wanted, False
-        left_out = [name for name in _order(having) if name not in wanted]
-        if left_out and not chosen:
-            notes.append(
-                f"{group}: {listing(left_out)} not in the average, since not every model has a score there."
+        wanted = tuple(chosen) or _wanted(having, benchmarks)
+        found.over[group], found.stated[group] = wanted, False
+        if not chosen:
+            found.notes.extend(_left_out(group, having, wanted, benchmarks))
+        points = _Points(wanted, benchmarks, scored)
+        if points.standardised:
+            found.warnings.append(
+                f"{group}: what {listing(wanted)} are out of is not known, so the average is of standardised scores "
+                "and its points are standard deviations; say it with --max NAME=VALUE."
+            )
+        lacking = [c for c in having if c.scores and not set(wanted) <= c.scores.keys()]
+        if wanted and lacking and len(lacking) < len(having):
+            found.without_average.append(
+                f"{group}: no average for {listing(c.label for c in lacking)}: no score in "
+                f"{listing(sorted({name for c in lacking for name in wanted if name not in c.scores}))}, which the "
+                f"other models were averaged over"
             )
         for c in members:
-            complete = bool(wanted) and all(name in c.scores for name in wanted)
-            values = [c.scores[name] * factors.get(name, 1.0) for name in wanted] if complete else []
-            result.append(
-                replace(c, average=sum(values) / len(values) if values else None, average_over=wanted)
-            )
-    return Averaged(Comparison(result, comparison.notes), over, stated, factors, notes)
+            result.append(replace(c, average=points.mean(c), average_over=wanted))
+    result = [replace(c, lower_is_better=lower & c.scores.keys()) for c in result]
+    return replace(found, comparison=replace(comparison, checkpoints=result))
+
+
+class _Points:
+    """The mean over benchmarks in points of a hundred, or standardised where a scale is not known."""
+
+    def __init__(
+        self, wanted: Sequence[str], benchmarks: Mapping[str, Benchmark], scored: Sequence[Checkpoint]
+    ) -> None:
+        self._benchmarks = [benchmarks[name] for name in wanted]
+        unknown = any(benchmark.factor is None for benchmark in self._benchmarks)
+        self.standardised = unknown and len(wanted) > 1
+        self._moments: dict[str, tuple[float, float]] = {}
+        for benchmark in self._benchmarks if self.standardised else ():
+            values = [
+                benchmark.points(c.scores[benchmark.name]) for c in scored if benchmark.name in c.scores
+            ]
+            self._moments[benchmark.name] = statistics.fmean(values), statistics.pstdev(values)
+
+    def mean(self, checkpoint: Checkpoint) -> float | None:
+        """The checkpoint's average; None if a score is missing."""
+        names = [benchmark.name for benchmark in self._benchmarks]
+        if not names or not all(name in checkpoint.scores for name in names):
+            return None
+        values = [benchmark.points(checkpoint.scores[benchmark.name]) for benchmark in self._benchmarks]
+        if self.standardised:
+            moments = [self._moments[name] for name in names]
+            values = [
+                (v - mean) / spread if spread else 0.0
+                for v, (mean, spread) in zip(values, moments, strict=True)
+            ]
+        return sum(values) / len(values)
 
 
 def pool_by_benchmarks(over: Mapping[str, tuple[str, ...]], groups: Collection[str]) -> list[list[str]]:
@@ -93,6 +126,49 @@ def pool_by_benchmarks(over: Mapping[str, tuple[str, ...]], groups: Collection[s
         if over.get(group):
             sets.setdefault(frozenset(over[group]), []).append(group)
     return sorted(sets.values(), key=len, reverse=True)
+
+
+def _wanted(having: Sequence[Checkpoint], benchmarks: Mapping[str, Benchmark]) -> tuple[str, ...]:
+    """What all models have, or where that is less than half of what most have, what most have."""
+    scored = [c for c in having if c.scores]
+    counts = Counter(name for c in scored for name in c.scores)
+    most = _with_scale([name for name in _order(scored) if 2 * counts[name] > len(scored)], benchmarks)
+    shared = [name for name in most if counts[name] == len(scored)]
+    if 2 * len(shared) >= len(most):
+        return tuple(shared)
+    # Fewer benchmarks for more models, until most models have them all.
+    wanted = sorted(most, key=lambda name: -counts[name])
+    while 2 * sum(all(name in c.scores for name in wanted) for c in scored) <= len(scored):
+        wanted.pop()
+    return tuple(name for name in most if name in wanted)
+
+
+def _with_scale(names: Sequence[str], benchmarks: Mapping[str, Benchmark]) -> tuple[str, ...]:
+    """The benchmarks of a known scale; all of them where none is known."""
+    return tuple(name for name in names if benchmarks[name].factor is not None) or tuple(names)
+
+
+def _left_out(
+    group: str, having: Sequence[Checkpoint], wanted: Sequence[str], benchmarks: Mapping[str, Benchmark]
+) -> list[str]:
+    """Why benchmarks of the group are not in its average."""
+    scored = [c for c in having if c.scores]
+    absent = [name for name in _order(scored) if name not in wanted]
+    unscaled = [
+        n for n in absent if benchmarks[n].factor is None and any(benchmarks[w].factor for w in wanted)
+    ]
+    incomplete = [name for name in absent if name not in unscaled]
+    notes = []
+    if incomplete:
+        notes.append(
+            f"{group}: {listing(incomplete)} not in the average, since not every model has a score there."
+        )
+    if unscaled:
+        notes.append(
+            f"{group}: {listing(unscaled)} not in the average, since what the scores are out of is not known; say it "
+            f"with --max {unscaled[0]}=VALUE."
+        )
+    return notes
 
 
 def _stated(group: str, members: Sequence[Checkpoint], factors: Mapping[str, float]) -> tuple[str, ...]:
@@ -120,16 +196,13 @@ def _stated(group: str, members: Sequence[Checkpoint], factors: Mapping[str, flo
     return shown
 
 
-def _factors(checkpoints: Sequence[Checkpoint], scales: Mapping[str, float]) -> dict[str, float]:
-    found = {}
-    for name in _order(checkpoints):
-        if name in scales:
-            found[name] = scales[name]
-        elif name.lower() in DEFAULT_SCALES:
-            found[name] = DEFAULT_SCALES[name.lower()]
-        elif all(0 <= c.scores[name] <= 1 for c in checkpoints if name in c.scores):
-            found[name] = 100.0  # lmms-eval gives most accuracies as fractions
-    return found
+def _factors(benchmarks: Mapping[str, Benchmark]) -> dict[str, float]:
+    """Factors that are not one, and those that the user gave."""
+    return {
+        name: benchmark.factor
+        for name, benchmark in benchmarks.items()
+        if benchmark.factor is not None and (benchmark.factor != 1 or benchmark.by_user)
+    }
 
 
 def _order(checkpoints: Sequence[Checkpoint]) -> list[str]:

@@ -34,6 +34,7 @@ def _report(arguments: argparse.Namespace) -> int:
     try:
         from mir_task.report.analysis import Settings, analyse
         from mir_task.report.load import LoadSettings, load
+        from mir_task.report.scales import ScoreSettings
         from mir_task.report.write import write
     except ModuleNotFoundError as error:
         print(
@@ -49,19 +50,25 @@ def _report(arguments: argparse.Namespace) -> int:
             mapping=arguments.mapping,
             baselines=baselines,
             score_metrics=dict(arguments.metric),
+            ignored=tuple(arguments.ignore),
         ),
     )
     settings = Settings(
         task=arguments.task,
         benchmarks=arguments.benchmarks,
-        scales=dict(arguments.scale),
+        scores=ScoreSettings(
+            lower_is_better=tuple(arguments.lower_is_better),
+            maxima=dict(arguments.max),
+            scales=dict(arguments.scale),
+            strict=arguments.strict,
+        ),
         pool=tuple(arguments.pool),
         baselines=baselines,
         allow_mixed_protocols=arguments.allow_mixed_protocols,
     )
     findings = analyse(evidence, settings)
     page = write(findings, arguments.output, arguments.title)
-    print("\n".join(findings.verdict.all))
+    print("\n".join([*findings.verdict.all, *findings.understood]))
     print(f"-> {page}")
     for problem in findings.problems:
         print(f"mir-report: {problem}", file=sys.stderr)
@@ -126,7 +133,28 @@ def _parser() -> argparse.ArgumentParser:
         type=_factor,
         default=[],
         metavar="BENCHMARK=FACTOR",
-        help="within averages; default: MME 0.05, benchmarks whose scores are all within 0..1: 100",
+        help="within averages; default: from a score to points of a hundred, where it is known what it is out of",
+    )
+    add(
+        "--max",
+        action="append",
+        type=_factor,
+        default=[],
+        metavar="BENCHMARK=VALUE",
+        help="what the score of a benchmark is out of, where its name does not tell",
+    )
+    add(
+        "--lower-is-better",
+        nargs="+",
+        default=[],
+        metavar="BENCHMARK",
+        help="benchmarks whose score is better when lower, where name or file do not tell",
+    )
+    add("--ignore", nargs="+", default=[], metavar="NAME", help="columns or tasks that are no benchmarks")
+    add(
+        "--strict",
+        action="store_true",
+        help="refuse names that are known neither as benchmarks nor as settings",
     )
     add(
         "--allow_mixed_protocols",
@@ -162,7 +190,7 @@ def _factor(value: str) -> tuple[str, float]:
     except ValueError:
         factor = math.nan
     if not math.isfinite(factor) or factor <= 0:
-        raise argparse.ArgumentTypeError(f"expected a factor above 0, got {rest!r}")
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {rest!r}")
     return name, factor
 
 

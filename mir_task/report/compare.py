@@ -44,6 +44,10 @@ class Checkpoint:
     """As the source states it, until :mod:`mir_task.report.averages` decides."""
     average_over: tuple[str, ...] = ()
     extras: dict[str, float] = field(default_factory=dict)
+    score_errors: dict[str, float] = field(default_factory=dict)
+    """Standard errors of the scores that have one."""
+    lower_is_better: frozenset[str] = frozenset()
+    """Benchmarks whose score is better when lower."""
     rank: tuple[int, int] = (0, 0)
     """Best and worst rank that the standard errors allow, within the group; equal where there is no tie."""
 
@@ -65,6 +69,10 @@ class Comparison:
 
     checkpoints: list[Checkpoint]
     notes: list[str]
+    warnings: list[str] = field(default_factory=list)
+    """What the reader has to know before the numbers."""
+    problems: list[str] = field(default_factory=list)
+    """Why the comparison is not the whole answer."""
 
     @property
     def groups(self) -> dict[str, list[Checkpoint]]:
@@ -171,6 +179,8 @@ def _merged(rows: Iterable[Row]) -> list[Row]:
             before,
             scores={**before.scores, **row.scores},
             extras={**before.extras, **row.extras},
+            errors={**before.errors, **row.errors},
+            better={**before.better, **row.better},
             average=before.average if row.average is None else row.average,
             average_over=before.average_over or row.average_over,
         )
@@ -198,6 +208,7 @@ def _join(models: list[Checkpoint], rows: list[Row]) -> tuple[list[Checkpoint], 
                 scores=row.scores,
                 average=row.average,
                 average_over=row.average_over,
+                score_errors=row.errors,
                 extras={**model.extras, **row.extras},
             )
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from mir_task.metrics import MIR_METRICS
+from mir_task.metrics import MIR_METRICS, Better
 from mir_task.report.tables import LARGEST, MEASURED_BASELINES
 
 PRIMARY_METRICS = {
@@ -29,8 +29,14 @@ class LmmsResults:
     """Other tasks' scores, by task."""
     score_metrics: dict[str, str]
     """The metric of each task that its score is."""
+    better: dict[str, Better]
+    """Which end of each task's score is better, as the file says."""
+    errors: dict[str, float]
+    """Standard errors of the scores that have one."""
     baselines: dict[str, float]
     """Numbers of our baseline tasks, by metric."""
+    ignored: list[str] = field(default_factory=list)
+    """Tasks that the user wants to be ignored."""
 
 
 def is_lmms_results(value: Any) -> bool:
@@ -38,12 +44,15 @@ def is_lmms_results(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("results"), dict) and "configs" in value
 
 
-def read_lmms_results(value: Mapping[str, Any], chosen: Mapping[str, str]) -> LmmsResults:
+def read_lmms_results(
+    value: Mapping[str, Any], chosen: Mapping[str, str], ignored: Collection[str] = ()
+) -> LmmsResults:
     """The numbers of an lmms-eval result file.
 
     Args:
         value: the file's JSON.
         chosen: the user's choice of metric for a task.
+        ignored: tasks that are no scores, in any case of letters.
 
     Raises:
         ValueError: it names no model.
@@ -54,7 +63,7 @@ def read_lmms_results(value: Mapping[str, Any], chosen: Mapping[str, str]) -> Lm
     if not isinstance(model, str) or not model:
         raise ValueError("is an lmms-eval result file that names no model (model_name, model_source)")
     known = {metric.name for metric in MIR_METRICS}
-    found = LmmsResults(model, {}, {}, {}, {})
+    found = LmmsResults(model, {}, {}, {}, {}, {}, {})
     for task, entries in value["results"].items():
         numbers = _numbers(entries)
         baselines = {name: number for name, number in numbers.items() if name in MEASURED_BASELINES}
@@ -62,6 +71,8 @@ def read_lmms_results(value: Mapping[str, Any], chosen: Mapping[str, str]) -> Lm
             found.mir[task] = {name: number for name, number in numbers.items() if name in known}
         elif baselines:
             found.baselines.update(baselines)
+        elif numbers and task.lower() in {name.lower() for name in ignored}:
+            found.ignored.append(task)
         elif numbers:
             wanted = chosen.get(task) or PRIMARY_METRICS.get(task)
             if task in chosen and wanted not in numbers:
@@ -69,6 +80,10 @@ def read_lmms_results(value: Mapping[str, Any], chosen: Mapping[str, str]) -> Lm
             metric = wanted if wanted in numbers else next(iter(numbers))
             found.score_metrics[task] = metric
             found.scores[task] = numbers[metric]
+            if (higher := _said(value.get("higher_is_better"), task, metric)) is not None:
+                found.better[task] = "higher" if higher else "lower"
+            if (error := _error(entries, metric)) is not None:
+                found.errors[task] = error
     return found
 
 
@@ -82,6 +97,21 @@ def _numbers(entries: Any) -> dict[str, float]:
         if isinstance(value, (int, float)) and abs(value) < LARGEST:
             found[name] = float(value)
     return found
+
+
+def _said(told: Any, task: str, metric: str) -> bool | None:
+    """What a mapping from task and metric to true or false says; None where it says nothing."""
+    of_task = told.get(task) if isinstance(told, dict) else None
+    said = of_task.get(metric) if isinstance(of_task, dict) else None
+    return said if isinstance(said, bool) else None
+
+
+def _error(entries: Mapping[str, Any], metric: str) -> float | None:
+    """The metric's standard error, where there is one."""
+    for key, value in entries.items():
+        if str(key).partition(",")[0] == f"{metric}_stderr" and isinstance(value, (int, float)):
+            return float(value) if 0 <= value < LARGEST else None
+    return None
 
 
 def _pretrained(arguments: Any) -> str | None:

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from mir_task.metrics import MIR_METRICS, values
 from mir_task.report import lmms_results, tables
+from mir_task.report.columns import IGNORED
 from mir_task.report.files import TABLE_SUFFIXES, UnreadableError, candidates, read_json
-from mir_task.report.names import resolve
+from mir_task.report.names import not_found, resolve
 from mir_task.report.records import Evidence, MIRReportError, Row, Run, Skipped
 from mir_task.result import MIRResult
 
@@ -33,6 +34,8 @@ class LoadSettings:
     """Columns that are measures in the place of MIR, besides those known, and which end of each is better."""
     score_metrics: Mapping[str, str] = field(default_factory=dict)
     """The metric of an lmms-eval task that is its score, by task."""
+    ignored: tuple[str, ...] = ()
+    """Columns and tasks that are not read."""
 
 
 def load(paths: Iterable[Path], settings: LoadSettings | None = None) -> Evidence:
@@ -79,21 +82,26 @@ class _Reader:
 
     def _read(self, path: Path, after_sft: bool) -> bool:
         if path.suffix.lower() in TABLE_SUFFIXES:
-            self._add_table(tables.read_table(path, self._settings.baselines))
+            self._add_table(tables.read_table(path, self._settings.baselines, self._settings.ignored))
             return True
         value = read_json(path)
         if lmms_results.is_lmms_results(value):
             try:
-                results = lmms_results.read_lmms_results(value, self._settings.score_metrics)
+                results = lmms_results.read_lmms_results(
+                    value, self._settings.score_metrics, self._settings.ignored
+                )
             except ValueError as error:
                 raise UnreadableError(str(error)) from error
             self._lmms_files.append(_LmmsFile(path, results, after_sft))
             self._found.score_metrics.update(results.score_metrics)
+            self._found.left_out.update(dict.fromkeys(results.ignored, IGNORED))
         elif isinstance(value, dict) and "mir" in value and "layers" in value:
             self._results.append((path, _validated(value)))
         elif tables.is_table(value):
             records = tables.json_records(value)
-            self._add_table(tables.table_of(records, str(path), self._settings.baselines))
+            self._add_table(
+                tables.table_of(records, str(path), self._settings.baselines, self._settings.ignored)
+            )
         else:
             if after_sft:
                 raise UnreadableError(
@@ -106,6 +114,7 @@ class _Reader:
         for run in table.runs:
             self._add_run(run)
         self._found.rows += table.rows
+        self._found.left_out.update(table.left_out)
         self._found.citations += [name for name in table.citations if name not in self._found.citations]
 
     def evidence(self) -> Evidence:
@@ -132,6 +141,13 @@ class _Reader:
                 f"(…_results.json) of a mir task, or a table with the columns model and mir{looked}"
             )
         found.citations.sort()
+        ignored = [name for name, reason in found.left_out.items() if reason == IGNORED]
+        for name in self._settings.ignored:
+            if name.lower() not in {other.lower() for other in ignored}:
+                names = {
+                    name for row in found.rows for name in (*row.scores, *row.extras)
+                } | found.left_out.keys()
+                raise MIRReportError(not_found("--ignore", name, names, "column or task"))
         return found
 
     def _add_scores(self, file: _LmmsFile, entries: Iterable[Mapping[str, str]]) -> None:
@@ -141,8 +157,19 @@ class _Reader:
         if not owners and not file.after_sft:
             self._found.before_sft.setdefault(model, {}).update(scores)
             return
+        told = file.results
         for owner, group in owners or [(model, None)]:
-            self._found.rows.append(Row(owner, str(file.path), group, dict(scores)))
+            self._found.rows.append(
+                Row(
+                    owner,
+                    str(file.path),
+                    group,
+                    dict(scores),
+                    errors=dict(told.errors),
+                    better=dict(told.better),
+                    metrics=dict(told.score_metrics),
+                )
+            )
 
     def _add_runs(self) -> None:
         """Add the runs of per-layer files, then those that only lmms-eval's result files tell of.

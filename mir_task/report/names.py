@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable
 
-from mir_task.report.records import MIRReportError
+from mir_task.report.records import MIRReportError, listing
 
 
 def resolve(name: str, known: Collection[str]) -> str | None:
@@ -34,6 +34,16 @@ def near(name: str, known: Iterable[str]) -> list[str]:
     ends = [name, *_components(name)[-1:]]
     found = [by_end[hit] for end in ends for hit in difflib.get_close_matches(end, by_end, n=3, cutoff=0.6)]
     return list(dict.fromkeys(found))
+
+
+def not_found(option: str, name: str, known: Iterable[str], what: str) -> str:
+    """Message that an option names nothing that there is, with what there is and what looks like it."""
+    known = sorted(known)
+    hits = [other for other in known if other.lower() == name.lower()] or near(name, known)
+    meant = f"; near matches: {', '.join(hits)}" if hits else ""
+    return (
+        f"{option} {name}: there is no {what} of this name{meant}; there are {listing(known, 30) or 'none'}"
+    )
 
 
 def labels(names: Iterable[str]) -> dict[str, str]:

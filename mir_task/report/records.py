@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mir_task.errors import MIRError
+from mir_task.metrics import Better
 from mir_task.result import MIRResult
 
 
@@ -59,6 +60,21 @@ class Row:
     average_over: tuple[str, ...] = ()
     """The benchmarks that the stated average covers; empty if the source does not say."""
     extras: dict[str, float] = field(default_factory=dict)
+    errors: dict[str, float] = field(default_factory=dict)
+    """Standard errors of the scores that have one, by benchmark."""
+    better: dict[str, Better] = field(default_factory=dict)
+    """Which end of a score is better, where its file says so, by benchmark."""
+    metrics: dict[str, str] = field(default_factory=dict)
+    """lmms-eval's metric of a score, by benchmark."""
+    place: str = ""
+    """Line of the table, for messages; empty of lmms-eval's files."""
+    replicate: str | None = None
+    """Seed or number of the run, where a column tells it: rows of one model that differ in it are averaged."""
+
+    @property
+    def where(self) -> str:
+        """File and line, for messages."""
+        return f"{self.source}, {self.place}" if self.place else self.source
 
 
 @dataclass(frozen=True)
@@ -84,6 +100,8 @@ class Evidence:
     citations: list[str] = field(default_factory=list)
     score_metrics: dict[str, str] = field(default_factory=dict)
     """Which metric of an lmms-eval task was taken for its score."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Columns and tasks that are not taken for scores, and why."""
     files: int = 0
 
 

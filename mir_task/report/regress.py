@@ -28,8 +28,11 @@ class BesideMIR:
 
 
 def score_of(checkpoint: Checkpoint, score: str) -> float | None:
-    """A checkpoint's average or score of one benchmark."""
-    return checkpoint.average if score == AVERAGE else checkpoint.scores.get(score)
+    """A checkpoint's average or score of one benchmark, more is better: one that is better when lower is negated."""
+    if score == AVERAGE:
+        return checkpoint.average
+    value = checkpoint.scores.get(score)
+    return -value if value is not None and score in checkpoint.lower_is_better else value
 
 
 def predictor_of(checkpoint: Checkpoint, predictor: str) -> float | None:

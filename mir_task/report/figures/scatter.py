@@ -34,7 +34,8 @@ def scatter(members: Sequence[Checkpoint], fit: Fit, name: str, index: int = 0, 
             axes.errorbar(x, y, xerr=errors, fmt="none", ecolor=colour(index), elinewidth=0.8)
         axes.plot(x, y, "o", color=colour(index), markersize=5, markeredgewidth=0)
         axes.set_xlabel(_axis(fit))
-        axes.set_ylabel(_score(fit))
+        turned = any(fit.score in c.lower_is_better for c in shown)
+        axes.set_ylabel(f"{fit.score}, negated" if turned else _score(fit))
         axes.set_title(_title(fit))
         axes.margins(0.12)
         if len(members) <= MOST_KEYS:

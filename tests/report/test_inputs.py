@@ -1,0 +1,169 @@
+"""Which columns and tasks are scores, out of how much, and which end of each is better."""
+
+import json
+
+import pytest
+from scipy import stats
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+
+@pytest.fixture
+def settings():
+    """Columns of settings, none of which follows MIR as scores would."""
+    return {
+        "seed": [1, 2, 3, 4],
+        "lr": [0.001, 0.002, 0.0005, 0.003],
+        "params_b": [7, 13, 7, 13],
+        "batch": [256, 128, 256, 512],
+        "mir_stderr": [0.02, 0.02, 0.03, 0.02],
+        "gqa_stderr": [0.5, 0.4, 0.5, 0.6],
+        "connector": ["mlp", "linear", "mlp", "none"],
+    }
+
+
+# What counts as a benchmark
+
+
+def test_settings_and_standard_errors_are_no_benchmarks(workshop, falling, settings):
+    workshop.report(workshop.table(falling(4)))
+    plain = workshop.regression.groups
+    workshop.report(workshop.table(falling(4, **settings)))
+    assert workshop.regression.groups == plain
+    assert [fit.score for fit in workshop.regression.benchmarks] == ["gqa"]
+    assert workshop.column("standard_error") == ["0.02", "0.03", "0.02", "0.02"]
+
+
+def test_what_is_taken_and_what_is_left_out_is_said(workshop, falling, settings):
+    said = workshop.report(workshop.table(falling(4, **settings)))
+    for told in (
+        "Benchmarks: gqa (per cent).",
+        "seed, lr, params_b, batch (setting)",
+        "gqa_stderr (standard error of gqa)",
+        "connector (text)",
+    ):
+        assert told in said and told in workshop.page and told in workshop.markdown
+
+
+def test_a_column_is_ignored_where_asked_for(workshop, falling):
+    table = workshop.table(falling(4, mystery=[9, 1, 5, 2]))
+    assert "Not taken as benchmarks: mystery (--ignore)." in workshop.report(table, "--ignore", "mystery")
+    assert [fit.score for fit in workshop.regression.benchmarks] == ["gqa"]
+    message = workshop.refusal(table, "--ignore", "mistery")
+    assert "--ignore mistery: there is no column or task of this name; near matches: mystery" in message
+
+
+def test_strict_refuses_names_that_are_not_known(workshop, falling, settings):
+    table = workshop.table(falling(4, mystery=[9, 1, 5, 2], **settings))
+    message = workshop.refusal(table, "--strict")
+    assert "--strict: mystery" in message and "--ignore NAME" in message and "lr" not in message
+    workshop.report(table, "--strict", "--ignore", "mystery")
+    workshop.report(table, "--strict", "--max", "mystery=10")
+
+
+def test_a_column_without_a_name_is_left_out(workshop):
+    table = workshop.folder / "scores.csv"
+    table.write_text(",model,mir,gqa\n0,a,3,50\n1,b,2,51\n2,c,1,52\n")
+    assert "(no name) (column without a name)" in workshop.report(table)
+    assert workshop.regression.groups[0].over == ["gqa"]
+
+
+def test_two_columns_of_one_meaning_are_refused(workshop):
+    table = workshop.folder / "scores.csv"
+    table.write_text("model,MIR,mir\na,3,4\n")
+    assert "the columns 'MIR' and 'mir' mean the same" in workshop.refusal(table)
+
+
+# Which end is better
+
+
+def test_a_score_that_lmms_evals_file_says_is_better_lower_is_turned_round(workshop, models):
+    workshop.five_results()
+    for index, model in enumerate(models):
+        file = workshop.lmms_results(f"ckpt/{model}", {"amber_g": {"amber_chair": 12 - index}}, folder="sft")
+        value = json.loads(file.read_text())
+        value["higher_is_better"] = {"amber_g": {"amber_chair": False}}
+        file.write_text(json.dumps(value))
+    said = workshop.report(workshop.results, "--scores", workshop.folder / "sft")
+    assert "Benchmarks: amber_g (lower is better, per cent)." in said
+    (fit,) = workshop.regression.benchmarks
+    assert fit.pearson.r == pytest.approx(-1) and fit.ranking_accuracy.value == 1
+    assert [float(average) for average in workshop.column("average")] == [92, 91, 90, 89, 88]
+    assert workshop.column("amber_g") == ["8.0", "9.0", "10.0", "11.0", "12.0"]
+
+
+def test_a_score_is_better_lower_where_the_user_says_so(workshop, falling):
+    table = workshop.table(falling(4, failures=[0.4, 0.3, 0.2, 0.1]))
+    workshop.report(table, "--lower-is-better", "failures", "--max", "failures=1")
+    # gqa 50..53 and 100 minus 40, 30, 20, 10.
+    assert [float(average) for average in workshop.column("average")] == [71.5, 66, 60.5, 55]
+    failures = workshop.regression.benchmarks[1]
+    assert failures.regret.chosen == failures.regret.best == ["m3"]
+    message = workshop.refusal(table, "--lower-is-better", "failure")
+    assert "--lower-is-better failure: there is no benchmark of this name; near matches: failures" in message
+
+
+# What a score is out of
+
+
+@pytest.mark.parametrize(
+    ("name", "scores", "points"),
+    [
+        ("MME-P", [1300, 1320, 1340, 1360], [65, 66, 67, 68]),
+        ("OCRBench", [300, 310, 320, 330], [30, 31, 32, 33]),
+        ("mmmu_val", [0.3, 0.31, 0.32, 0.33], [30, 31, 32, 33]),
+        ("mme_realworld", [30, 31, 32, 33], [30, 31, 32, 33]),
+        ("CHAIRs", [30, 29, 28, 27], [70, 71, 72, 73]),
+    ],
+)
+def test_the_name_of_a_task_tells_what_it_is_out_of(workshop, falling, name, scores, points):
+    workshop.report(workshop.table(falling(4, **{name: scores})))
+    expected = [(50 + i + each) / 2 for i, each in enumerate(points)]
+    assert [float(average) for average in workshop.column("average")] == pytest.approx(expected[::-1])
+
+
+def test_the_greatest_score_can_be_told(workshop, falling):
+    table = workshop.table(falling(4, judge=[5, 6, 7, 8]))
+    workshop.report(table, "--max", "judge=10")
+    assert [float(average) for average in workshop.column("average")] == [66.5, 61, 55.5, 50]
+
+
+def test_a_score_of_unknown_scale_is_not_summed(workshop, falling):
+    said = workshop.report(workshop.table(falling(4, judge=[300, 10, 5, 8])))
+    assert workshop.regression.groups[0].over == ["gqa"]
+    assert "judge (scale not known)" in said
+    assert "judge not in the average, since what the scores are out of is not known" in workshop.page
+
+
+def test_scores_that_are_all_of_unknown_scale_are_standardised(workshop, falling):
+    rows = falling(4, one=[1, 2, 3, 4], two=[300, 100, 200, 400])
+    for row in rows:
+        del row["gqa"]
+    said = workshop.report(workshop.table(rows))
+    assert "the average is of standardised scores" in said.splitlines()[1]
+    one, two = (stats.zscore(values) for values in ([1, 2, 3, 4], [300, 100, 200, 400]))
+    assert [float(average) for average in workshop.column("average")] == pytest.approx(
+        ((one + two) / 2)[::-1]
+    )
+
+
+@pytest.mark.parametrize("name", ["gqa", "mystery"])
+def test_per_cent_and_fraction_in_one_column_are_refused(workshop, falling, name):
+    table = workshop.table(falling(4, **{name: [61, 0.62, 63, 64]}))
+    message = workshop.refusal(table)
+    assert f"{name}: fractions and per cents are mixed: 0.62 of 'm1' ({table}, line 3)" in message
+    assert f"61 of 'm0' ({table}, line 2)" in message
+    workshop.report(table, "--max", f"{name}=100")
+
+
+def test_a_score_beyond_its_scale_is_refused(workshop, falling):
+    table = workshop.table(falling(4, gqa=[50, 51, 520, 53]))
+    message = workshop.refusal(table)
+    assert f"gqa: the score 520 of 'm2' ({table}, line 4) is not within 0 and 100" in message
+
+
+def test_a_scale_or_a_greatest_score_of_no_benchmark_is_refused(workshop, falling):
+    table = workshop.table(falling(4))
+    for option in ("--scale", "--max"):
+        message = workshop.refusal(table, option, "gpa=3")
+        assert f"{option} gpa: there is no benchmark of this name; near matches: gqa" in message
