@@ -89,9 +89,9 @@ def _benchmark(name: str, rows: Sequence[Row], settings: ScoreSettings) -> Bench
     if name in settings.lower_is_better:
         better = "lower"
     if name in settings.maxima:
-        maximum = settings.maxima[name]
-        _check_within(name, rows, maximum, "--max")
-        return Benchmark(name, better, PERCENT / maximum, f"of {maximum:g}", by_user=True)
+        given = settings.maxima[name]
+        _check_within(name, rows, given, "--max")
+        return Benchmark(name, better, PERCENT / given, f"of {given:g}", by_user=True)
     maximum = told.maximum if told else None
     _refuse_mixed(name, rows, maximum is not None)
     if name in settings.scales:
