@@ -137,5 +137,7 @@ def build_tokenizer(
         tokenizer_object=tokenizer,
         model_max_length=2048,
         additional_special_tokens=list(placeholders),
+        # transformers 4.57 would add token_type_ids, which LLaVA's generate refuses.
+        model_input_names=["input_ids", "attention_mask"],
         **special,
     )

@@ -101,8 +101,12 @@ def _name_tokenizer(file: Path) -> None:
     """Name the tokenizer's class and special tokens as transformers 4.57 does; transformers 5 knows both."""
     config = json.loads(file.read_text())
     config["tokenizer_class"] = "PreTrainedTokenizerFast"
-    if "extra_special_tokens" in config:
-        config["additional_special_tokens"] = config.pop("extra_special_tokens")
+    config["model_input_names"] = ["input_ids", "attention_mask"]
+    if isinstance(
+        extra := config.get("extra_special_tokens"), list
+    ):  # transformers 5; 4.57 has names for them here
+        config["additional_special_tokens"] = extra
+        del config["extra_special_tokens"]
     file.write_text(json.dumps(config, indent=2) + "\n")
 
 
