@@ -81,7 +81,9 @@ def clip_tower(size=56):
     """Folder of a tiny CLIP tower; "openai" in its name tells LLaVA's builders what it is."""
     folder = Path(tempfile.mkdtemp()) / f"openai-clip-{size}"
     torch.manual_seed(0)
-    CLIPVisionModel(CLIPVisionConfig(**{**VISION, "hidden_size": 64, "image_size": size})).save_pretrained(folder)
+    CLIPVisionModel(CLIPVisionConfig(**{**VISION, "hidden_size": 64, "image_size": size})).save_pretrained(
+        folder
+    )
     crop = {"height": size, "width": size}
     CLIPImageProcessor(size={"shortest_edge": size}, crop_size=crop).save_pretrained(folder)
     return str(folder)
