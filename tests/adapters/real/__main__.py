@@ -19,21 +19,20 @@ import transformers  # noqa: E402
 from mir_task import measure  # noqa: E402
 from tests.adapters.real.common import independent_mir, pairs  # noqa: E402
 
-FAMILIES = {
-    "llava": "llava",
-    "minicpm_2_0": "minicpm_2_0",
-    "minicpm_2_5": "minicpm",
-    "minicpm_2_6": "minicpm",
-    "qwen_vl": "qwen_vl",
-    "cogvlm2": "cogvlm2",
-    "glm4v": "glm4v",
-    "xcomposer2_5": "xcomposer2_5",
-    "cambrian": "cambrian",
-    "vila": "vila",
-    "mini_gemini": "mini_gemini",
-    "internvl1": "internvl1",
-    "aligngpt": "aligngpt",
-}
+FAMILIES = [
+    "llava",
+    "minicpm_2_0",
+    "minicpm",
+    "qwen_vl",
+    "cogvlm2",
+    "glm4v",
+    "xcomposer2_5",
+    "cambrian",
+    "vila",
+    "mini_gemini",
+    "internvl1",
+    "aligngpt",
+]
 TOLERANCE = 1e-5
 
 

@@ -17,7 +17,7 @@ from tests.adapters import examples
 from tests.adapters.hooked import expected_mir
 from tests.tiny.common import TEXT, VISION
 
-WORDS = "a ferry left at noon and nobody had told the goat who was patient that it would be long".split()
+WORDS = " ".join(examples.TEXTS).split()
 IMAGE_TOKEN_INDEX = -200
 """Id that LLaVA and its descendants put where the image will be."""
 
@@ -50,7 +50,7 @@ def pairs(number):
     return [
         Pair(
             examples.IMAGES[index % 2].rotate(7 * index),
-            " ".join(rng.choice(WORDS, 10 + 5 * (index % 3) + 160 // number)) + ".",
+            " ".join(rng.choice(WORDS, 10 + 5 * (index % 3) + 160 // number)),
             f"pair {index}",
         )
         for index in range(number)
@@ -148,6 +148,7 @@ def stub(name, **names):
     module = types.ModuleType(name)
     vars(module).update(names)
     sys.modules[name] = module
+    return module
 
 
 def missing(name, **names):

@@ -1,7 +1,8 @@
 """InternVL-1.0 with a CLIP tower: OpenGVLab/InternVL@2410d1d, folder internvl_chat_llava.
 
 Shims:
-- ``llava`` and ``llava.model`` without their __init__, which also import MPT and with it names that transformers dropped;
+- ``llava`` and ``llava.model`` without their __init__, which also import MPT and names that
+  transformers dropped with it;
 - ``internvl_14b`` (the Q-LLaMA tower) stubbed for the same reason;
 - ``timm.models.layers``, which timm has renamed.
 """
@@ -24,7 +25,7 @@ from tests.adapters.stand_ins_llava import plain_tokenizer
 
 
 def load(clone):
-    folder = next((each for each in (clone / "internvl_chat_llava", clone) if (each / "llava").is_dir()))
+    folder = next(each for each in (clone / "internvl_chat_llava", clone) if (each / "llava").is_dir())
     sys.path.insert(0, str(folder))
     sys.modules["timm.models.layers"] = timm.layers
     package("llava", folder / "llava")
