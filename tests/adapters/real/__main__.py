@@ -26,7 +26,6 @@ FAMILIES = [
     "qwen_vl",
     "cogvlm2",
     "glm4v",
-    "xcomposer2_5",
     "cambrian",
     "vila",
     "mini_gemini",

@@ -44,7 +44,9 @@ def load(clone):
     old_names()
     shown = json.loads((clone / "preprocessor_config.json").read_text())
     shown.update(max_slice_nums=4, scale_resolution=56, image_feature_size=QUERIES)
-    shown["unk"] = "<|endoftext|>"  # the image's place; the byte tokenizer's <unk> has id 0, which is padding for 2.6
+    shown["unk"] = (
+        "<|endoftext|>"  # the image's place; the byte tokenizer's <unk> has id 0, which is padding for 2.6
+    )
     config = json.loads((clone / "config.json").read_text())
     config["vision_config"].update({**VISION, "image_size": 70})
     config["slice_config"].update(max_slice_nums=4, patch_size=14, scale_resolution=56)
@@ -82,14 +84,17 @@ def old_names():
     missing(
         "transformers.modeling_attn_mask_utils",
         AttentionMaskConverter=None,
-        _prepare_4d_attention_mask=lambda mask, dtype: (
-            (1 - mask[:, None, None].to(dtype)) * torch.finfo(dtype).min
-        ),
+        _prepare_4d_attention_mask=_wide_mask,
         _prepare_4d_causal_attention_mask=lambda _mask, shape, embeds, _past: torch.full(
             (shape[0], 1, shape[1], shape[1]), torch.finfo(embeds.dtype).min
         ).triu(1),
         _prepare_4d_causal_attention_mask_for_sdpa=lambda *_: None,
     )
+
+
+def _wide_mask(mask, dtype):
+    closed = (1 - mask[:, None, None].to(dtype)) * torch.finfo(dtype).min
+    return closed.expand(-1, 1, mask.shape[1], -1)
 
 
 def tiny_folder(clone, config, tokenizer=None):
@@ -109,11 +114,13 @@ def tiny_folder(clone, config, tokenizer=None):
     return folder
 
 
-def built(folder):
+def built(folder, **entries):
     """The family's own class at random weights, and its tokenizer."""
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
     config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
     config._name_or_path = str(folder)
+    for name, value in entries.items():
+        setattr(config, name, value)
     if not OLD and not hasattr(config, "rope_theta"):  # transformers 5 keeps it elsewhere
         config.rope_theta = 10000.0
     model = get_class_from_dynamic_module("modeling_minicpmv.MiniCPMV", str(folder))(config)
