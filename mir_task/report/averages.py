@@ -35,7 +35,10 @@ class Averaged:
 
 
 def average(
-    comparison: Comparison, benchmarks: Mapping[str, Benchmark], chosen: Sequence[str] = (), common: bool = False
+    comparison: Comparison,
+    benchmarks: Mapping[str, Benchmark],
+    chosen: Sequence[str] = (),
+    common: bool = False,
 ) -> Averaged:
     """Decide each checkpoint's average.
 
@@ -96,7 +99,9 @@ class _Points:
         self.standardised = unknown and len(wanted) > 1
         self._moments: dict[str, tuple[float, float]] = {}
         for benchmark in self._benchmarks if self.standardised else ():
-            values = [benchmark.points(c.scores[benchmark.name]) for c in scored if benchmark.name in c.scores]
+            values = [
+                benchmark.points(c.scores[benchmark.name]) for c in scored if benchmark.name in c.scores
+            ]
             self._moments[benchmark.name] = statistics.fmean(values), statistics.pstdev(values)
 
     def mean(self, checkpoint: Checkpoint) -> float | None:
@@ -107,7 +112,10 @@ class _Points:
         values = [benchmark.points(checkpoint.scores[benchmark.name]) for benchmark in self._benchmarks]
         if self.standardised:
             moments = [self._moments[name] for name in names]
-            values = [(v - mean) / spread if spread else 0.0 for v, (mean, spread) in zip(values, moments, strict=True)]
+            values = [
+                (v - mean) / spread if spread else 0.0
+                for v, (mean, spread) in zip(values, moments, strict=True)
+            ]
         return sum(values) / len(values)
 
 
@@ -146,7 +154,9 @@ def _left_out(
     """Why benchmarks of the group are not in its average."""
     scored = [c for c in having if c.scores]
     absent = [name for name in _order(scored) if name not in wanted]
-    unscaled = [n for n in absent if benchmarks[n].factor is None and any(benchmarks[w].factor for w in wanted)]
+    unscaled = [
+        n for n in absent if benchmarks[n].factor is None and any(benchmarks[w].factor for w in wanted)
+    ]
     incomplete = [name for name in absent if name not in unscaled]
     notes = []
     if incomplete:

@@ -57,7 +57,15 @@ METRIC_SHARES = SHARES | frozenset("average bleu em exact match meteor overall r
 UNBOUNDED = frozenset({"cider"})
 """Words of metrics that have no greatest value."""
 METRICS = {"mme_perception_score": 2000.0, "mme_cognition_score": 800.0} | dict.fromkeys(
-    ("ocrbench_accuracy", "seed_image", "seed_all", "seed_video", "gpt_eval_score", "relaxed_overall", "mmmu_acc"),
+    (
+        "ocrbench_accuracy",
+        "seed_image",
+        "seed_all",
+        "seed_video",
+        "gpt_eval_score",
+        "relaxed_overall",
+        "mmmu_acc",
+    ),
     PERCENT,
 )
 """Metrics of lmms-eval that its general words do not tell."""

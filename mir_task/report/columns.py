@@ -10,7 +10,7 @@ MIR_ERRORS = ("mir_se", "mir_stderr", "mir_standard_error", "standard_error")
 """Columns that hold the standard error of MIR; the first that is there is taken."""
 SETTING_NAMES = frozenset(
     "id index idx run runs replicate version date time rank rank_at_worst spread_over_runs place size width depth "
-    "stage samples tokens n count stderr std se sd".split()
+    "stage samples tokens sft_runs n count stderr std se sd".split()
 )
 """Names that are settings or book-keeping where they are the whole name."""
 SETTING_WORDS = frozenset(
@@ -25,7 +25,10 @@ MEASUREMENTS = frozenset(
     "mir_coco mir_sharegpt4v".split()
 )
 """Other numbers that this package measures, and MIR under the names of its tasks."""
-_ERROR = re.compile(r"^(?P<of>.+?)[\s_\-.]*(?:std_?err(?:or)?|standard_error|_se|_std|_sd|_ci)(?:_\w+)?$", re.IGNORECASE)
+_ERROR = re.compile(
+    r"^(?P<of>.+?)[\s_\-.]*(?:std_?err(?:or)?|standard_error|_se|_std|_sd|_ci|_spread)(?:_\w+)?$",
+    re.IGNORECASE,
+)
 
 
 def words(name: str) -> list[str]:

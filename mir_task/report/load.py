@@ -86,12 +86,9 @@ class _Reader:
             return True
         value = read_json(path)
         if lmms_results.is_lmms_results(value):
-            try:
-                results = lmms_results.read_lmms_results(
-                    value, self._settings.score_metrics, self._settings.ignored
-                )
-            except ValueError as error:
-                raise UnreadableError(str(error)) from error
+            results = lmms_results.read_lmms_results(
+                value, self._settings.score_metrics, self._settings.ignored
+            )
             self._lmms_files.append(_LmmsFile(path, results, after_sft))
             self._found.score_metrics.update(results.score_metrics)
             self._found.left_out.update(dict.fromkeys(results.ignored, IGNORED))
@@ -99,7 +96,9 @@ class _Reader:
             self._results.append((path, _validated(value)))
         elif tables.is_table(value):
             records = tables.json_records(value)
-            self._add_table(tables.table_of(records, str(path), self._settings.baselines, self._settings.ignored))
+            self._add_table(
+                tables.table_of(records, str(path), self._settings.baselines, self._settings.ignored)
+            )
         else:
             if after_sft:
                 raise UnreadableError(
@@ -139,10 +138,15 @@ class _Reader:
                 f"(…_results.json) of a mir task, or a table with the columns model and mir{looked}"
             )
         found.citations.sort()
+        for task in self._settings.score_metrics:
+            if task not in found.score_metrics:
+                raise MIRReportError(not_found("--metric", task, found.score_metrics, "task with scores"))
         ignored = [name for name, reason in found.left_out.items() if reason == IGNORED]
         for name in self._settings.ignored:
             if name.lower() not in {other.lower() for other in ignored}:
-                names = {name for row in found.rows for name in (*row.scores, *row.extras)} | found.left_out.keys()
+                names = {
+                    name for row in found.rows for name in (*row.scores, *row.extras)
+                } | found.left_out.keys()
                 raise MIRReportError(not_found("--ignore", name, names, "column or task"))
         return found
 
@@ -164,6 +168,10 @@ class _Reader:
                     errors=dict(told.errors),
                     better=dict(told.better),
                     metrics=dict(told.score_metrics),
+                    scored=model,
+                    date=told.date or file.path.name,
+                    samples=dict(told.samples),
+                    versions=dict(told.versions),
                 )
             )
 
@@ -193,7 +201,15 @@ class _Reader:
             )
         for file, task, numbers in rows:
             if (file.path.parent, task, numbers["mir"]) not in with_layers:
-                self._add_run(Run(file.results.model, numbers, str(file.path), task=task))
+                self._add_run(
+                    Run(
+                        file.results.model,
+                        numbers,
+                        str(file.path),
+                        task=task,
+                        settings=file.results.settings.get(task, {}),
+                    )
+                )
         baselines: dict[str, dict[str, float]] = {}
         for file in self._lmms_files:
             baselines.setdefault(file.results.model, {}).update(file.results.baselines)

@@ -11,6 +11,7 @@ from pandas import DataFrame
 from mir_task.report import association, choice, regress
 from mir_task.report.averages import Averaged, pool_by_benchmarks
 from mir_task.report.compare import Checkpoint
+from mir_task.report.names import not_found
 from mir_task.report.records import MIRReportError, listing
 from mir_task.report.schema import LeaveOneOut, Pooled, Regret, WithinGroups
 
@@ -68,9 +69,7 @@ def _compatible(
     """The groups to pool, and why each of the others is left out."""
     if asked:
         if missing := [group for group in asked if group not in scored]:
-            raise MIRReportError(
-                f"--pool: no scores of the group {listing(missing)}; there are {listing(scored)}"
-            )
+            raise MIRReportError(not_found("--pool", missing[0], scored, "group with scores"))
         sets = {frozenset(averaged.over[group]) for group in asked}
         if len(sets) > 1 or not all(sets):
             covered = "; ".join(

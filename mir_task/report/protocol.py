@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from mir_task.report.names import not_found
 from mir_task.report.records import MIRReportError, Run, listing
 
 FIELDS = ("task_version", "paired", "max_text_tokens")
@@ -22,9 +23,7 @@ def of_one_task(runs: Sequence[Run], task: str | None) -> list[Run]:
     if task is not None:
         chosen = [run for run in runs if run.task == task]
         if not chosen:
-            raise MIRReportError(
-                f"no MIR of the task {task!r}; there are {listing(sorted(tasks)) or 'no named ones'}"
-            )
+            raise MIRReportError(not_found("--task", task, tasks, "MIR of a task"))
         return chosen
     if len(tasks) > 1:
         counts = ", ".join(f"{name} ({count} files)" for name, count in sorted(tasks.items()))
@@ -64,7 +63,7 @@ def check_models(runs: Iterable[Run]) -> None:
             f"the models were measured on different numbers of pairs (most on {usual}, {other.model!r} on "
             f"{other.pairs}: {other.source}), and fewer pairs give a higher MIR{WAY_OUT}"
         )
-    known = [run for run in runs if run.result and run.result.protocol]
+    known = [run for run in runs if (run.result and run.result.protocol) or run.settings]
     for run in known[1:]:
         differing = _differences(known[0], run)
         if differing:
@@ -83,7 +82,8 @@ def _differences(a: Run, b: Run) -> list[str]:
     found = ["task"] if a.task and b.task and a.task != b.task else []
     first, second = a.result and a.result.protocol, b.result and b.result.protocol
     if not first or not second:
-        return found
+        told = _told(a), _told(b)
+        return found + [name for name in told[0] if told[0][name] != told[1].get(name, told[0][name])]
     found += [name for name in FIELDS if getattr(first, name) != getattr(second, name)]
     if first.seed == second.seed and a.pairs == b.pairs:
         # The same choice must be the same pairs, wherever on a machine they lie.
@@ -92,6 +92,15 @@ def _differences(a: Run, b: Run) -> list[str]:
     else:
         found += [name for name in ("images", "texts") if getattr(first, name) != getattr(second, name)]
     return found
+
+
+def _told(run: Run) -> dict[str, str]:
+    """What a per-layer file, or else lmms-eval's file, says of the fields that must be equal."""
+    protocol = run.result and run.result.protocol
+    if not protocol:
+        return dict(run.settings)
+    told = {name: getattr(protocol, name) for name in ("task_version", "max_text_tokens")}
+    return {name: str(value) for name, value in told.items() if value is not None}
 
 
 def _template_differences(a: Run, b: Run) -> list[str]:

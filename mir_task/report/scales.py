@@ -95,7 +95,9 @@ def _benchmark(name: str, rows: Sequence[Row], settings: ScoreSettings) -> Bench
     maximum = told.maximum if told else None
     _refuse_mixed(name, rows, maximum is not None)
     if name in settings.scales:
-        return Benchmark(name, better, settings.scales[name], f"times {settings.scales[name]:g}", by_user=True)
+        return Benchmark(
+            name, better, settings.scales[name], f"times {settings.scales[name]:g}", by_user=True
+        )
     if maximum is None:
         return Benchmark(name, better, None, "scale not known")
     _check_within(name, rows, maximum, "known by its name")
@@ -141,7 +143,8 @@ def _refuse_unknown(by_name: Mapping[str, Sequence[Row]], settings: ScoreSetting
     strange = [
         name
         for name, rows in by_name.items()
-        if name not in named and known(name, next((r.metrics[name] for r in rows if name in r.metrics), None)) is None
+        if name not in named
+        and known(name, next((r.metrics[name] for r in rows if name in r.metrics), None)) is None
     ]
     if strange:
         where = by_name[strange[0]][0].source

@@ -100,7 +100,9 @@ def table_of(
         numbers = {MIR_COLUMNS[name]: number for name, number in present.items() if name in MIR_COLUMNS}
         extras = {name: number for name, number in present.items() if name in columns.extras}
         scores = {name: number for name, number in present.items() if name in columns.scores}
-        errors = {of: present[name] for of, name in columns.errors.items() if name in present and of in scores}
+        errors = {
+            of: present[name] for of, name in columns.errors.items() if name in present and of in scores
+        }
         model, group = texts["model"], texts["group"] or None
         if "mir" in numbers:
             if numbers.get("mir_se", 0) < 0:
@@ -259,10 +261,7 @@ def _is_missing(value: Any) -> bool:
 
 def _numbers(fields: Mapping[str, Any], place: str) -> dict[str, float]:
     """The numbers that are there, by column."""
-    read = {
-        name: _number(value, f"{place}, column {name!r}")
-        for name, value in fields.items()
-    }
+    read = {name: _number(value, f"{place}, column {name!r}") for name, value in fields.items()}
     return {name: number for name, number in read.items() if number is not None}
 
 
