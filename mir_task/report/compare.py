@@ -117,18 +117,21 @@ def compare(evidence: Evidence, task: str | None = None, allow_mixed: bool = Fal
         MIRReportError: several protocols, contradicting scores, or no model with both MIR and scores.
     """
     notes: list[str] = []
-    models = _models(protocol.of_one_task(evidence.runs, task), allow_mixed, notes)
+    runs = protocol.of_one_task(evidence.runs, task)
+    others = sorted({run.task for run in evidence.runs if run.task} - {run.task for run in runs})
+    models = _models(runs, allow_mixed, notes)
     joined, unmatched = _join(models, evidence.rows)
-    if evidence.rows and not any(c.scores or c.average is not None for c in joined):
-        _refuse_no_overlap(models, evidence.rows)
+    having = [row for row in evidence.rows if row.scores or row.average is not None]
+    if having and not any(c.scores or c.average is not None for c in joined):
+        _refuse_no_overlap(models, having)
     problems = []
     if unmatched:
-        left = f"{len(unmatched)} models with scores have no MIR and are left out: {listing(sorted(r.model for r in unmatched))}"
-        notes.append(f"{left}.")
+        names = listing(sorted(row.model for row in unmatched))
+        notes.append(f"{len(unmatched)} models with scores have no MIR and are left out: {names}.")
         if 2 * len(unmatched) >= len(evidence.rows):
             problems.append(
                 f"{len(unmatched)} of the {len(evidence.rows)} models with scores have no MIR under their name: "
-                f"{listing(sorted(row.model for row in unmatched))}.{_hint(models, unmatched)} {NAME_ALIKE}"
+                f"{names}.{_hint(models, unmatched)} {NAME_ALIKE}"
             )
     warnings = [
         f"The runs of {c.label} differ by more than their standard errors allow: MIR "
@@ -137,13 +140,21 @@ def compare(evidence: Evidence, task: str | None = None, allow_mixed: bool = Fal
         for c in joined
         if c.runs_disagree
     ]
+    if others and task is None:
+        (chosen,) = {run.task for run in runs if run.task}
+        warnings.insert(0, f"MIR is that of the task {chosen}; there is also {listing(others)} (--task).")
     return Comparison(_ranked(joined), notes, [*problems, *warnings], problems)
 
 
 def _models(runs: Sequence[Run], allow_mixed: bool, notes: list[str]) -> list[Checkpoint]:
     by_model: dict[tuple[str | None, str], list[Run]] = {}
+    groups: dict[str, set[str]] = {}
     for run in runs:
-        by_model.setdefault((run.group, run.model), []).append(run)
+        groups.setdefault(run.model, set()).update([run.group] if run.group else [])
+    for run in runs:
+        # A file that names no group is of the model in every group that others name.
+        for group in [run.group] if run.group else sorted(groups[run.model]) or [None]:
+            by_model.setdefault((group, run.model), []).append(replace(run, group=group))
     usual = _usual_pairs(by_model.values())
     chosen: list[tuple[list[Run], list[Run]]] = []
     for same in by_model.values():

@@ -20,6 +20,8 @@ from mir_task.result import MIRResult
 
 LARGEST_MIR = 300.0
 """The log10 of the largest float64."""
+ROUNDING = 0.00051
+"""A table writes MIR to three decimals or more."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,11 @@ def load(paths: Iterable[Path], settings: LoadSettings | None = None) -> Evidenc
     """
     settings = settings or LoadSettings()
     reader = _Reader(settings)
+    paths = list(paths)
     for path in candidates(paths):
-        reader.read(path, after_sft=False)
+        reader.read(path, after_sft=False, named=path in paths)
     for path in candidates(settings.scores):
-        reader.read(path, after_sft=True)
+        reader.read(path, after_sft=True, named=True)
     return reader.evidence()
 
 
@@ -69,12 +72,21 @@ class _Reader:
         self._lmms_files: list[_LmmsFile] = []
         self._results: list[tuple[Path, MIRResult]] = []
 
-    def read(self, path: Path, after_sft: bool) -> None:
-        """Read a file; why it could not be read is noted."""
+    def read(self, path: Path, after_sft: bool, named: bool) -> None:
+        """Read a file; why it could not be read is noted.
+
+        Args:
+            path: the file.
+            after_sft: it was given as scores of fine-tuned models.
+            named: the user gave it, and it was not only found in a folder, where tables of other things may lie.
+        """
         if self._settings.mapping and path.resolve() == self._settings.mapping.resolve():
             return
         try:
             used = self._read(path, after_sft)
+        except tables.NoModelsError as error:
+            if named:
+                self._found.skipped.append(Skipped(str(path), str(error)))
         except UnreadableError as error:
             self._found.skipped.append(Skipped(str(path), str(error)))
         else:
@@ -186,6 +198,7 @@ class _Reader:
         model_of = {
             (file.path.parent, task, numbers["mir"]): file.results.model for file, task, numbers in rows
         }
+        in_tables, self._found.runs = self._found.runs, []
         with_layers = set()
         for path, result in self._results:
             task = result.protocol.task if result.protocol else ""
@@ -210,12 +223,25 @@ class _Reader:
                         settings=file.results.settings.get(task, {}),
                     )
                 )
+        self._add_runs_of_tables(in_tables)
         baselines: dict[str, dict[str, float]] = {}
         for file in self._lmms_files:
             baselines.setdefault(file.results.model, {}).update(file.results.baselines)
         self._found.runs = [
             replace(run, extras={**baselines.get(run.model, {}), **run.extras}) for run in self._found.runs
         ]
+
+    def _add_runs_of_tables(self, in_tables: Iterable[Run]) -> None:
+        """Add runs of tables; one that repeats a file's MIR, rounded, is that run and only its other columns count."""
+        measured: dict[str, list[float]] = {}
+        for run in self._found.runs:
+            measured.setdefault(run.model, []).append(run.mir)
+        for run in in_tables:
+            name = resolve(run.model, measured)
+            if name is None or all(abs(run.mir - mir) > ROUNDING for mir in measured[name]):
+                self._found.runs.append(run)
+            elif run.extras or run.group:
+                self._found.rows.append(Row(run.model, run.source, run.group, extras=dict(run.extras)))
 
     def _add_run(self, run: Run) -> None:
         error = run.standard_error

@@ -31,8 +31,14 @@ def merged(rows: Iterable[Row]) -> Merged:
         MIRReportError: two scores of one model that are neither.
     """
     by_model: dict[tuple[str | None, str], list[Row]] = {}
+    rows = list(rows)
+    groups: dict[str, dict[str, None]] = {}
     for row in rows:
-        by_model.setdefault((row.group, row.model), []).append(row)
+        groups.setdefault(row.model, {}).update({row.group: None} if row.group else {})
+    for row in rows:
+        # A file that names no group is of the model in every group that others name.
+        for group in [row.group] if row.group else [*groups[row.model]] or [None]:
+            by_model.setdefault((group, row.model), []).append(replace(row, group=group))
     reruns: list[str] = []
     found = []
     for same in by_model.values():

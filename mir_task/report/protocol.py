@@ -6,18 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from mir_task.report.names import not_found
-from mir_task.report.records import MIRReportError, Run, listing
+from mir_task.report.records import MIRReportError, Run
 
 FIELDS = ("task_version", "paired", "max_text_tokens")
 """Fields of the protocol that must be equal for all models; the chat template, which is the model's own, for one."""
+BUILT_IN = "mir_builtin"
+"""Task on the pairs that come with the package."""
 WAY_OUT = "; remove the files of one protocol, or compare all the same with --allow_mixed_protocols"
 
 
 def of_one_task(runs: Sequence[Run], task: str | None) -> list[Run]:
-    """The runs of the task that the user names, or of the only one there is.
+    """The runs of the task that the user names, or of :func:`usual_task`; those that name no task are of any.
 
     Raises:
-        MIRReportError: several tasks and none named, or none of that name.
+        MIRReportError: several tasks, none named and none usual, or none of that name.
     """
     tasks = Counter(run.task for run in runs if run.task)
     if task is not None:
@@ -25,12 +27,31 @@ def of_one_task(runs: Sequence[Run], task: str | None) -> list[Run]:
         if not chosen:
             raise MIRReportError(not_found("--task", task, tasks, "MIR of a task"))
         return chosen
+    usual = usual_task(runs)
+    if len(tasks) > 1 and usual is not None:
+        return [run for run in runs if run.task in (None, usual)]
     if len(tasks) > 1:
         counts = ", ".join(f"{name} ({count} files)" for name, count in sorted(tasks.items()))
         raise MIRReportError(
             f"MIR of several tasks, whose numbers are not comparable: {counts}; choose one with --task"
         )
     return list(runs)
+
+
+def usual_task(runs: Sequence[Run]) -> str | None:
+    """The task that most models were measured by; the built-in pairs, a demonstration, give way to a user's own.
+
+    Returns:
+        None if there is no such task.
+    """
+    models: dict[str, set[str]] = {}
+    for run in runs:
+        if run.task:
+            models.setdefault(run.task, set()).add(run.model)
+    most = max(map(len, models.values()), default=0)
+    first = [task for task, measured in models.items() if len(measured) == most]
+    own = [task for task in first if task != BUILT_IN]
+    return own[0] if len(own) == 1 else first[0] if len(first) == 1 else None
 
 
 def check_one_model(runs: Sequence[Run]) -> None:

@@ -60,7 +60,8 @@ def test_a_damaged_result_is_skipped_and_its_field_named(workshop, damage, field
         ("model,mir\nm,nan\nn,inf\n", "line 3, column 'mir': 'inf' is not a usable number"),
         ("model,mir,mir\nm,1,2\n", "line 1: the column 'mir' is there twice"),
         ("model,mir\nm,1,2\n", "line 2: 3 fields, the header has 2"),
-        ("mir\n1\n", "line 2: no value in the column 'model'"),
+        ("mir\n1\n", "no column 'model', which a table of models has; the columns are 'mir'"),
+        ("model,mir\n,1\n", "line 2: no value in the column 'model'"),
         ("model,mir,mir_se\nm,1,-2\n", "line 2: mir_se is negative"),
     ],
 )
@@ -79,7 +80,7 @@ def test_bad_tables_name_the_line(workshop, text, message):
         ({"max_text_tokens": 1024}, {"max_text_tokens": 64}, "differ in max_text_tokens"),
         ({"template_sha256": "a"}, {"template_sha256": "b"}, "differ in chat template"),
         ({"pair_ids": ["a"]}, {"pair_ids": ["b"]}, "differ in pairs"),
-        ({"task": "mir"}, {"task": "mir_builtin"}, "choose one with --task"),
+        ({"task": "mir"}, {"task": "mir_local"}, "choose one with --task"),
     ],
 )
 def test_one_model_under_two_protocols_is_refused(workshop, first, second, message):
@@ -192,18 +193,20 @@ def test_results_from_before_orientation_was_recorded_stay_comparable(workshop):
 
 
 def test_half_of_the_models_unmatched_is_not_the_whole_answer(workshop):
-    measured = workshop.table([{"model": f"m{i}", "mir": 3 - i / 10} for i in range(6)])
+    measured = workshop.table([{"model": f"model-{i}", "mir": 3 - i / 10} for i in range(6)])
 
     def scores(matching):
-        names = [f"m{i}" if i < matching else f"m{i}-sft" for i in range(6)]
+        names = [f"model-{i}" if i < matching else f"model-{i}-sft" for i in range(6)]
         return workshop.table([{"model": name, "gqa": 50 + i} for i, name in enumerate(names)], "s.csv")
 
     assert "have no MIR under their name" not in workshop.report(measured, "--scores", scores(matching=5))
     ran = workshop.run(measured, "--scores", scores(matching=3))
     assert ran.status == INCOMPLETE
-    told = "3 of the 6 models with scores have no MIR under their name: m3-sft, m4-sft, m5-sft."
+    told = (
+        "3 of the 6 models with scores have no MIR under their name: model-3-sft, model-4-sft, model-5-sft."
+    )
     assert told in ran.output.splitlines()[1] and told in ran.errors and told in workshop.page
-    assert "Near matches: m3-sft ~ m3" in ran.output
+    assert "Near matches: model-3-sft ~ model-3" in ran.output
 
 
 def test_groups_whose_names_differ_by_case_are_told(workshop):
