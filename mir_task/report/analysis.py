@@ -11,11 +11,14 @@ from mir_task.report.averages import Averaged, average
 from mir_task.report.combined import combined
 from mir_task.report.compare import Comparison, compare
 from mir_task.report.echo import echo
+from mir_task.report.merge import merged
+from mir_task.report.names import not_found
 from mir_task.report.pool import pooled
-from mir_task.report.records import Evidence, MIRReportError, Run, listing
+from mir_task.report.records import Evidence, MIRReportError, Run
 from mir_task.report.regress import BesideMIR
 from mir_task.report.scales import Benchmark, ScoreSettings, understood
 from mir_task.report.schema import Combined, Fit, Pooled
+from mir_task.report.scored_alike import check_scores
 from mir_task.report.verdict import Verdict, verdict
 
 
@@ -73,6 +76,9 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
         MIRReportError: what was found cannot be compared, or nothing in it varies; the message says what to do.
     """
     settings = settings or Settings()
+    scores = merged(evidence.rows)
+    score_notes = [*scores.notes, *check_scores(scores.rows, settings.allow_mixed_protocols)]
+    evidence = replace(evidence, rows=scores.rows)
     comparison = compare(
         _with_named_baselines(evidence, settings.baselines), settings.task, settings.allow_mixed_protocols
     )
@@ -106,7 +112,7 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
         understood=echo(scales, evidence.left_out),
         beside_mir=beside_mir,
         verdict=_with_warnings(verdict(averaged.comparison, fits, pool, beside_mir, in_all), warnings),
-        notes=[*comparison.notes, *averaged.notes],
+        notes=[*score_notes, *comparison.notes, *averaged.notes],
         problems=[f"skipped {skipped}" for skipped in evidence.skipped]
         + comparison.problems
         + averaged.without_average
@@ -131,10 +137,12 @@ def _with_named_baselines(evidence: Evidence, named: Mapping[str, Better]) -> Ev
     extras = [run.extras for run in evidence.runs] + [row.extras for row in evidence.rows]
     for name in named:
         if not any(name in known for known in extras):
+            columns = {column for known in extras for column in known} | {
+                column for row in evidence.rows for column in row.scores
+            }
             tasks = sorted({task for scores in evidence.before_sft.values() for task in scores})
             raise MIRReportError(
-                f"--baseline {name}: no table has a column and no model a result of this name before SFT"
-                + (f"; there are results of {listing(tasks)}" if tasks else "")
+                not_found("--baseline", name, {*tasks, *columns}, "column, and no result before SFT,")
             )
     return evidence
 

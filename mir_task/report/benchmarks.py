@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mir_task.metrics import Better
-from mir_task.report.columns import words
+from mir_task.report.columns import names, words
 
 PERCENT = 100.0
 
@@ -36,131 +36,24 @@ POINTS = {
     "ocrbench": 1000.0,
 }
 """Benchmarks that are summed up to more than a hundred points, by name without punctuation."""
-PERCENT_NAMES = frozenset(
-    [
-        "ai2d",
-        "aokvqa",
-        "blink",
-        "chartqa",
-        "chartqapro",
-        "charxiv",
-        "cmmmu",
-        "countbench",
-        "countbenchqa",
-        "cvbench",
-        "docvqa",
-        "dude",
-        "egoschema",
-        "embspatial",
-        "gqa",
-        "gqaru",
-        "hallusion",
-        "hallusionbench",
-        "hallusionbenchimage",
-        "hrbench",
-        "iconqa",
-        "iibench",
-        "infographicvqa",
-        "infovqa",
-        "jmmmu",
-        "lingoqa",
-        "livebench",
-        "llavabench",
-        "llavainthewild",
-        "llavaw",
-        "llavawild",
-        "longvideobench",
-        "lvbench",
-        "m3cot",
-        "mathverse",
-        "mathvision",
-        "mathvista",
-        "mlvu",
-        "mmb",
-        "mmbcn",
-        "mmben",
-        "mmbench",
-        "mmbenchcn",
-        "mmbenchen",
-        "mmecot",
-        "mmerealworld",
-        "mmescience",
-        "mmesci",
-        "mmlu",
-        "mmlupro",
-        "mmmu",
-        "mmmupro",
-        "mmstar",
-        "mmt",
-        "mmtbench",
-        "mmvet",
-        "mmvetv2",
-        "mmvp",
-        "mtvqa",
-        "muirbench",
-        "mvbench",
-        "naturalbench",
-        "nextqa",
-        "nlvr2",
-        "ocrbenchv2",
-        "ocrvqa",
-        "okvqa",
-        "olympiadbench",
-        "perceptiontest",
-        "pope",
-        "qbench",
-        "realworldqa",
-        "refcoco",
-        "refcocog",
-        "scienceqa",
-        "scienceqaimg",
-        "screenspot",
-        "seedbench",
-        "seedbench2",
-        "seedbench2plus",
-        "seedbenchimage",
-        "seedbenchimg",
-        "seedi",
-        "seedimage",
-        "seedimg",
-        "seedall",
-        "seedvideo",
-        "sqa",
-        "sqai",
-        "sqaimage",
-        "sqaimg",
-        "stvqa",
-        "tempcompass",
-        "textvqa",
-        "vizwiz",
-        "vizwizvqa",
-        "vmcbench",
-        "vqa",
-        "vqat",
-        "vqatext",
-        "vqav2",
-        "vqavtwo",
-        "vsibench",
-        "vsr",
-        "vstar",
-        "vstarbench",
-        "videomme",
-        "videommmu",
-        "wemath",
-        "worldqa",
-        "zerobench",
-    ]
+PERCENT_NAMES = names(
+    "ai2d aokvqa blink chartqa chartqapro charxiv cmmmu countbench countbenchqa cvbench docvqa dude egoschema "
+    "embspatial gqa gqaru hallusion hallusionbench hallusionbenchimage hrbench iconqa iibench infographicvqa infovqa "
+    "jmmmu lingoqa livebench llavabench llavainthewild llavaw llavawild longvideobench lvbench m3cot mathverse "
+    "mathvision mathvista mirstudy mlvu mmb mmbcn mmben mmbench mmbenchcn mmbenchen mmecot "
+    "mmerealworld mmescience mmesci mmlu "
+    "mmlupro mmmu mmmupro mmstar mmt mmtbench mmvet mmvetv2 mmvp mtvqa muirbench mvbench naturalbench nextqa nlvr2 "
+    "ocrbenchv2 ocrvqa okvqa olympiadbench perceptiontest pope qbench realworldqa refcoco refcocog scienceqa "
+    "scienceqaimg screenspot seedbench seedbench2 seedbench2plus seedbenchimage seedbenchimg seedi seedimage "
+    "seedimg seedall seedvideo sqa sqai sqaimage sqaimg stvqa tempcompass textvqa vizwiz vizwizvqa vmcbench vqa vqat "
+    "vqatext vqav2 vqavtwo vsibench vsr vstar vstarbench videomme videommmu wemath worldqa zerobench"
 )
 """Benchmarks whose score is a share of right answers, or is scaled to a hundred; by name without punctuation."""
-BETTER_LOWER = frozenset(
-    ["cer", "chair", "chairi", "chairs", "mae", "mer", "perplexity", "ppl", "rmse", "ter", "wer"]
-)
+BETTER_LOWER = names("cer chair chairi chairs mae mer perplexity ppl rmse ter wer")
 """Words of a name or metric that is better when lower."""
-SHARES = frozenset(
-    ["acc", "accuracy", "anls", "cer", "chair", "chairi", "chairs", "f1", "mer", "precision", "recall", "wer"]
-)
+SHARES = names("acc accuracy anls cer chair chairi chairs f1 mer precision recall wer")
 """Words of a name or metric that is a share, of one or of a hundred."""
-METRIC_SHARES = SHARES | frozenset(["average", "bleu", "em", "exact", "match", "meteor", "overall", "rouge"])
+METRIC_SHARES = SHARES | names("average bleu em exact match meteor overall rouge")
 """The same of lmms-eval's metrics alone."""
 UNBOUNDED = frozenset({"cider"})
 """Words of metrics that have no greatest value."""

@@ -4,107 +4,36 @@ from __future__ import annotations
 
 import re
 
+
+def names(text: str) -> frozenset[str]:
+    """The words of a text, as a set."""
+    return frozenset(text.split())
+
+
 IGNORED = "--ignore"
 """Reason why a column is left out that the user wants left out."""
 MIR_ERRORS = ("mir_se", "mir_stderr", "mir_standard_error", "standard_error")
 """Columns that hold the standard error of MIR; the first that is there is taken."""
-SETTING_NAMES = frozenset(
-    [
-        "id",
-        "index",
-        "idx",
-        "run",
-        "runs",
-        "replicate",
-        "version",
-        "date",
-        "time",
-        "rank",
-        "rank_at_worst",
-        "spread_over_runs",
-        "place",
-        "size",
-        "width",
-        "depth",
-        "stage",
-        "samples",
-        "tokens",
-        "n",
-        "count",
-        "stderr",
-        "std",
-        "se",
-        "sd",
-    ]
+SETTING_NAMES = names(
+    "id index idx run runs replicate version date time rank rank_at_worst spread_over_runs place size width depth "
+    "stage samples tokens sft_runs n count stderr std se sd"
 )
 """Names that are settings or book-keeping where they are the whole name."""
-SETTING_WORDS = frozenset(
-    [
-        "seed",
-        "seeds",
-        "lr",
-        "batch",
-        "batches",
-        "batchsize",
-        "bs",
-        "params",
-        "parameters",
-        "param",
-        "nparams",
-        "warmup",
-        "wd",
-        "decay",
-        "epoch",
-        "epochs",
-        "step",
-        "steps",
-        "iter",
-        "iters",
-        "iteration",
-        "iterations",
-        "flops",
-        "gpu",
-        "gpus",
-        "hours",
-        "minutes",
-        "seconds",
-        "layers",
-        "layer",
-        "heads",
-        "dim",
-        "resolution",
-        "momentum",
-        "dropout",
-        "temperature",
-        "optimizer",
-        "scheduler",
-        "schedule",
-        "lora",
-        "checkpoint",
-        "ckpt",
-        "limit",
-    ]
+SETTING_WORDS = names(
+    "seed seeds lr batch batches batchsize bs params parameters param nparams warmup wd decay epoch epochs step steps "
+    "iter iters iteration iterations flops gpu gpus hours minutes seconds layers layer heads dim resolution momentum "
+    "dropout temperature optimizer scheduler schedule lora checkpoint ckpt limit"
 )
 """Words that make a name a setting wherever in it they stand: ``peak_lr``, ``params_b``."""
 SETTING_PHRASES = ("learning rate", "hidden size", "image size", "weight decay", "grad norm", "gradient norm")
-MEASUREMENTS = frozenset(
-    [
-        "fid",
-        "mean_term",
-        "covariance_term",
-        "norm_ratio",
-        "vision_spread",
-        "unnormalised",
-        "norm_matched",
-        "mir_builtin",
-        "mir_local",
-        "mir_coco",
-        "mir_sharegpt4v",
-    ]
+MEASUREMENTS = names(
+    "fid mean_term covariance_term norm_ratio vision_spread unnormalised norm_matched mir_builtin mir_local "
+    "mir_coco mir_sharegpt4v"
 )
 """Other numbers that this package measures, and MIR under the names of its tasks."""
 _ERROR = re.compile(
-    r"^(?P<of>.+?)[\s_\-.]*(?:std_?err(?:or)?|standard_error|_se|_std|_sd|_ci)(?:_\w+)?$", re.IGNORECASE
+    r"^(?P<of>.+?)[\s_\-.]*(?:std_?err(?:or)?|standard_error|_se|_std|_sd|_ci|_spread)(?:_\w+)?$",
+    re.IGNORECASE,
 )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy import stats
 
 from mir_task.metrics import MIR_METRICS, MIRMetric
 from mir_task.report import protocol
@@ -18,6 +19,9 @@ from mir_task.result import MIRResult
 
 COLUMNS = [metric for metric in MIR_METRICS if metric.column]
 """Metrics that the leaderboard shows beside MIR, its standard error and the pairs."""
+DISAGREEMENT = 0.001
+"""Runs that differ by as much as theirs do less often than this by chance are said to disagree."""
+NAME_ALIKE = "Name the models and their groups alike, or give --mapping a table pretrained,finetuned"
 ONE_GROUP = "all models"
 
 
@@ -46,6 +50,10 @@ class Checkpoint:
     extras: dict[str, float] = field(default_factory=dict)
     score_errors: dict[str, float] = field(default_factory=dict)
     """Standard errors of the scores that have one."""
+    score_spread: dict[str, float] = field(default_factory=dict)
+    """Standard deviation of the scores over runs of SFT, where there are several."""
+    score_runs: int = 1
+    """Runs of SFT that the scores are the mean of."""
     lower_is_better: frozenset[str] = frozenset()
     """Benchmarks whose score is better when lower."""
     rank: tuple[int, int] = (0, 0)
@@ -55,6 +63,20 @@ class Checkpoint:
     def result(self) -> MIRResult | None:
         """The first run's whole result, if any has one."""
         return next((run.result for run in self.runs if run.result), None)
+
+    @property
+    def uncertainty(self) -> float | None:
+        """Standard error of MIR, or the spread over its runs where that is larger."""
+        known = [number for number in (self.standard_error, self.spread) if number is not None]
+        return max(known) if known else None
+
+    @property
+    def runs_disagree(self) -> bool:
+        """Whether the runs differ by more than their standard errors allow, by a chi-squared test."""
+        if not self.standard_error or not self.spread:
+            return False
+        free = len(self.runs) - 1
+        return bool(stats.chi2.sf(free * (self.spread / self.standard_error) ** 2, free) < DISAGREEMENT)
 
     @property
     def rank_text(self) -> str:
@@ -89,27 +111,51 @@ class Comparison:
 
 
 def compare(evidence: Evidence, task: str | None = None, allow_mixed: bool = False) -> Comparison:
-    """Join runs and scores into checkpoints, and rank them within their groups.
+    """Join runs and scores, merged already, into checkpoints, and rank them within their groups.
 
     Raises:
         MIRReportError: several protocols, contradicting scores, or no model with both MIR and scores.
     """
     notes: list[str] = []
-    models = _models(protocol.of_one_task(evidence.runs, task), allow_mixed, notes)
-    joined, unmatched = _join(models, _merged(evidence.rows))
-    if evidence.rows and not any(c.scores or c.average is not None for c in joined):
-        _refuse_no_overlap(models, evidence.rows)
+    runs = protocol.of_one_task(evidence.runs, task)
+    others = sorted({run.task for run in evidence.runs if run.task} - {run.task for run in runs})
+    models = _models(runs, allow_mixed, notes)
+    joined, unmatched = _join(models, evidence.rows)
+    having = [row for row in evidence.rows if row.scores or row.average is not None]
+    if having and not any(c.scores or c.average is not None for c in joined):
+        _refuse_no_overlap(models, having)
+    problems = []
     if unmatched:
-        notes.append(
-            f"{len(unmatched)} models with scores have no MIR and are left out: {listing(sorted(unmatched))}."
-        )
-    return Comparison(_ranked(joined), notes)
+        names = listing(sorted(row.model for row in unmatched))
+        notes.append(f"{len(unmatched)} models with scores have no MIR and are left out: {names}.")
+        if 2 * len(unmatched) >= len(evidence.rows):
+            problems.append(
+                f"{len(unmatched)} of the {len(evidence.rows)} models with scores have no MIR under their name: "
+                f"{names}.{_hint(models, unmatched)} {NAME_ALIKE}"
+            )
+    warnings = [
+        f"The runs of {c.label} differ by more than their standard errors allow: MIR "
+        f"{min(run.mir for run in c.runs):.3f} to {max(run.mir for run in c.runs):.3f}, standard error "
+        f"{c.standard_error:.3f}; see whether they are of the same checkpoint and settings."
+        for c in joined
+        if c.runs_disagree
+    ]
+    if others and task is None:
+        (chosen,) = {run.task for run in runs if run.task}
+        warnings.insert(0, f"MIR is that of the task {chosen}; there is also {listing(others)} (--task).")
+    return Comparison(_ranked(joined), notes, [*problems, *warnings], problems)
 
 
 def _models(runs: Sequence[Run], allow_mixed: bool, notes: list[str]) -> list[Checkpoint]:
     by_model: dict[tuple[str | None, str], list[Run]] = {}
+    groups: dict[str, set[str]] = {}
     for run in runs:
-        by_model.setdefault((run.group, run.model), []).append(run)
+        groups.setdefault(run.model, set()).update([run.group] if run.group else [])
+    for run in runs:
+        # A file that names no group is of the model in every group that others name.
+        named: list[str | None] = [run.group] if run.group else [*sorted(groups[run.model])]
+        for group in named or [None]:
+            by_model.setdefault((group, run.model), []).append(replace(run, group=group))
     usual = _usual_pairs(by_model.values())
     chosen: list[tuple[list[Run], list[Run]]] = []
     for same in by_model.values():
@@ -159,35 +205,7 @@ def _checkpoint(runs: list[Run], others: list[Run], shown: dict[str, str]) -> Ch
     )
 
 
-def _merged(rows: Iterable[Row]) -> list[Row]:
-    """One row for each model and group, with the benchmarks of all files."""
-    merged: dict[tuple[str | None, str], Row] = {}
-    for row in rows:
-        key = (row.group, row.model)
-        before = merged.get(key)
-        if before is None:
-            merged[key] = row
-            continue
-        known = {**before.scores, **before.extras}
-        for name, value in {**row.scores, **row.extras}.items():
-            if known.get(name, value) != value:
-                raise MIRReportError(
-                    f"two scores of {row.model!r} in {name}: {known[name]:g} ({before.source}) and {value:g} "
-                    f"({row.source}); remove one"
-                )
-        merged[key] = replace(
-            before,
-            scores={**before.scores, **row.scores},
-            extras={**before.extras, **row.extras},
-            errors={**before.errors, **row.errors},
-            better={**before.better, **row.better},
-            average=before.average if row.average is None else row.average,
-            average_over=before.average_over or row.average_over,
-        )
-    return list(merged.values())
-
-
-def _join(models: list[Checkpoint], rows: list[Row]) -> tuple[list[Checkpoint], list[str]]:
+def _join(models: list[Checkpoint], rows: list[Row]) -> tuple[list[Checkpoint], list[Row]]:
     joined, unmatched, used = [], [], set()
     for row in rows:
         offered = {
@@ -197,7 +215,7 @@ def _join(models: list[Checkpoint], rows: list[Row]) -> tuple[list[Checkpoint], 
         }
         found = resolve(row.model, offered.keys())
         if found is None:
-            unmatched.append(row.model)
+            unmatched.append(row)
             continue
         model = offered[found]
         used.add((model.group, model.name))
@@ -209,6 +227,8 @@ def _join(models: list[Checkpoint], rows: list[Row]) -> tuple[list[Checkpoint], 
                 average=row.average,
                 average_over=row.average_over,
                 score_errors=row.errors,
+                score_spread=row.spread,
+                score_runs=row.replicates,
                 extras={**model.extras, **row.extras},
             )
         )
@@ -219,12 +239,27 @@ def _join(models: list[Checkpoint], rows: list[Row]) -> tuple[list[Checkpoint], 
 def _refuse_no_overlap(models: list[Checkpoint], rows: list[Row]) -> None:
     measured = sorted({model.name for model in models})
     scored = sorted({row.model for row in rows})
-    pairs = [f"{name} ~ {', '.join(hits)}" for name in scored if (hits := near(name, measured))]
-    hint = f" Near matches: {'; '.join(pairs[:5])}." if pairs else ""
     raise MIRReportError(
-        f"no model has both MIR and scores. MIR: {listing(measured)}. Scores: {listing(scored)}.{hint} "
-        "Name the models alike, or give --mapping a table pretrained,finetuned"
+        f"no model has both MIR and scores. MIR: {listing(measured)}. Scores: {listing(scored)}."
+        f"{_hint(models, rows)} {NAME_ALIKE}"
     )
+
+
+def _hint(models: Sequence[Checkpoint], rows: Sequence[Row]) -> str:
+    """What may be meant by names that match nothing: the same model in another group, or a name that is near."""
+    measured = {model.name: model for model in models}
+    groups = {
+        f"{model.group!r} of MIR, {row.group!r} of the scores"
+        for row in rows
+        if (model := measured.get(row.model)) and model.group and row.group and model.group != row.group
+    }
+    pairs = [
+        f"{row.model} ~ {', '.join(hits)}"
+        for row in rows
+        if row.model not in measured and (hits := near(row.model, measured))
+    ]
+    found = f" The names of the groups differ: {listing(sorted(groups), 3)}." if groups else ""
+    return found + (f" Near matches: {'; '.join(dict.fromkeys(pairs[:5]))}." if pairs else "")
 
 
 def _ranked(checkpoints: list[Checkpoint]) -> list[Checkpoint]:
@@ -233,7 +268,7 @@ def _ranked(checkpoints: list[Checkpoint]) -> list[Checkpoint]:
     groups = Comparison(checkpoints, []).groups
     for members in groups.values():
         mir = np.array([c.mir for c in members])
-        errors = np.array([c.standard_error or 0.0 for c in members])
+        errors = np.array([c.uncertainty or 0.0 for c in members])
         lower = mir[:, None] - mir[None, :] > np.hypot(errors[:, None], errors[None, :])
         for c, below, above in zip(members, lower.sum(axis=1), lower.sum(axis=0), strict=True):
             ranked.append(replace(c, rank=(int(below) + 1, len(members) - int(above))))

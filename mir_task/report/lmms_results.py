@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mir_task.metrics import MIR_METRICS, Better
+from mir_task.report.files import UnreadableError
+from mir_task.report.names import not_found
+from mir_task.report.records import MIRReportError
 from mir_task.report.tables import LARGEST, MEASURED_BASELINES
 
 PRIMARY_METRICS = {
@@ -35,6 +38,14 @@ class LmmsResults:
     """Standard errors of the scores that have one."""
     baselines: dict[str, float]
     """Numbers of our baseline tasks, by metric."""
+    samples: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Samples scored and samples there are, by task."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Version of each task."""
+    settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What the file says of the protocol of each task that MIR was measured by."""
+    date: str = ""
+    """When the file was written, in digits that sort."""
     ignored: list[str] = field(default_factory=list)
     """Tasks that the user wants to be ignored."""
 
@@ -55,19 +66,24 @@ def read_lmms_results(
         ignored: tasks that are no scores, in any case of letters.
 
     Raises:
-        ValueError: it names no model.
+        UnreadableError: it names no model.
+        MIRReportError: a task has no metric of the name that was chosen.
     """
     config = value.get("config")
     arguments = config.get("model_args") if isinstance(config, dict) else None
     model = value.get("model_name") or _pretrained(arguments) or value.get("model_source")
     if not isinstance(model, str) or not model:
-        raise ValueError("is an lmms-eval result file that names no model (model_name, model_source)")
+        raise UnreadableError("is an lmms-eval result file that names no model (model_name, model_source)")
     known = {metric.name for metric in MIR_METRICS}
-    found = LmmsResults(model, {}, {}, {}, {}, {}, {})
+    date = value.get("date")
+    found = LmmsResults(model, {}, {}, {}, {}, {}, {}, date=date if isinstance(date, str) else "")
+    versions = _mapping(value.get("versions"))
+    found.versions.update({task: str(version) for task, version in versions.items()})
     for task, entries in value["results"].items():
         numbers = _numbers(entries)
         baselines = {name: number for name, number in numbers.items() if name in MEASURED_BASELINES}
         if "mir" in numbers:
+            found.settings[task] = _settings(value, task)
             found.mir[task] = {name: number for name, number in numbers.items() if name in known}
         elif baselines:
             found.baselines.update(baselines)
@@ -76,10 +92,14 @@ def read_lmms_results(
         elif numbers:
             wanted = chosen.get(task) or PRIMARY_METRICS.get(task)
             if task in chosen and wanted not in numbers:
-                raise ValueError(f"task {task} has no metric {wanted!r}, only {', '.join(numbers)}")
+                raise MIRReportError(
+                    not_found(f"--metric {task}", chosen[task], numbers, f"metric of {task}")
+                )
             metric = wanted if wanted in numbers else next(iter(numbers))
             found.score_metrics[task] = metric
             found.scores[task] = numbers[metric]
+            if (samples := _samples(_mapping(value.get("n-samples")).get(task))) is not None:
+                found.samples[task] = samples
             if (higher := _said(value.get("higher_is_better"), task, metric)) is not None:
                 found.better[task] = "higher" if higher else "lower"
             if (error := _error(entries, metric)) is not None:
@@ -97,6 +117,25 @@ def _numbers(entries: Any) -> dict[str, float]:
         if isinstance(value, (int, float)) and abs(value) < LARGEST:
             found[name] = float(value)
     return found
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _samples(told: Any) -> tuple[int, int] | None:
+    """Samples scored and samples there are; None where the file does not say."""
+    counts = _mapping(told).get("effective"), _mapping(told).get("original")
+    return counts if all(type(count) is int and count > 0 for count in counts) else None  # type: ignore[return-value]
+
+
+def _settings(value: Mapping[str, Any], task: str) -> dict[str, str]:
+    """What the file says of the protocol of a task of this package."""
+    config = _mapping(_mapping(value.get("configs")).get(task))
+    data = [_mapping(config.get(name)).get("max_text_tokens") for name in ("metadata", "dataset_kwargs")]
+    told = {"task_version": _mapping(value.get("versions")).get(task)}
+    told["max_text_tokens"] = next((number for number in data if number is not None), None)
+    return {name: str(number) for name, number in told.items() if number is not None}
 
 
 def _said(told: Any, task: str, metric: str) -> bool | None:

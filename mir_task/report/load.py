@@ -20,6 +20,8 @@ from mir_task.result import MIRResult
 
 LARGEST_MIR = 300.0
 """The log10 of the largest float64."""
+ROUNDING = 0.00051
+"""A table writes MIR to three decimals or more."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,11 @@ def load(paths: Iterable[Path], settings: LoadSettings | None = None) -> Evidenc
     """
     settings = settings or LoadSettings()
     reader = _Reader(settings)
+    paths = list(paths)
     for path in candidates(paths):
-        reader.read(path, after_sft=False)
+        reader.read(path, after_sft=False, named=path in paths)
     for path in candidates(settings.scores):
-        reader.read(path, after_sft=True)
+        reader.read(path, after_sft=True, named=True)
     return reader.evidence()
 
 
@@ -69,12 +72,21 @@ class _Reader:
         self._lmms_files: list[_LmmsFile] = []
         self._results: list[tuple[Path, MIRResult]] = []
 
-    def read(self, path: Path, after_sft: bool) -> None:
-        """Read a file; why it could not be read is noted."""
+    def read(self, path: Path, after_sft: bool, named: bool) -> None:
+        """Read a file; why it could not be read is noted.
+
+        Args:
+            path: the file.
+            after_sft: it was given as scores of fine-tuned models.
+            named: the user gave it, and it was not only found in a folder, where tables of other things may lie.
+        """
         if self._settings.mapping and path.resolve() == self._settings.mapping.resolve():
             return
         try:
             used = self._read(path, after_sft)
+        except tables.NoModelsError as error:
+            if named:
+                self._found.skipped.append(Skipped(str(path), str(error)))
         except UnreadableError as error:
             self._found.skipped.append(Skipped(str(path), str(error)))
         else:
@@ -86,12 +98,9 @@ class _Reader:
             return True
         value = read_json(path)
         if lmms_results.is_lmms_results(value):
-            try:
-                results = lmms_results.read_lmms_results(
-                    value, self._settings.score_metrics, self._settings.ignored
-                )
-            except ValueError as error:
-                raise UnreadableError(str(error)) from error
+            results = lmms_results.read_lmms_results(
+                value, self._settings.score_metrics, self._settings.ignored
+            )
             self._lmms_files.append(_LmmsFile(path, results, after_sft))
             self._found.score_metrics.update(results.score_metrics)
             self._found.left_out.update(dict.fromkeys(results.ignored, IGNORED))
@@ -141,6 +150,9 @@ class _Reader:
                 f"(…_results.json) of a mir task, or a table with the columns model and mir{looked}"
             )
         found.citations.sort()
+        for task in self._settings.score_metrics:
+            if task not in found.score_metrics:
+                raise MIRReportError(not_found("--metric", task, found.score_metrics, "task with scores"))
         ignored = [name for name, reason in found.left_out.items() if reason == IGNORED]
         for name in self._settings.ignored:
             if name.lower() not in {other.lower() for other in ignored}:
@@ -168,6 +180,10 @@ class _Reader:
                     errors=dict(told.errors),
                     better=dict(told.better),
                     metrics=dict(told.score_metrics),
+                    scored=model,
+                    date=told.date or file.path.name,
+                    samples=dict(told.samples),
+                    versions=dict(told.versions),
                 )
             )
 
@@ -182,6 +198,7 @@ class _Reader:
         model_of = {
             (file.path.parent, task, numbers["mir"]): file.results.model for file, task, numbers in rows
         }
+        in_tables, self._found.runs = self._found.runs, []
         with_layers = set()
         for path, result in self._results:
             task = result.protocol.task if result.protocol else ""
@@ -197,13 +214,34 @@ class _Reader:
             )
         for file, task, numbers in rows:
             if (file.path.parent, task, numbers["mir"]) not in with_layers:
-                self._add_run(Run(file.results.model, numbers, str(file.path), task=task))
+                self._add_run(
+                    Run(
+                        file.results.model,
+                        numbers,
+                        str(file.path),
+                        task=task,
+                        settings=file.results.settings.get(task, {}),
+                    )
+                )
+        self._add_runs_of_tables(in_tables)
         baselines: dict[str, dict[str, float]] = {}
         for file in self._lmms_files:
             baselines.setdefault(file.results.model, {}).update(file.results.baselines)
         self._found.runs = [
             replace(run, extras={**baselines.get(run.model, {}), **run.extras}) for run in self._found.runs
         ]
+
+    def _add_runs_of_tables(self, in_tables: Iterable[Run]) -> None:
+        """Add runs of tables; one that repeats a file's MIR, rounded, is that run and only its other columns count."""
+        measured: dict[str, list[float]] = {}
+        for run in self._found.runs:
+            measured.setdefault(run.model, []).append(run.mir)
+        for run in in_tables:
+            name = resolve(run.model, measured)
+            if name is None or all(abs(run.mir - mir) > ROUNDING for mir in measured[name]):
+                self._found.runs.append(run)
+            elif run.extras or run.group:
+                self._found.rows.append(Row(run.model, run.source, run.group, extras=dict(run.extras)))
 
     def _add_run(self, run: Run) -> None:
         error = run.standard_error

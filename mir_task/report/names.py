@@ -41,9 +41,8 @@ def not_found(option: str, name: str, known: Iterable[str], what: str) -> str:
     known = sorted(known)
     hits = [other for other in known if other.lower() == name.lower()] or near(name, known)
     meant = f"; near matches: {', '.join(hits)}" if hits else ""
-    return (
-        f"{option} {name}: there is no {what} of this name{meant}; there are {listing(known, 30) or 'none'}"
-    )
+    option = f"{option} {name}" if "=" not in option and " " not in option else f"{option}={name}"
+    return f"{option}: there is no {what} of this name{meant}; there are {listing(known, 30) or 'none'}"
 
 
 def labels(names: Iterable[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from mir_task.report.averages import Averaged, pool_by_benchmarks
 from mir_task.report.combined import each_once
 from mir_task.report.compare import Checkpoint
 from mir_task.report.influence import influence_of
+from mir_task.report.names import not_found
 from mir_task.report.records import MIRReportError, listing
 from mir_task.report.schema import Fit, Interaction, LeaveOneOut, Pooled, Regret, Slope, WithinGroups
 
@@ -85,9 +86,7 @@ def _compatible(
     """The groups to pool, and why each of the others is left out."""
     if asked:
         if missing := [group for group in asked if group not in scored]:
-            raise MIRReportError(
-                f"--pool: no scores of the group {listing(missing)}; there are {listing(scored)}"
-            )
+            raise MIRReportError(not_found("--pool", missing[0], scored, "group with scores"))
         sets = {frozenset(averaged.over[group]) for group in asked}
         if len(sets) > 1 or not all(sets):
             covered = "; ".join(

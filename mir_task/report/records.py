@@ -25,6 +25,8 @@ class Run:
     """The file, as the reader should see it."""
     group: str | None = None
     task: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What lmms-eval's file says of the protocol, by names of :class:`mir_task.result.Protocol`."""
     result: MIRResult | None = None
     """Everything per layer and the protocol; None where only the number is known."""
     extras: dict[str, float] = field(default_factory=dict)
@@ -70,6 +72,23 @@ class Row:
     """Line of the table, for messages; empty of lmms-eval's files."""
     replicate: str | None = None
     """Seed or number of the run, where a column tells it: rows of one model that differ in it are averaged."""
+    scored: str | None = None
+    """The fine-tuned model, where lmms-eval's file names it."""
+    date: str = ""
+    """When lmms-eval wrote the file, in digits that sort; empty of tables."""
+    samples: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Samples that were scored, and those that there are, where the file tells them, by benchmark."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Version of lmms-eval's task, by benchmark."""
+    spread: dict[str, float] = field(default_factory=dict)
+    """Standard deviation over replicates, by benchmark."""
+    replicates: int = 1
+    """Runs of SFT that the scores are the mean of."""
+
+    def is_whole(self, name: str) -> bool:
+        """Whether all samples of a benchmark were scored, as far as is known."""
+        scored, total = self.samples.get(name, (0, 0))
+        return scored >= total
 
     @property
     def where(self) -> str:

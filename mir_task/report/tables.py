@@ -14,7 +14,7 @@ from mir_task.metrics import CAPTION_METRICS, MIR_METRICS, Better
 from mir_task.report.benchmarks import is_benchmark
 from mir_task.report.columns import IGNORED, MIR_ERRORS, error_of, is_measurement, is_setting
 from mir_task.report.files import UnreadableError, read_json, read_text
-from mir_task.report.records import Row, Run
+from mir_task.report.records import Row, Run, listing
 
 MIR_COLUMNS = {metric.name: metric.name for metric in MIR_METRICS} | {"pairs": "mir_pairs"}
 """Columns that hold MIR and the numbers beside it, with the metric that each is."""
@@ -48,6 +48,10 @@ REPLICATES = ("seed", "run", "replicate", "sft_seed", "training_seed")
 LARGEST = 1e100
 """Numbers beyond are damage, and would overflow in sums of squares."""
 MISSING = ("", "-", "\u2013", "\u2014", "na", "n/a", "nan", "null", "none")
+
+
+class NoModelsError(UnreadableError):
+    """A table of something else."""
 
 
 class Record(NamedTuple):
@@ -142,6 +146,10 @@ class _Columns:
         """The name that each column of the file has here."""
         error = next((name for name in MIR_ERRORS for n in names if n.strip().lower() == name), None)
         self.meaning |= {name: "mir_se" for name in names if error and name.strip().lower() == error}
+        if records and "model" not in self.meaning.values():
+            raise NoModelsError(
+                f"no column 'model', which a table of models has; the columns are {listing(map(repr, names))}"
+            )
         written: dict[str, list[str]] = {}
         for name, meaning in self.meaning.items():
             written.setdefault(meaning, []).append(name)
@@ -164,13 +172,13 @@ class _Columns:
                 self.left_out[name] = IGNORED
             elif name in (*MIR_COLUMNS, "average") or name in self.extras:
                 continue
+            elif is_measurement(name):
+                self.left_out[name] = "measured before SFT"
             elif of is not None:
                 self.left_out[name] = f"standard error of {of}"
                 self.errors.setdefault(of, name)
             elif is_setting(name) and not is_benchmark(name):
                 self.left_out[name] = "setting"
-            elif is_measurement(name):
-                self.left_out[name] = "measured before SFT"
             elif not name or name.startswith("Unnamed: "):
                 self.left_out[name or "(no name)"] = "column without a name"
             elif _is_text(record.fields.get(written[name][0]) for record in records):

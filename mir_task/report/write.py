@@ -79,6 +79,7 @@ def regression_of(findings: Findings) -> Regression:
 
 def leaderboard(findings: Findings) -> pd.DataFrame:
     """A row for each model in each group, lowest MIR first, with everything known of it."""
+    several = any(c.score_runs > 1 for c in findings.comparison.checkpoints)
     rows: list[dict[str, Any]] = [
         {
             "group": c.group,
@@ -91,10 +92,13 @@ def leaderboard(findings: Findings) -> pd.DataFrame:
             **{metric.name: c.numbers.get(metric.name) for metric in findings.comparison.columns},
             "pairs": c.pairs,
             "runs": len(c.runs),
+            **({"sft_runs": c.score_runs} if several else {}),
             "average": c.average,
             "average_over": ";".join(c.average_over),
             **c.extras,
             **c.scores,
+            **{f"{name}_stderr": error for name, error in c.score_errors.items()},
+            **{f"{name}_spread": spread for name, spread in c.score_spread.items()},
         }
         for c in findings.comparison.checkpoints
     ]

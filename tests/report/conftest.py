@@ -51,15 +51,16 @@ class Workshop:
         for index, model in enumerate(MODELS):
             self.result(f"ckpt/{model}", 3 - step * index, standard_error=0.05)
 
-    def lmms_results(self, model, results, folder="results"):
-        """Save a result file as lmms-eval writes it; ``results``: numbers by task and metric."""
-        path = self.folder / folder / model.replace("/", "__") / "20260101_000000_results.json"
+    def lmms_results(self, model, results, folder="results", date="20260101_000000", **fields):
+        """Save a result file as lmms-eval writes it; ``results``: numbers by task and metric; ``fields``: beside."""
+        path = self.folder / folder / model.replace("/", "__") / f"{date}_results.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         results = {
             task: {f"{metric},none": number for metric, number in numbers.items()}
             for task, numbers in results.items()
         }
-        path.write_text(json.dumps({"results": results, "configs": {}, "model_name": model}))
+        value = {"results": results, "configs": {}, "model_name": model, "date": date, **fields}
+        path.write_text(json.dumps(value))
         return path
 
     def table(self, rows, name="scores.csv"):

@@ -1,9 +1,9 @@
 """Which columns and tasks are scores, out of how much, and which end of each is better."""
 
-import json
-
 import pytest
 from scipy import stats
+
+from mir_task.report.cli import INCOMPLETE
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -80,10 +80,8 @@ def test_two_columns_of_one_meaning_are_refused(workshop):
 def test_a_score_that_lmms_evals_file_says_is_better_lower_is_turned_round(workshop, models):
     workshop.five_results()
     for index, model in enumerate(models):
-        file = workshop.lmms_results(f"ckpt/{model}", {"amber_g": {"amber_chair": 12 - index}}, folder="sft")
-        value = json.loads(file.read_text())
-        value["higher_is_better"] = {"amber_g": {"amber_chair": False}}
-        file.write_text(json.dumps(value))
+        direction = {"higher_is_better": {"amber_g": {"amber_chair": False}}}
+        workshop.lmms_results(f"ckpt/{model}", {"amber_g": {"amber_chair": 12 - index}}, "sft", **direction)
     said = workshop.report(workshop.results, "--scores", workshop.folder / "sft")
     assert "Benchmarks: amber_g (lower is better, per cent)." in said
     (fit,) = workshop.regression.benchmarks
@@ -167,3 +165,25 @@ def test_a_scale_or_a_greatest_score_of_no_benchmark_is_refused(workshop, fallin
     for option in ("--scale", "--max"):
         message = workshop.refusal(table, option, "gpa=3")
         assert f"{option} gpa: there is no benchmark of this name; near matches: gqa" in message
+
+
+# One model unlike the others
+
+
+def test_one_model_with_another_benchmark_is_left_out_and_named(workshop, falling):
+    rows = falling(6, pope=list(range(80, 86)))
+    rows[2] = {"model": "m2", "mir": 2.8, "mmmu": 30}
+    ran = workshop.run(workshop.table(rows))
+    assert ran.status == INCOMPLETE
+    assert "no average for m2: no score in gqa, pope" in ran.errors and "no average for m2" in workshop.page
+    (fit,) = workshop.regression.groups
+    assert (fit.over, fit.n, fit.excluded) == (["gqa", "pope"], 5, ["m2"])
+
+
+def test_one_model_with_few_of_many_benchmarks_does_not_shrink_the_average(workshop, falling):
+    many = {name: [60 + i for i in range(5)] for name in ("pope", "mmmu", "mmstar", "docvqa")}
+    rows = falling(5, **many)
+    rows[4] = {"model": "m4", "mir": 2.6, "gqa": 54}
+    workshop.incomplete(workshop.table(rows))
+    assert workshop.regression.groups[0].over == ["gqa", *many]
+    assert workshop.regression.groups[0].excluded == ["m4"]

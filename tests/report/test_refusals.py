@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from mir_task.report.cli import INCOMPLETE
+
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
@@ -58,7 +60,8 @@ def test_a_damaged_result_is_skipped_and_its_field_named(workshop, damage, field
         ("model,mir\nm,nan\nn,inf\n", "line 3, column 'mir': 'inf' is not a usable number"),
         ("model,mir,mir\nm,1,2\n", "line 1: the column 'mir' is there twice"),
         ("model,mir\nm,1,2\n", "line 2: 3 fields, the header has 2"),
-        ("mir\n1\n", "line 2: no value in the column 'model'"),
+        ("mir\n1\n", "no column 'model', which a table of models has; the columns are 'mir'"),
+        ("model,mir\n,1\n", "line 2: no value in the column 'model'"),
         ("model,mir,mir_se\nm,1,-2\n", "line 2: mir_se is negative"),
     ],
 )
@@ -77,7 +80,7 @@ def test_bad_tables_name_the_line(workshop, text, message):
         ({"max_text_tokens": 1024}, {"max_text_tokens": 64}, "differ in max_text_tokens"),
         ({"template_sha256": "a"}, {"template_sha256": "b"}, "differ in chat template"),
         ({"pair_ids": ["a"]}, {"pair_ids": ["b"]}, "differ in pairs"),
-        ({"task": "mir"}, {"task": "mir_builtin"}, "choose one with --task"),
+        ({"task": "mir"}, {"task": "mir_local"}, "choose one with --task"),
     ],
 )
 def test_one_model_under_two_protocols_is_refused(workshop, first, second, message):
@@ -117,8 +120,8 @@ def test_a_baseline_that_no_file_has_lists_the_results_there_are(workshop, model
     workshop.five_results()
     workshop.lmms_results(f"ckpt/{models[0]}", {"mme": {"mme_perception_score": 40}})
     message = workshop.refusal(workshop.results, "--baseline", "seedbench")
-    assert "--baseline seedbench: no table has a column" in message
-    assert "there are results of mme" in message
+    assert "--baseline seedbench: there is no column, and no result before SFT, of this name" in message
+    assert "there are mme" in message
 
 
 # Nothing to relate
@@ -184,3 +187,53 @@ def test_results_from_before_orientation_was_recorded_stay_comparable(workshop):
     workshop.result("a", 2.0, protocol={"orientation": None})
     workshop.result("b", 2.1, protocol={"orientation": "exif"})
     workshop.report(workshop.results)
+
+
+# Names that match nothing
+
+
+def test_half_of_the_models_unmatched_is_not_the_whole_answer(workshop):
+    measured = workshop.table([{"model": f"model-{i}", "mir": 3 - i / 10} for i in range(6)])
+
+    def scores(matching):
+        names = [f"model-{i}" if i < matching else f"model-{i}-sft" for i in range(6)]
+        return workshop.table([{"model": name, "gqa": 50 + i} for i, name in enumerate(names)], "s.csv")
+
+    assert "have no MIR under their name" not in workshop.report(measured, "--scores", scores(matching=5))
+    ran = workshop.run(measured, "--scores", scores(matching=3))
+    assert ran.status == INCOMPLETE
+    told = (
+        "3 of the 6 models with scores have no MIR under their name: model-3-sft, model-4-sft, model-5-sft."
+    )
+    assert told in ran.output.splitlines()[1] and told in ran.errors and told in workshop.page
+    assert "Near matches: model-3-sft ~ model-3" in ran.output
+
+
+def test_groups_whose_names_differ_by_case_are_told(workshop):
+    measured = workshop.table([{"model": f"m{i}", "group": "fam0", "mir": 3 - i / 10} for i in range(4)])
+    scores = workshop.table([{"model": f"m{i}", "group": "Fam0", "gqa": 50 + i} for i in range(4)], "s.csv")
+    message = workshop.refusal(measured, "--scores", scores)
+    assert "The names of the groups differ: 'fam0' of MIR, 'Fam0' of the scores." in message
+    assert "m0 ~ m0" not in message
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "near"),
+    [
+        ("--metric", "gpa=exact_match", "gqa"),
+        ("--metric", "gqa=exact_mach", "exact_match"),
+        ("--baseline", "los:higher", "loss"),
+        ("--benchmarks", "gpa", "gqa"),
+        ("--pool", "all model", "all models"),
+        ("--task", "mir_biultin", "mir_builtin"),
+        ("--scale", "GQA=2", "gqa"),
+    ],
+)
+def test_a_typo_in_an_option_is_refused_with_what_is_near(workshop, models, option, value, near):
+    workshop.five_results()
+    for index, model in enumerate(models):
+        workshop.lmms_results(f"ckpt/{model}", {"gqa": {"exact_match": 0.5 + index / 100}}, "sft")
+    losses = workshop.table([{"model": f"ckpt/{model}", "loss": i} for i, model in enumerate(models)])
+    message = workshop.refusal(workshop.results, losses, "--scores", workshop.folder / "sft", option, value)
+    assert message.startswith(f"mir-report: {option} {value.split('=')[0].split(':')[0]}")
+    assert f"near matches: {near}" in message

@@ -1,0 +1,174 @@
+"""One row of scores for each model: the newest of reruns, the mean over seeds, and nothing that contradicts itself."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mir_task.report.records import MIRReportError, Row, listing
+
+ROUNDING = 2e-3
+"""Relative difference up to which a fraction and a per cent are the same score, rounded."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Rows of scores, one for each model and group, and what was done to get there."""
+
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+
+
+def merged(rows: Iterable[Row]) -> Merged:
+    """Merge the rows of each model and group.
+
+    Scores of one fine-tuned model from several of lmms-eval's files are reruns: the whole one wins over one with
+    ``--limit``, then the newest. Rows that differ in seed or fine-tuned model are replicates, and averaged.
+
+    Raises:
+        MIRReportError: two scores of one model that are neither.
+    """
+    by_model: dict[tuple[str | None, str], list[Row]] = {}
+    rows = list(rows)
+    groups: dict[str, dict[str, None]] = {}
+    for row in rows:
+        groups.setdefault(row.model, {}).update({row.group: None} if row.group else {})
+    for row in rows:
+        # A file that names no group is of the model in every group that others name.
+        named: list[str | None] = [row.group] if row.group else [*groups[row.model]]
+        for group in named or [None]:
+            by_model.setdefault((group, row.model), []).append(replace(row, group=group))
+    reruns: list[str] = []
+    found = []
+    for same in by_model.values():
+        replicates: dict[tuple[str, str | None], list[Row]] = {}
+        for row in same:
+            # What no seed tells apart, such as a table of the averages, belongs to every replicate.
+            replicates.setdefault((row.scored or "", row.replicate), []).append(row)
+        found.append(_mean([_of_one_run(each, reruns) for each in replicates.values()]))
+    notes = []
+    if reruns:
+        notes.append(
+            f"Of scores that several files have, the newest of the same model counts: {listing(reruns)}."
+        )
+    averaged = [row for row in found if row.replicates > 1]
+    if averaged:
+        notes.append(f"Scores are means over several runs of SFT: {listing(map(_replicated, averaged))}.")
+    return Merged(found, notes)
+
+
+def _of_one_run(rows: Sequence[Row], reruns: list[str]) -> Row:
+    """The row of one fine-tuned model, with the benchmarks of all its files; reruns are noted."""
+    # Whole scores after limited ones, new after old: what comes later wins.
+    ordered = sorted(rows, key=lambda row: row.date)
+    result = ordered[0]
+    for row in ordered[1:]:
+        result = _joined(result, row, reruns)
+    return result
+
+
+def _joined(before: Row, row: Row, reruns: list[str]) -> Row:
+    scores, extras = dict(before.scores), dict(before.extras)
+    kept: set[str] = set()
+    for name, value in row.scores.items():
+        known = scores.get(name)
+        if known is None or known == value:
+            scores[name] = value
+        elif before.date and row.date:
+            winner = before if before.is_whole(name) and not row.is_whole(name) else row
+            if winner is before:
+                kept.add(name)
+            else:
+                scores[name] = value
+            loser = row if winner is before else before
+            reruns.append(f"{name} of {row.scored or row.model} from {winner.source}, not {loser.source}")
+        elif (percent := _same_in_percent(known, value)) is not None:
+            scores[name] = percent
+        else:
+            _refuse(before, row, name, known, value)
+    for name, value in row.extras.items():
+        if extras.setdefault(name, value) != value:
+            _refuse(before, row, name, extras[name], value)
+    average = before.average if row.average is None else row.average
+    if before.average is not None and row.average is not None and before.average != row.average:
+        average = _same_in_percent(before.average, row.average)
+        if average is None:
+            _refuse(before, row, "average", before.average, row.average)
+
+    def both(of: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
+        return {**of(before), **{name: told for name, told in of(row).items() if name not in kept}}
+
+    return replace(
+        before,
+        scores=scores,
+        extras=extras,
+        average=average,
+        average_over=before.average_over or row.average_over,
+        errors=both(lambda r: r.errors),
+        better=both(lambda r: r.better),
+        metrics=both(lambda r: r.metrics),
+        samples=both(lambda r: r.samples),
+        versions=both(lambda r: r.versions),
+        date=max(before.date, row.date),
+    )
+
+
+def _mean(rows: Sequence[Row]) -> Row:
+    """The mean over replicates, benchmark by benchmark, with the standard deviation."""
+    if len(rows) == 1:
+        return rows[0]
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.scores.items():
+            values.setdefault(name, []).append(value)
+    errors = {
+        name: math.sqrt(statistics.fmean(row.errors[name] ** 2 for row in rows if name in row.scores))
+        for name in values
+        if all(name in row.errors for row in rows if name in row.scores)
+    }
+    averages = [row.average for row in rows if row.average is not None]
+    result = rows[0]
+    for row in rows[1:]:
+        result = replace(
+            result,
+            better={**row.better, **result.better},
+            metrics={**row.metrics, **result.metrics},
+            samples={**row.samples, **result.samples},
+            versions={**row.versions, **result.versions},
+            average_over=result.average_over or row.average_over,
+        )
+    extras: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.extras.items():
+            extras.setdefault(name, []).append(value)
+    return replace(
+        result,
+        scores={name: statistics.fmean(each) for name, each in values.items()},
+        errors=errors,
+        spread={name: statistics.stdev(each) for name, each in values.items() if len(each) > 1},
+        average=statistics.fmean(averages) if averages else None,
+        extras={name: statistics.fmean(each) for name, each in extras.items()},
+        replicates=len(rows),
+    )
+
+
+def _same_in_percent(a: float, b: float) -> float | None:
+    """The per cent, where one number is the other as a fraction, rounded; None otherwise."""
+    low, high = sorted((a, b))
+    same = 0 < low <= 1 < high and math.isclose(100 * low, high, rel_tol=ROUNDING)
+    return high if same else None
+
+
+def _replicated(row: Row) -> str:
+    spread = ", ".join(f"{name} ± {value:.3g}" for name, value in list(row.spread.items())[:3])
+    return f"{row.model} over {row.replicates}" + (f" (standard deviation: {spread})" if spread else "")
+
+
+def _refuse(before: Row, row: Row, name: str, known: float, value: float) -> None:
+    raise MIRReportError(
+        f"two scores of {row.model!r} in {name}: {known:g} ({before.where}) and {value:g} ({row.where}); remove one, "
+        "or tell runs of different seeds apart by a column 'seed'"
+    )
