@@ -80,10 +80,8 @@ def randomise(model, std=0.2):
 def clip_tower(size=56):
     """Folder of a tiny CLIP tower; "openai" in its name tells LLaVA's builders what it is."""
     folder = Path(tempfile.mkdtemp()) / f"openai-clip-{size}"
-    torch.manual_seed(0)
-    CLIPVisionModel(CLIPVisionConfig(**{**VISION, "hidden_size": 64, "image_size": size})).save_pretrained(
-        folder
-    )
+    tower = CLIPVisionModel(CLIPVisionConfig(**{**VISION, "hidden_size": 64, "image_size": size}))
+    randomise(tower).save_pretrained(folder)  # Cambrian's towers are no modules of its model
     crop = {"height": size, "width": size}
     CLIPImageProcessor(size={"shortest_edge": size}, crop_size=crop).save_pretrained(folder)
     return str(folder)

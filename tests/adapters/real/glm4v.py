@@ -1,8 +1,10 @@
 """GLM-4V-9B: XuRui314/GLM4v-Finetune@513b75d (``modeling_chatglm.py``).
 
-That repository lacks ``configuration_chatglm.py``, ``visual.py`` and ``tokenization_chatglm.py``: put those
-of the hub's THUDM/glm-4v-9b beside it, whose folder is the path (tried with public copies of these three).
-Its tokenizer does not run on transformers 5. Shims: the config's ``max_length``.
+That repository lacks ``configuration_chatglm.py``, ``visual.py`` and ``tokenization_chatglm.py``: put those of the
+hub's THUDM/glm-4v-9b beside it, whose folder is the path (tried with public copies of these three). Its tokenizer does
+not run on transformers 5.
+
+Shims: the config's ``max_length``.
 """
 
 import base64
