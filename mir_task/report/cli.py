@@ -82,6 +82,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_files(parser)
+    _add_comparison(parser)
+    _add_scores(parser)
+    return parser
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    """Add what is read and written."""
     add = parser.add_argument
     add(
         "paths",
@@ -101,6 +109,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--mapping", type=Path, metavar="FILE", help="table with the columns pretrained,finetuned[,group]")
     add("--task", help="the mir task to compare, where there are results of several")
+
+
+def _add_comparison(parser: argparse.ArgumentParser) -> None:
+    """Add what is related to what."""
+    add = parser.add_argument
     add(
         "--benchmarks",
         type=_names,
@@ -119,6 +132,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME[:higher]",
         help="column, or task measured before SFT, to compare with MIR; ':higher' if higher is better",
     )
+    add(
+        "--allow_mixed_protocols",
+        action="store_true",
+        help="compare MIR of different data or numbers of pairs",
+    )
+    add("--title", help="title of the page")
+
+
+def _add_scores(parser: argparse.ArgumentParser) -> None:
+    """Add what scores mean."""
+    add = parser.add_argument
     add(
         "--metric",
         action="append",
@@ -156,13 +180,6 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="refuse names that are known neither as benchmarks nor as settings",
     )
-    add(
-        "--allow_mixed_protocols",
-        action="store_true",
-        help="compare MIR of different data or numbers of pairs",
-    )
-    add("--title", help="title of the page")
-    return parser
 
 
 def _names(value: str) -> tuple[str, ...]:
