@@ -25,7 +25,7 @@ MAX_TO_ENUMERATE = 8
 DRAWS = 100_000
 """Orders drawn of larger groups with ties in both numbers."""
 MAX_MODELS = 100
-"""Models of a group up to which the distribution is exact; of more it takes minutes, and the normal law is near enough."""
+"""Models of a group up to which the distribution is exact; for more it takes minutes, and a normal law is close."""
 MAX_PAIRS = 20_000
 """The same of all groups together."""
 MIN_GROUPS_FOR_INTERVAL = 4
