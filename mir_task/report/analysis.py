@@ -10,6 +10,7 @@ from mir_task.report import regress
 from mir_task.report.averages import Averaged, average
 from mir_task.report.combined import combined
 from mir_task.report.compare import Comparison, compare
+from mir_task.report.decision import decide
 from mir_task.report.echo import echo
 from mir_task.report.merge import merged
 from mir_task.report.names import not_found
@@ -17,7 +18,7 @@ from mir_task.report.pool import pooled
 from mir_task.report.records import Evidence, MIRReportError, Run
 from mir_task.report.regress import BesideMIR
 from mir_task.report.scales import Benchmark, ScoreSettings, understood
-from mir_task.report.schema import Combined, Fit, Pooled
+from mir_task.report.schema import Combined, Decision, Fit, Pooled
 from mir_task.report.scored_alike import check_scores
 from mir_task.report.verdict import Verdict, verdict
 
@@ -53,6 +54,7 @@ class Findings:
     understood: list[str]
     """What was taken as a benchmark, and what was left out, in sentences."""
     beside_mir: list[BesideMIR]
+    decision: Decision
     verdict: Verdict
     notes: list[str]
     problems: list[str]
@@ -101,6 +103,7 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
     warnings = [*comparison.warnings, *averaged.warnings]
     pool = pooled(averaged, settings.pool)
     beside_mir = regress.baselines(averaged, settings.baselines)
+    said = verdict(averaged.comparison, fits, pool, beside_mir, in_all)
     return Findings(
         evidence=evidence,
         averaged=averaged,
@@ -111,7 +114,8 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
         scales=scales,
         understood=echo(scales, evidence.left_out),
         beside_mir=beside_mir,
-        verdict=_with_warnings(verdict(averaged.comparison, fits, pool, beside_mir, in_all), warnings),
+        decision=decide(said.headline),
+        verdict=_with_warnings(said, warnings),
         notes=[*score_notes, *comparison.notes, *averaged.notes],
         problems=[f"skipped {skipped}" for skipped in evidence.skipped]
         + comparison.problems

@@ -181,10 +181,49 @@ class Combined(_Frozen):
     )
 
 
+class Candidate(_Frozen):
+    """What is known of one checkpoint that could be chosen."""
+
+    group: str
+    model: str
+    p_best: float | None = Field(
+        default=None, description="probability that it has the best score of its group; null where not known"
+    )
+    expected_loss: float | None = Field(
+        default=None, description="expected score points lost against the best of its group"
+    )
+    predicted: float | None = Field(
+        default=None, description="score after SFT as MIR predicts it; null where scored or not predictable"
+    )
+    interval: Interval | None = Field(default=None, description="95% prediction interval of that score")
+
+
+class Decision(_Frozen):
+    """Which checkpoint to fine-tune, how sure that is, and what it rests on."""
+
+    sentence: str = Field(description="the answer in one sentence, first line of every output")
+    kind: Literal["one", "set", "not told"] = Field(
+        description="one: a checkpoint is recommended; set: several that cannot be told apart; not told: MIR does "
+        "not tell here"
+    )
+    recommended: list[str] = Field(default_factory=list, description="checkpoints; empty where not told")
+    by: str | None = Field(
+        default=None, description="'mir', a baseline's column, or 'scores'; null where not told"
+    )
+    p_best: float | None = Field(default=None, description="of the recommended checkpoint or set")
+    expected_loss: float | None = Field(
+        default=None, description="of the recommended checkpoint or set, in points"
+    )
+    rests_on: list[str] = Field(default_factory=list, description="what the answer rests on, a sentence each")
+    instead: str | None = Field(default=None, description="what would tell, where MIR does not")
+    candidates: list[Candidate] = Field(default_factory=list)
+
+
 class Regression(_Frozen):
     """All that the report found."""
 
     schema_version: int = SCHEMA_VERSION
+    decision: Decision = Field(description="the answer")
     verdict: list[str] = Field(description="sentences, generated from the numbers below")
     groups: list[Fit] = Field(description="MIR against the average, one entry a group")
     combined: Combined | None = Field(default=None, description="all groups together, compared within each")

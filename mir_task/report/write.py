@@ -65,6 +65,7 @@ def _title(findings: Findings) -> str:
 def regression_of(findings: Findings) -> Regression:
     """The findings as ``regression.json`` has them."""
     return Regression(
+        decision=findings.decision,
         verdict=findings.verdict.all,
         groups=findings.fits,
         combined=findings.combined,
