@@ -18,6 +18,10 @@ class MIRModelError(MIRError):
     """A model or processor that MIR cannot be measured on."""
 
 
+class OtherProcessError(MIRError):
+    """Another process of the run failed, by an error that this package does not raise on purpose."""
+
+
 @contextmanager
 def naming(name: str) -> Iterator[None]:
     """Put a name before the message of any :class:`MIRError` that leaves the block.

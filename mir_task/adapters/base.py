@@ -15,6 +15,7 @@ from torch import Tensor
 from mir_task.adapters.decoder import Decoder, find_decoder, text_config
 from mir_task.adapters.kinds import is_tokenizer
 from mir_task.adapters.plain_text import control_tokens, spelled_out
+from mir_task.adapters.sharding import Sharding, device_of, sharding
 from mir_task.adapters.systems import Systems
 from mir_task.errors import MIRDataError, MIRModelError
 
@@ -50,6 +51,8 @@ class Adapter:
         self.model = model
         self.processor = processor
         self.decoder: Decoder = find_decoder(model)
+        self.sharding: Sharding | None = sharding(model)
+        """How the weights are sharded over processes, all of which must then run every layer equally often."""
 
     @staticmethod
     def accepts(processor: Any) -> bool:
@@ -59,7 +62,7 @@ class Adapter:
     @property
     def device(self) -> torch.device:
         """The device on which the model takes its inputs."""
-        return next(self.decoder.embedding.parameters()).device
+        return device_of(next(self.decoder.embedding.parameters()))
 
     @property
     def cross_attention(self) -> bool:
@@ -170,7 +173,8 @@ class Adapter:
         headless = getattr(self.model, "base_model", self.model)
         if headless is self.model:  # transformers 4.57 names no base model for its vision-language classes
             headless = getattr(self.model, "model", self.model)
-        if headless is not self.model and takes(headless, inputs):
+        # Sharded weights of the model itself are gathered when it runs, and not when its inner model does.
+        if headless is not self.model and not self.sharding and takes(headless, inputs):
             headless(**inputs, use_cache=False)
         else:  # models that bring the image in outside their inner model
             last = {"logits_to_keep": 1} if takes(self.model, ["logits_to_keep"]) else {}

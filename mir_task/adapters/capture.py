@@ -73,6 +73,7 @@ def capture_layers(
     find_positions: Callable[[], tuple[Tensor, Tensor]],
     stop: bool = False,
     wanted: Collection[int] | None = None,
+    complete: bool = False,
 ) -> Iterator[LayerRows]:
     """Collect the rows of a forward pass inside the ``with`` block; hooks are removed even if it raises.
 
@@ -85,12 +86,13 @@ def capture_layers(
         stop: end the pass (and so the block) when the final norm has run, for passes that are part of
             something longer.
         wanted: see :class:`LayerRows`.
+        complete: let the pass go on to its end after an error, for weights that other processes wait to be given.
 
     Raises:
         MIRModelError: at the end of the block, if not every layer was seen once.
     """
     rows = LayerRows(find_positions, wanted)
-    hooks = _Hooks(decoder, rows, stop)
+    hooks = _Hooks(decoder, rows, stop, complete)
     handles = hooks.register()
     try:
         yield rows
@@ -115,10 +117,11 @@ def capture_layers(
 class _Hooks:
     """Hooks on the decoder that hand each layer's hidden states to :class:`LayerRows`."""
 
-    def __init__(self, decoder: Decoder, rows: LayerRows, stop: bool) -> None:
+    def __init__(self, decoder: Decoder, rows: LayerRows, stop: bool, complete: bool) -> None:
         self._decoder = decoder
         self._rows = rows
         self._stop = stop
+        self._complete = complete
         self.failure: MIRError | None = None
         """The first error, kept should whoever called the model catch it."""
 
@@ -148,10 +151,11 @@ class _Hooks:
             raise PrefillDone
 
     def _add(self, layer: int, hidden: Tensor) -> None:
-        if self._stop and (self.failure or self.pass_is_over):
+        if (self.failure and self._complete) or (self._stop and (self.failure or self.pass_is_over)):
             return
         try:
             self._rows.add(layer, hidden)
         except MIRError as error:
             self.failure = self.failure or error
-            raise PrefillDone from error
+            if not self._complete:
+                raise PrefillDone from error

@@ -71,6 +71,7 @@ def _alone(adapter: Adapter, pair: PreparedPair, check: bool, wanted: Collection
                 lambda: find_positions(adapter, pair.inputs, by_id, provenance),
                 stop=adapter.stop_after_prefill,
                 wanted=wanted,
+                complete=bool(adapter.sharding),
             ) as rows,
         ):
             adapter.prefill(pair.inputs)

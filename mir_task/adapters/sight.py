@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -63,10 +63,11 @@ def _difference(a: Tensor, b: Tensor) -> float:
 
 
 def _entering_rows(adapter: Adapter, inputs: Inputs) -> Tensor:
-    """Rows [n, d] that enter the decoder, on the CPU; the forward pass ends there."""
+    """Rows [n, d] that enter the decoder, on the CPU; the forward pass ends there, but one over sharded weights."""
     # An exception that the model's own code catches would not end it; others let hooks that are always called clean up.
     end = PrefillDone if adapter.stop_after_prefill else _Entered
-    with record_provenance(adapter.decoder) as provenance, _ended_at_entry(adapter.decoder, end):
+    ended = nullcontext() if adapter.sharding else _ended_at_entry(adapter.decoder, end)
+    with record_provenance(adapter.decoder) as provenance, ended:
         adapter.prefill(inputs)
     if provenance.entered is None:
         raise MIRModelError(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mir_task.adapters.decoder import Decoder
+from mir_task.adapters.sharding import device_of
 
 SHARE = 0.5
 """Share of the free memory that statistics may take where no ceiling was given."""
@@ -50,4 +51,4 @@ def _runs_on(module: Any) -> torch.device:
         if device is not None:
             return torch.device("cuda", device) if isinstance(device, int) else torch.device(device)
     parameter: Tensor | None = next(module.parameters(), None)
-    return torch.device("cpu") if parameter is None else parameter.device
+    return torch.device("cpu") if parameter is None else device_of(parameter)

@@ -9,6 +9,7 @@ from importlib import metadata
 import torch
 
 from mir_task.adapters import Adapter
+from mir_task.adapters.sharding import compute_dtype, count
 from mir_task.result import ModelInfo
 
 RECORDED_PACKAGES = ("mir-task", "torch", "transformers", "accelerate", "lmms-eval", "numpy")
@@ -24,8 +25,8 @@ def model_info(adapter: Adapter) -> ModelInfo:
         adapter=adapter.family,
         layers=len(adapter.decoder.layers),
         hidden_size=adapter.hidden_size,
-        dtype=str(adapter.model.dtype).removeprefix("torch."),
-        parameters=sum(parameter.numel() for parameter in adapter.model.parameters()),
+        dtype=str(compute_dtype(adapter.model)).removeprefix("torch."),
+        parameters=sum(map(count, adapter.model.parameters())),
         cross_attention=adapter.cross_attention,
     )
 

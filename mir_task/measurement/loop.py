@@ -176,6 +176,8 @@ class LayerLoop:
             for layer, each in self._statistics.items()
         }
         clouds = sum(taker is not None for each in takers.values() for taker in each)
+        if self._passes.adapter.sharding:  # all processes run the model, or none
+            clouds = max(self._ranks.gather(clouds))
         with self._ranks.together():
             if clouds:
                 logger.info(

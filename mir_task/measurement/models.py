@@ -15,7 +15,7 @@ def check_model(model: Any) -> None:
     """Refuse what no hidden states can be read from.
 
     Raises:
-        MIRModelError: no torch module, a wrapper around a model, weights that are sharded or not there.
+        MIRModelError: no torch module, a wrapper around a model, weights that are not there.
     """
     if not isinstance(model, nn.Module):
         raise MIRModelError(
@@ -26,26 +26,12 @@ def check_model(model: Any) -> None:
         raise MIRModelError(
             f"the model is inside a {type(model).__name__}; give the model itself: model.module"
         )
-    if is_sharded(model):
-        raise MIRModelError(
-            "the weights are sharded over processes (FSDP, DeepSpeed ZeRO-3, tensor parallel), so that one process "
-            "alone cannot run the model; measure a saved checkpoint"
-        )
     missing = [name for name, module in model.named_modules() if _has_no_weights(module)]
     if missing:
         raise MIRModelError(
             f"the model has no weights: {len(missing)} of its modules are on the device 'meta' ({missing[0]} is the "
             "first); load it with from_pretrained, without torch.device('meta')"
         )
-
-
-def is_sharded(model: nn.Module) -> bool:
-    """Whether weights are sharded over processes.
-
-    ZeRO-3 gives parameters an id, FSDP 2 and tensor parallelism make them DTensors, FSDP 1 wraps modules.
-    """
-    parts = (hasattr(part, "ds_id") or hasattr(part, "_local_tensor") for part in model.parameters())
-    return any(parts) or any(type(part).__name__ == "FullyShardedDataParallel" for part in model.modules())
 
 
 def _has_no_weights(module: nn.Module) -> bool:

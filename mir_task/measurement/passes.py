@@ -53,6 +53,8 @@ class Passes:
         self.adapter, self._pairs, self.settings = adapter, pairs, settings
         self.groups = min(GROUPS, len(pairs)) if settings.uncertainty else 1
         self.share = ranks.share(len(pairs))
+        # Where weights are sharded all processes run the model equally often.
+        self._uncounted = ranks.largest_share(len(pairs)) - len(self.share) if adapter.sharding else 0
         self.ids: dict[int, str] = {}
         self.contents: dict[int, str] = {}
         self.skipped: dict[int, str] = {}
@@ -151,6 +153,8 @@ class Passes:
                 seen += len(numbers)
                 bar.update(len(numbers))
                 after(seen, list(one.takers))
+        for _ in range(self._uncounted):
+            one.show_uncounted(self.share[0])
         return [layer for layer in takers if layer not in one.takers]
 
 
@@ -167,6 +171,8 @@ class _OnePass:
         if failure is None:
             return
         torch.cuda.empty_cache()
+        if self._passes.adapter.sharding:  # no second attempt, in which other processes would have to join
+            raise failure
         if len(numbers) > 1:
             self._passes.batch_size = (len(numbers) + 1) // 2
             logger.warning(f"{failure}. From here on at most {self._passes.batch_size} together")
@@ -178,6 +184,10 @@ class _OnePass:
             self.show(numbers)
         else:
             self._passes.skip(numbers[0], failure)
+
+    def show_uncounted(self, number: int) -> None:
+        """Show a pair once more whose rows nothing takes."""
+        self._passes.adapter.prefill(self._prepared(self._passes.open(number)).inputs)
 
     def _attempt(self, numbers: Sequence[int]) -> MIRModelError | None:
         """Show pairs together and hand their rows on; an error, not raised, where there is no memory for the former.

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from mir_task.accumulate.state import State
-from mir_task.errors import MIRDataError, MIRError, MIRModelError
+from mir_task.errors import MIRDataError, MIRError, MIRModelError, OtherProcessError
 
 T = TypeVar("T")
 Layout = dict[str, tuple[torch.Size, torch.dtype]]
 
 PARCEL_BYTES = 2**20
 
-RAISED_AS = (MIRDataError, MIRModelError, MIRError)
+RAISED_AS = (MIRDataError, MIRModelError, OtherProcessError, MIRError)
 """What an error of one process is raised as in the others: the first that fits."""
 
 
@@ -34,6 +34,7 @@ class Ranks:
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
         self.rank, self.size = rank, size
+        self._known: Exception | None = None
 
     @classmethod
     def of_torch(cls) -> Ranks:
@@ -45,6 +46,10 @@ class Ranks:
     def share(self, count: int) -> range:
         """The numbers of ``count`` things that are this process's: neighbours, as many as others have, or one off."""
         return range(self.rank * count // self.size, (self.rank + 1) * count // self.size)
+
+    def largest_share(self, count: int) -> int:
+        """How many of ``count`` things the process has that has most."""
+        return -(-count // self.size)
 
     def owner(self, number: int) -> int:
         """Which process works on the thing of this number, where one is enough."""
@@ -63,6 +68,9 @@ class Ranks:
     def together(self) -> Iterator[None]:
         """At the end of the block wait for the others; if it failed in any of them, it fails in all.
 
+        Blocks may be nested, also where only some processes come to an inner one: its end is then the others' end of
+        the outer one.
+
         Raises:
             MIRError: with the message of the first process that failed (in that process its own error).
         """
@@ -70,18 +78,48 @@ class Ranks:
         try:
             yield
         except Exception as error:
+            if self._is_known(error):
+                raise
             failure = error
         said: tuple[type[MIRError], str] | None = None
         if isinstance(failure, MIRError):
             said = next(kind for kind in RAISED_AS if isinstance(failure, kind)), str(failure)
         elif failure is not None:
-            said = MIRError, repr(failure)
+            said = OtherProcessError, repr(failure)
         failures = [each for each in self.gather(said) if each is not None]
-        if failure is not None:
-            raise failure
-        if failures:
+        if failure is None and failures:
             kind, message = failures[0]
-            raise kind(message)
+            failure = kind(message)
+        if failure is not None:
+            self._known = failure
+            raise failure
+
+    def _is_known(self, error: BaseException | None) -> bool:
+        """Whether all processes know of an error, or of what led to it, by the end of an inner block."""
+        while error is not None and error is not self._known:
+            error = error.__cause__ or error.__context__
+        return error is not None
+
+    @contextmanager
+    def in_step(self, model: nn.Module) -> Iterator[None]:
+        """Let no process run the model in this block before all are about to.
+
+        Where weights are sharded, a process that runs the model alone waits for ever.
+
+        Raises:
+            MIRError: as :meth:`together`, where another process failed instead of running the model.
+        """
+
+        def ready(_module: nn.Module, _args: Any) -> None:
+            with self.together():
+                pass
+
+        # Before the hooks that gather the weights.
+        handle = model.register_forward_pre_hook(ready, prepend=True)
+        try:
+            yield
+        finally:
+            handle.remove()
 
     def collect(self, state: State, owner: int) -> Iterator[State]:
         """Every process's state at the owner, one after the other in order of rank; nothing in the others.

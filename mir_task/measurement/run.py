@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from loguru import logger
 from PIL import Image
 
@@ -22,6 +21,7 @@ from mir_task.measurement.passes import Passes
 from mir_task.measurement.ranks import Ranks
 from mir_task.measurement.resume import PartialStore
 from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS, MeasurementSettings, OnError
+from mir_task.measurement.sharded import check_sharded_run, without_gradients
 from mir_task.measurement.sizes import parsed_size
 from mir_task.metric.layers import LayerMeasurement, totals
 from mir_task.metric.uncertainty import MIN_GROUPS
@@ -71,14 +71,16 @@ def measure(
         uncertainty: also estimate the standard error, noise floors and bias, which takes most of the time and memory
             beside the forward passes; the result says where it was left out.
         ranks: the processes that share the pairs, each calling this function with all of them (what is only opened
-            when its turn comes is opened in one process); default: this process alone.
+            when its turn comes is opened in one process); default: this process alone. Where weights are sharded
+            (FSDP2, ZeRO-3) these must be all processes that hold them: ``Ranks.of_torch()``.
 
     Returns:
         ``mir``, ``mir_reference`` and everything of each layer; the same in all processes.
 
     Raises:
         MIRModelError: no adapter for the model, vision that enters by cross-attention, NaN or Inf in hidden
-            states (naming layer and pair), no memory for a pair (naming it and its size).
+            states (naming layer and pair), no memory for a pair (naming it and its size), weights that are sharded in
+            another way, or over other processes than ``ranks``.
         MIRDataError: fewer than two pairs, a setting that makes no sense, an image or text that cannot be used (naming
             the pair), too few rows for a covariance, ``max_memory`` below what one layer takes, ``resume`` of another
             measurement.
@@ -112,6 +114,8 @@ def measure_with(
     if len(pairs) < MIN_PAIRS:
         raise MIRDataError(f"MIR needs at least {MIN_PAIRS} pairs, got {len(pairs)}")
     ranks = ranks or Ranks()
+    if adapter.sharding:
+        check_sharded_run(adapter, settings, ranks, len(pairs))
     passes = Passes(adapter, pairs, ranks, settings)
     protocol = (protocol or Protocol()).model_copy(
         update={
@@ -134,7 +138,7 @@ def measure_with(
         "version": version("mir-task"),
     }
     loop = LayerLoop(passes, ranks, store, identity)
-    with evaluation_mode(model), in_the_weights_dtype(adapter.device), torch.inference_mode():
+    with evaluation_mode(model), in_the_weights_dtype(adapter.device), without_gradients(adapter, ranks):
         layers = loop.run()
     store.remove()
     layers = _without_dependent_numbers(layers, passes, ranks)

@@ -11,17 +11,14 @@ import numpy as np
 import torch
 from PIL import Image
 
+from mir_task.adapters.sharding import gathered_around, sharding
 from mir_task.errors import MIRModelError
-from mir_task.measurement.models import WRAPPERS, is_sharded
+from mir_task.measurement.models import WRAPPERS
+from mir_task.measurement.ranks import Ranks
 from mir_task.measurement.run import measure
 from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
 from mir_task.pair import Pair
 from mir_task.result import MIRResult, Protocol
-
-SHARDED = (
-    "the weights are sharded over processes (FSDP, DeepSpeed ZeRO-3, tensor parallel), so that one process alone "
-    "cannot run the model; train with DDP or ZeRO-2, or measure saved checkpoints"
-)
 
 Pairs = Collection[tuple[Image.Image, str] | Pair]
 
@@ -41,6 +38,9 @@ def measure_in_training(
     The live model is measured, no copy of it, in its weights' dtype whatever autocast is on. Training modes, gradients,
     buffers, hooks and the random states of Python, NumPy, torch and CUDA are afterwards exactly as before.
 
+    Where weights are sharded over processes (FSDP2, DeepSpeed ZeRO-3), all of them must call this with the same pairs,
+    which are dealt over them; each gets the same result.
+
     Args:
         model: the model; wrappers of DistributedDataParallel, torch.compile and peft are looked through.
         processor: its processor.
@@ -54,11 +54,11 @@ def measure_in_training(
         As :func:`mir_task.measure`.
 
     Raises:
-        MIRModelError: as for :func:`mir_task.measure`; weights that are sharded over processes.
+        MIRModelError: as for :func:`mir_task.measure`.
         MIRDataError: as for :func:`mir_task.measure`.
     """
     inner = unwrap(model)
-    with undisturbed(inner):
+    with undisturbed(inner), gathered_around(model, inner):
         return measure(
             inner,
             processor,
@@ -67,6 +67,7 @@ def measure_in_training(
             protocol=protocol,
             uncertainty=uncertainty,
             progress=progress,
+            ranks=Ranks.of_torch() if sharding(inner) else None,
         )
 
 
@@ -74,7 +75,7 @@ def unwrap(model: Any) -> Any:
     """The transformers model inside wrappers that do not change its function.
 
     Raises:
-        MIRModelError: weights that are sharded over processes, or a prompt-learning method of peft.
+        MIRModelError: a prompt-learning method of peft.
     """
     while (
         isinstance(model, WRAPPERS)
@@ -89,8 +90,6 @@ def unwrap(model: Any) -> Any:
                 f"MIR cannot look through peft's {config.peft_type}, which adds virtual tokens"
             )
         model = model.get_base_model()
-    if isinstance(model, torch.nn.Module) and is_sharded(model):
-        raise MIRModelError(SHARDED)
     return model
 
 

@@ -12,12 +12,13 @@ from loguru import logger
 from transformers import EarlyStoppingCallback, TrainerCallback
 
 from mir_task.adapters import adapter_for
+from mir_task.adapters.sharding import sharding
 from mir_task.data import PairSet
-from mir_task.errors import MIRDataError, MIRError, MIRModelError
+from mir_task.errors import MIRDataError, MIRError, OtherProcessError
 from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
 from mir_task.metrics import LAYER_METRICS, MIR_METRICS
 from mir_task.result import MIN_PAIRS, MIRResult, Protocol
-from mir_task.training.between_steps import SHARDED, Pairs, measure_in_training, unwrap
+from mir_task.training.between_steps import Pairs, measure_in_training, unwrap
 from mir_task.training.restore import is_renamed, restore, resumed_checkpoint
 
 
@@ -33,7 +34,8 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
     (:mod:`mir_task.training.restore`).
 
     In several processes (DDP) the first one measures and the others wait for its number; ``ddp_timeout`` must be longer
-    than a measurement takes. Sharded weights are refused when training begins.
+    than a measurement takes. Where weights are sharded (FSDP2, DeepSpeed ZeRO-3) the pairs are dealt over the
+    processes, and all of them measure.
 
     A model whose MIR cannot be computed any more (NaN after divergence) does not end the training: the reason is logged
     and ``eval_mir`` is NaN.
@@ -101,9 +103,6 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Check early what can be checked, and take a place before callbacks that read the metrics."""
         adapter_for(unwrap(self.trainer.model), self.processor)
-        zero = getattr(args, "hf_deepspeed_config", None)
-        if self.trainer.is_fsdp_enabled or (zero is not None and zero.is_zero3()):
-            raise MIRModelError(f"MIRCallback: {SHARDED}")
         if state.global_step > 0 and self._restores:
             restore(self.trainer.model, resumed_checkpoint(args, state))
         self._training, self._last = True, None
@@ -141,9 +140,14 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
                 metrics.update(numbers)
 
     @property
+    def _sharded(self) -> bool:
+        return sharding(unwrap(self.trainer.model)) is not None
+
+    @property
     def _restores(self) -> bool:
-        """Whether the Trainer cannot be relied on to load checkpoints; DeepSpeed's engine has names of its own."""
-        return is_renamed(self.trainer.model) and not self.trainer.is_deepspeed_enabled
+        """Whether the Trainer cannot be relied on to load checkpoints, but for those of DeepSpeed and FSDP."""
+        own_format = self.trainer.is_deepspeed_enabled or self._sharded
+        return is_renamed(self.trainer.model) and not own_format
 
     def _measure_and_log(self, step: int) -> dict[str, float]:
         """Once a step, however many events fall on it."""
@@ -159,7 +163,12 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
         return numbers
 
     def _numbers_of_all_processes(self, step: int) -> dict[str, float]:
-        """What the first process measured; the others get it, or its error, instead of waiting for ever."""
+        """What the first process measured; the others get it, or its error, instead of waiting for ever.
+
+        Where weights are sharded, all processes measure together.
+        """
+        if self._sharded:
+            return self._measure(step)
         answer: list[Any] = [None]
         failure: Exception | None = None
         if self.trainer.args.process_index == 0:
@@ -177,9 +186,13 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
     def _measure(self, step: int) -> dict[str, float]:
         try:
             result = measure_in_training(self.trainer.model, self.processor, self.pairs, **self.settings)
+        except OtherProcessError:  # which ends the training there
+            raise
         except MIRError as error:
             logger.error(f"MIR could not be measured at step {step}, eval_mir is NaN there: {error}")
             return {"eval_mir": math.nan}
+        if self.trainer.args.process_index > 0:
+            return numbers_of(result)
         self.results[step] = result
         if self.output_dir is not None:
             result.save(self.output_dir / f"mir_step_{step:06d}.json")
