@@ -34,7 +34,6 @@ class Ranks:
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
         self.rank, self.size = rank, size
-        self._known: Exception | None = None
 
     @classmethod
     def of_torch(cls) -> Ranks:
@@ -78,7 +77,7 @@ class Ranks:
         try:
             yield
         except Exception as error:
-            if self._is_known(error):
+            if _is_known(error):
                 raise
             failure = error
         said: tuple[type[MIRError], str] | None = None
@@ -91,14 +90,8 @@ class Ranks:
             kind, message = failures[0]
             failure = kind(message)
         if failure is not None:
-            self._known = failure
+            failure.known_to_all = True  # type: ignore[attr-defined]
             raise failure
-
-    def _is_known(self, error: BaseException | None) -> bool:
-        """Whether all processes know of an error, or of what led to it, by the end of an inner block."""
-        while error is not None and error is not self._known:
-            error = error.__cause__ or error.__context__
-        return error is not None
 
     @contextmanager
     def in_step(self, model: nn.Module) -> Iterator[None]:
@@ -177,6 +170,13 @@ class Ranks:
         """Where the backend takes tensors."""
         on_gpu = "nccl" in str(dist.get_backend())
         return torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
+
+
+def _is_known(error: BaseException | None) -> bool:
+    """Whether all processes know of an error, or of what led to it, by the end of an inner block."""
+    while error is not None and not hasattr(error, "known_to_all"):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _layout(state: State) -> Layout:
