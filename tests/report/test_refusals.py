@@ -130,6 +130,43 @@ def test_a_group_that_does_not_vary_is_told_and_the_others_are_related(workshop,
     assert a.pearson and not b.pearson
 
 
+@pytest.mark.parametrize(
+    ("models", "said"), [(1, "one model with MIR and scores is"), (2, "two models with")]
+)
+def test_too_few_models_are_not_the_whole_answer(workshop, falling, models, said):
+    message = workshop.incomplete(workshop.table(falling(models)))
+    assert said in message and "three models give a correlation" in message
+
+
+# Scores that were expected and are not there
+
+
+def test_scores_that_are_all_missing_are_told(workshop, falling):
+    ran = workshop.run(workshop.table(falling(4, gqa=["", "nan", "-", "n/a"])))
+    assert ran.status == INCOMPLETE
+    assert ran.errors.startswith("mir-report: the column 'gqa' holds no value in any line (")
+    assert "The column 'gqa' holds no value in any line" in ran.output.splitlines()[1]
+
+
+def test_results_after_sft_without_a_number_are_told(workshop, models):
+    workshop.five_results()
+    for model in models:
+        workshop.lmms_results(f"ckpt/{model}", {"gqa": {"exact_match": "N/A"}}, "sft")
+    message = workshop.incomplete(workshop.results, "--scores", workshop.folder / "sft")
+    assert message.startswith(f"mir-report: no scores found in --scores {workshop.folder / 'sft'}: gqa")
+
+
+def test_scores_in_the_folder_of_other_models_are_told(workshop, models):
+    workshop.five_results()
+    for model in models:
+        workshop.lmms_results(f"{model}-sft", {"gqa": {"exact_match": 0.5}})
+    message = workshop.incomplete(workshop.results)
+    assert message.startswith(
+        "mir-report: there are scores of models without MIR, which are not used: run-a-sft"
+    )
+    assert "--scores" in message and "--mapping" in message
+
+
 # Averages over different benchmarks
 
 
@@ -208,6 +245,11 @@ def test_groups_whose_names_differ_by_case_are_told(workshop):
     assert "m0 ~ m0" not in message
 
 
+def test_an_option_that_names_no_benchmark_at_all_is_wrong_usage(workshop, falling):
+    with pytest.raises(SystemExit, match="2"):
+        workshop.run(workshop.table(falling(4)), "--benchmarks", ",")
+
+
 @pytest.mark.parametrize(
     ("option", "value", "near"),
     [
@@ -218,6 +260,9 @@ def test_groups_whose_names_differ_by_case_are_told(workshop):
         ("--pool", "all model", "all models"),
         ("--task", "mir_biultin", "mir_builtin"),
         ("--scale", "GQA=2", "gqa"),
+        ("--max", "gqaa=2", "gqa"),
+        ("--ignore", "gpa", "gqa"),
+        ("--lower-is-better", "gpa", "gqa"),
     ],
 )
 def test_a_typo_in_an_option_is_refused_with_what_is_near(workshop, models, option, value, near):
