@@ -37,7 +37,7 @@ def pearson(x: Array, y: Array) -> Pearson:
     p = _exact_p((y - y.mean())[_orders(len(x))] @ (x - x.mean())) if exact else found.pvalue
     return Pearson(
         r=float(found.statistic),
-        interval=pearson_interval(x, y),
+        interval=_fisher(found, len(x)),
         p=_finite(p),
         p_method="exact permutation" if exact else "t distribution",
     )
@@ -45,18 +45,24 @@ def pearson(x: Array, y: Array) -> Pearson:
 
 def pearson_interval(x: Array, y: Array) -> Interval | None:
     """95% interval of Pearson's r by Fisher's z; None below 4 models or where all lie on a line."""
-    found = stats.pearsonr(x, y)
-    if len(x) < MIN_FOR_INTERVAL or abs(found.statistic) >= 1 - 1e-12:
+    return _fisher(stats.pearsonr(x, y), len(x))
+
+
+def _fisher(found: Any, n: int) -> Interval | None:
+    if n < MIN_FOR_INTERVAL or abs(found.statistic) >= 1 - 1e-12:
         return None
     return _interval(found.confidence_interval(CONFIDENCE))
 
 
 def spearman(x: Array, y: Array) -> Spearman:
     """Spearman's rho: Pearson's r of the ranks."""
-    ranks = stats.rankdata(x), stats.rankdata(y)
     exact = len(x) <= MAX_FOR_EXACT
-    p = pearson(*ranks).p if exact else stats.spearmanr(x, y).pvalue
-    rho = float(stats.spearmanr(x, y).statistic)
+    found = stats.spearmanr(x, y)
+    p = found.pvalue
+    if exact:
+        first, second = (ranks - ranks.mean() for ranks in (stats.rankdata(x), stats.rankdata(y)))
+        p = _exact_p(second[_orders(len(x))] @ first)
+    rho = float(found.statistic)
     return Spearman(
         rho=rho,
         interval=rank_interval(rho, len(x)),
@@ -78,14 +84,14 @@ def kendall(x: Array, y: Array) -> Kendall:
     n = len(x)
     ties = len(set(x)) < n or len(set(y)) < n
     exact = n <= (MAX_FOR_EXACT if ties else MAX_FOR_EXACT_TAU)
+    found = stats.kendalltau(x, y, method="exact" if exact and not ties else "asymptotic")
+    p = found.pvalue
     if exact and ties:  # scipy's own exact method knows no ties
         orders = _orders(n)
         first, second = (np.sign(values[:, None] - values[None, :]) for values in (x, y))
         p = _exact_p((first * second[orders[:, :, None], orders[:, None, :]]).sum(axis=(1, 2)))
-    else:
-        p = stats.kendalltau(x, y, method="exact" if exact else "asymptotic").pvalue
     return Kendall(
-        tau=float(stats.kendalltau(x, y).statistic),
+        tau=float(found.statistic),
         interval=None,
         p=_finite(p),
         p_method="exact permutation" if exact else "normal approximation",

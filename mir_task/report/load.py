@@ -17,6 +17,7 @@ from mir_task.report.files import ANEW, TABLE_SUFFIXES, UnreadableError, candida
 from mir_task.report.mapping import read_mapping
 from mir_task.report.meaning import NoModelsError
 from mir_task.report.names import not_found
+from mir_task.report.progress import progress
 from mir_task.report.records import Evidence, MIRReportError, Row, Run, Skipped, listing
 from mir_task.report.runs import LmmsFile, joined_runs
 from mir_task.result import MIRResult
@@ -55,9 +56,9 @@ def load(paths: Iterable[Path], settings: LoadSettings | None = None) -> Evidenc
     settings = settings or LoadSettings()
     reader = _Reader(settings)
     paths = list(paths)
-    for path in candidates(paths):
+    for path in progress(list(candidates(paths)), "Reading files"):
         reader.read(path, after_sft=False, named=path in paths)
-    for path in candidates(settings.scores):
+    for path in progress(list(candidates(settings.scores)), "Reading scores"):
         reader.read(path, after_sft=True, named=path in settings.scores)
     return reader.evidence()
 
