@@ -22,6 +22,7 @@ from mir_task.report.regress import BesideMIR
 from mir_task.report.scales import Benchmark, ScoreSettings, understood
 from mir_task.report.schema import Combined, Decision, Fit, Pooled
 from mir_task.report.scored_alike import check_scores
+from mir_task.report.stated import in_points
 from mir_task.report.text import count, sentence
 from mir_task.report.verdict import Verdict, verdict
 
@@ -89,6 +90,7 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
     )
     named = () if settings.benchmarks == ("common",) else settings.benchmarks
     scales = understood(evidence.rows, replace(settings.scores, benchmarks=named))
+    comparison = in_points(comparison, scales)
     averaged = average(
         comparison,
         scales,

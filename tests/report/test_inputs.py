@@ -112,6 +112,15 @@ def test_a_stated_average_has_its_standard_error(workshop, falling, name):
     assert workshop.column("average_stderr") == ["0.4", "0.3", "0.2", "0.1"]
 
 
+def test_a_stated_average_in_per_cent_of_some_models_and_as_a_fraction_of_others_is_refused(
+    workshop, falling
+):
+    message = workshop.refusal(workshop.table(falling(4, average=[0.6, 61, 62, 63])))
+    assert message.startswith(
+        "mir-report: average: fractions and per cents are mixed: 0.6 of 'm0' and 61 of 'm1'"
+    )
+
+
 def test_an_error_without_its_score_is_told(workshop, falling):
     said = workshop.report(workshop.table(falling(4, pope_stderr=[1, 1, 1, 1])))
     assert "pope_stderr (standard error of pope, which is no column)" in said
