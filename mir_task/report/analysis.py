@@ -7,19 +7,23 @@ from dataclasses import dataclass, field, replace
 
 from mir_task.metrics import Better
 from mir_task.report import regress
+from mir_task.report.association import MIN_FOR_CORRELATION, MIN_FOR_INTERVAL
 from mir_task.report.averages import Averaged, average
 from mir_task.report.combined import combined
 from mir_task.report.compare import Comparison, compare
 from mir_task.report.decision import decide
-from mir_task.report.echo import echo
+from mir_task.report.echo import echo, echo_models
 from mir_task.report.merge import merged
 from mir_task.report.names import not_found
 from mir_task.report.pool import pooled
-from mir_task.report.records import Evidence, MIRReportError, Run
+from mir_task.report.protocol import of_one_task
+from mir_task.report.records import Evidence, MIRReportError, Run, listing
 from mir_task.report.regress import BesideMIR
 from mir_task.report.scales import Benchmark, ScoreSettings, understood
 from mir_task.report.schema import Combined, Decision, Fit, Pooled
 from mir_task.report.scored_alike import check_scores
+from mir_task.report.stated import in_points
+from mir_task.report.text import count, sentence
 from mir_task.report.verdict import Verdict, verdict
 
 
@@ -52,7 +56,7 @@ class Findings:
     scales: dict[str, Benchmark]
     """Every benchmark as it was understood."""
     understood: list[str]
-    """What was taken as a benchmark, and what was left out, in sentences."""
+    """What was taken as a benchmark, what was left out, and how models were joined, in sentences."""
     beside_mir: list[BesideMIR]
     decision: Decision
     verdict: Verdict
@@ -78,14 +82,15 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
         MIRReportError: what was found cannot be compared, or nothing in it varies; the message says what to do.
     """
     settings = settings or Settings()
-    scores = merged(evidence.rows)
-    score_notes = [*scores.notes, *check_scores(scores.rows, settings.allow_mixed_protocols)]
+    scores = merged(evidence.rows, of_one_task(evidence.runs, settings.task))
+    score_notes = check_scores(scores.runs, settings.allow_mixed_protocols)
     evidence = replace(evidence, rows=scores.rows)
     comparison = compare(
         _with_named_baselines(evidence, settings.baselines), settings.task, settings.allow_mixed_protocols
     )
     named = () if settings.benchmarks == ("common",) else settings.benchmarks
     scales = understood(evidence.rows, replace(settings.scores, benchmarks=named))
+    comparison = in_points(comparison, scales)
     averaged = average(
         comparison,
         scales,
@@ -96,11 +101,13 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
     benchmarks = regress.by_benchmark(averaged)
     constant = regress.constant(fits)
     if constant and not any(fit.spearman for fit in [*fits, *benchmarks]):
+        files = dict.fromkeys([run.source for run in evidence.runs] + [row.source for row in evidence.rows])
         raise MIRReportError(
-            f"nothing to relate: {'; '.join(constant)}; are the models different, and the scores of different models?"
+            f"{'; '.join(constant)} ({listing(files, 3)}); see whether the files are of different checkpoints, "
+            "each with its own scores"
         )
     in_all = combined(averaged.comparison.groups)
-    warnings = [*comparison.warnings, *averaged.warnings]
+    warnings = [*map(_as_sentence, evidence.no_scores), *comparison.warnings, *averaged.warnings]
     pool = pooled(averaged, settings.pool)
     beside_mir = regress.baselines(averaged, settings.baselines)
     said = verdict(averaged.comparison, fits, pool, beside_mir, in_all)
@@ -112,21 +119,45 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
         pool=pool,
         benchmarks=benchmarks,
         scales=scales,
-        understood=echo(scales, evidence.left_out),
+        understood=[
+            *echo(scales, evidence.left_out),
+            *echo_models(comparison),
+            *scores.notes,
+            *evidence.understood,
+        ],
         beside_mir=beside_mir,
         decision=decide(said.headline),
         verdict=_with_warnings(said, warnings),
         notes=[*score_notes, *comparison.notes, *averaged.notes],
-        problems=[f"skipped {skipped}" for skipped in evidence.skipped]
-        + comparison.problems
-        + averaged.without_average
-        + constant,
+        problems=[
+            *(f"{skipped}; it is left out" for skipped in evidence.skipped),
+            *evidence.no_scores,
+            *comparison.problems,
+            *averaged.without_average,
+            *constant,
+            *_too_few(fits),
+        ],
     )
 
 
 def _with_warnings(plain: Verdict, warnings: list[str]) -> Verdict:
     """The verdict with what the reader has to know first, after its headline."""
     return replace(plain, sentences=[*warnings, *plain.sentences])
+
+
+def _too_few(fits: list[Fit]) -> list[str]:
+    """Why nothing can be related where no group has enough models with MIR and scores."""
+    most = max((fit.n for fit in fits), default=0)
+    if not most or most >= MIN_FOR_CORRELATION:
+        return []
+    return [
+        f"{count(most, 'model')} with MIR and scores {'is' if most == 1 else 'are'} too few to relate them: "
+        f"{count(MIN_FOR_CORRELATION, 'model')} give a correlation, {count(MIN_FOR_INTERVAL, 'model')} an interval"
+    ]
+
+
+def _as_sentence(problem: str) -> str:
+    return f"{sentence(problem)}."
 
 
 def _with_named_baselines(evidence: Evidence, named: Mapping[str, Better]) -> Evidence:

@@ -96,7 +96,8 @@ def known(name: str, metric: str | None = None) -> Known | None:
     share = not (METRIC_SHARES if metric else SHARES).isdisjoint(described)
     if lower or share:
         return Known(PERCENT if share else None, "lower" if lower else "higher")
-    if _is_percent(parts):
+    # SEED is what papers call SEED-Bench; whether a column of that name holds seeds, its numbers tell.
+    if plain == "seed" or _is_percent(parts):
         return Known(PERCENT)
     return None
 

@@ -169,6 +169,7 @@ def _add_scores(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--lower-is-better",
+        "--lower_is_better",
         nargs="+",
         default=[],
         metavar="BENCHMARK",
@@ -183,7 +184,10 @@ def _add_scores(parser: argparse.ArgumentParser) -> None:
 
 
 def _names(value: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    if not names:
+        raise argparse.ArgumentTypeError(f"expected A,B or common, got {value!r}")
+    return names
 
 
 def _baseline(value: str) -> tuple[str, str]:

@@ -95,6 +95,8 @@ class Comparison:
     """What the reader has to know before the numbers."""
     problems: list[str] = field(default_factory=list)
     """Why the comparison is not the whole answer."""
+    understood: list[str] = field(default_factory=list)
+    """Models that have no MIR, and those measured several times, in sentences."""
 
     @property
     def groups(self) -> dict[str, list[Checkpoint]]:
@@ -124,15 +126,22 @@ def compare(evidence: Evidence, task: str | None = None, allow_mixed: bool = Fal
     having = [row for row in evidence.rows if row.scores or row.average is not None]
     if having and not any(c.scores or c.average is not None for c in joined):
         _refuse_no_overlap(models, having)
-    problems = []
+    problems, understood = [], []
+    unmatched = [row for row in unmatched if row in having]
     if unmatched:
         names = listing(sorted(row.model for row in unmatched))
-        notes.append(f"{len(unmatched)} models with scores have no MIR and are left out: {names}.")
-        if 2 * len(unmatched) >= len(evidence.rows):
-            problems.append(
-                f"{len(unmatched)} of the {len(evidence.rows)} models with scores have no MIR under their name: "
-                f"{names}.{_hint(models, unmatched)} {NAME_ALIKE}"
-            )
+        text = f"{len(unmatched)} of the {len(having)} models with scores have no MIR under their name"
+        if 2 * len(unmatched) >= len(having):
+            problems.append(f"{text}: {names}.{_hint(models, unmatched)} {NAME_ALIKE}.")
+        else:
+            understood.append(f"{text}, and are left out: {names}.{_hint(models, unmatched)}")
+    repeated = {c.name: c for c in joined if len(c.runs) > 1}.values()
+    if repeated:
+        ranges = listing(
+            f"{c.label} of {len(c.runs)} ({min(r.mir for r in c.runs):.3f} to {max(r.mir for r in c.runs):.3f})"
+            for c in repeated
+        )
+        understood.append(f"MIR is the mean over several runs: {ranges}.")
     warnings = [
         f"The runs of {c.label} differ by more than their standard errors allow: MIR "
         f"{min(run.mir for run in c.runs):.3f} to {max(run.mir for run in c.runs):.3f}, standard error "
@@ -143,7 +152,7 @@ def compare(evidence: Evidence, task: str | None = None, allow_mixed: bool = Fal
     if others and task is None:
         (chosen,) = {run.task for run in runs if run.task}
         warnings.insert(0, f"MIR is that of the task {chosen}; there is also {listing(others)} (--task).")
-    return Comparison(_ranked(joined), notes, [*problems, *warnings], problems)
+    return Comparison(_ranked(joined), notes, [*problems, *warnings], problems, understood)
 
 
 def _models(runs: Sequence[Run], allow_mixed: bool, notes: list[str]) -> list[Checkpoint]:
@@ -182,9 +191,10 @@ def _usual_pairs(models: Iterable[Sequence[Run]]) -> int | None:
 
 def _checkpoint(runs: list[Run], others: list[Run], shown: dict[str, str]) -> Checkpoint:
     errors = [run.standard_error for run in runs if run.standard_error is not None]
-    extras: dict[str, float] = {}
-    for run in runs:
-        extras.update(run.extras)
+    extras = {
+        name: statistics.fmean(run.extras[name] for run in runs if name in run.extras)
+        for name in dict.fromkeys(name for run in runs for name in run.extras)
+    }
     return Checkpoint(
         name=runs[0].model,
         label=shown[runs[0].model],

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mir_task.metrics import LAYER_METRICS
 from mir_task.report.analysis import Findings
+from mir_task.report.columns import PROGRESS
 from mir_task.report.compare import Checkpoint
 from mir_task.report.figures.forest import forest
 from mir_task.report.figures.layers import overlay, terms
@@ -14,7 +15,6 @@ from mir_task.report.figures.scatter import pooled_scatter, scatter
 from mir_task.report.figures.style import Drawing, slug
 from mir_task.report.figures.trend import Point, trend
 from mir_task.report.schema import Fit
-from mir_task.report.tables import PROGRESS
 
 MOST_LAYER_PANELS = 12
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mir_task.metrics import MIR_METRICS, Better
+from mir_task.report.cells import LARGEST
+from mir_task.report.columns import MEASURED_BASELINES
 from mir_task.report.files import UnreadableError
 from mir_task.report.names import not_found
 from mir_task.report.records import MIRReportError
-from mir_task.report.tables import LARGEST, MEASURED_BASELINES
 
 PRIMARY_METRICS = {
     "mme": "mme_perception_score",
@@ -40,8 +41,12 @@ class LmmsResults:
     """Numbers of our baseline tasks, by metric."""
     samples: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Samples scored and samples there are, by task."""
+    limits: dict[str, float | None] = field(default_factory=dict)
+    """``--limit`` of tasks whose samples the file does not tell; None where it had none."""
     versions: dict[str, str] = field(default_factory=dict)
     """Version of each task."""
+    without_number: list[str] = field(default_factory=list)
+    """Tasks none of whose metrics is a number."""
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     """What the file says of the protocol of each task that MIR was measured by."""
     date: str = ""
@@ -73,7 +78,9 @@ def read_lmms_results(
     arguments = config.get("model_args") if isinstance(config, dict) else None
     model = value.get("model_name") or _pretrained(arguments) or value.get("model_source")
     if not isinstance(model, str) or not model:
-        raise UnreadableError("is an lmms-eval result file that names no model (model_name, model_source)")
+        raise UnreadableError(
+            "the file holds results of lmms-eval and names no model", remedy="add its name as model_name"
+        )
     known = {metric.name for metric in MIR_METRICS}
     date = value.get("date")
     found = LmmsResults(model, {}, {}, {}, {}, {}, {}, date=date if isinstance(date, str) else "")
@@ -85,11 +92,16 @@ def read_lmms_results(
         if "mir" in numbers:
             found.settings[task] = _settings(value, task)
             found.mir[task] = {name: number for name, number in numbers.items() if name in known}
+            if samples := _samples(value, task):
+                found.mir[task].setdefault("mir_pairs", samples[0])
         elif baselines:
             found.baselines.update(baselines)
-        elif numbers and task.lower() in {name.lower() for name in ignored}:
+        elif task.lower() in {name.lower() for name in ignored}:
             found.ignored.append(task)
-        elif numbers:
+        elif not numbers:
+            if not _is_group(entries):
+                found.without_number.append(task)
+        else:
             wanted = chosen.get(task) or PRIMARY_METRICS.get(task)
             if task in chosen and wanted not in numbers:
                 raise MIRReportError(
@@ -98,8 +110,10 @@ def read_lmms_results(
             metric = wanted if wanted in numbers else next(iter(numbers))
             found.score_metrics[task] = metric
             found.scores[task] = numbers[metric]
-            if (samples := _samples(_mapping(value.get("n-samples")).get(task))) is not None:
+            if samples := _samples(value, task):
                 found.samples[task] = samples
+            elif "limit" in _mapping(config):
+                found.limits[task] = _limit(config)
             if (higher := _said(value.get("higher_is_better"), task, metric)) is not None:
                 found.better[task] = "higher" if higher else "lower"
             if (error := _error(entries, metric)) is not None:
@@ -123,10 +137,23 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _samples(told: Any) -> tuple[int, int] | None:
-    """Samples scored and samples there are; None where the file does not say."""
-    counts = _mapping(told).get("effective"), _mapping(told).get("original")
+def _is_group(entries: Any) -> bool:
+    """Whether a line of the results is the heading of several tasks, which has no number of its own."""
+    return all(value in ("", " ") for key, value in _mapping(entries).items() if key != "alias")
+
+
+def _samples(value: Mapping[str, Any], task: str) -> tuple[int, int] | None:
+    """Samples of a task that were scored, and those that there are; None where the file does not say."""
+    told = _mapping(_mapping(value.get("n-samples")).get(task))
+    counts = told.get("effective"), told.get("original")
     return counts if all(type(count) is int and count > 0 for count in counts) else None  # type: ignore[return-value]
+
+
+def _limit(config: Any) -> float | None:
+    """What ``--limit`` was; None where there was none."""
+    limit = config["limit"]
+    is_number = isinstance(limit, (int, float)) and not isinstance(limit, bool)
+    return float(limit) if is_number and 0 < limit < LARGEST else None
 
 
 def _settings(value: Mapping[str, Any], task: str) -> dict[str, str]:

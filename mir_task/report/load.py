@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
-from mir_task.metrics import MIR_METRICS, values
 from mir_task.report import lmms_results, tables
-from mir_task.report.columns import IGNORED
-from mir_task.report.files import TABLE_SUFFIXES, UnreadableError, candidates, read_json
-from mir_task.report.names import not_found, resolve
-from mir_task.report.records import Evidence, MIRReportError, Row, Run, Skipped
+from mir_task.report.cells import LARGEST
+from mir_task.report.columns import EMPTY, IGNORED
+from mir_task.report.delimited import json_records
+from mir_task.report.files import ANEW, TABLE_SUFFIXES, UnreadableError, candidates, read_json
+from mir_task.report.mapping import read_mapping
+from mir_task.report.meaning import NoModelsError
+from mir_task.report.names import not_found
+from mir_task.report.progress import progress
+from mir_task.report.records import Evidence, MIRReportError, Row, Run, Skipped, listing
+from mir_task.report.runs import LmmsFile, joined_runs
 from mir_task.result import MIRResult
 
-LARGEST_MIR = 300.0
-"""The log10 of the largest float64."""
-ROUNDING = 0.00051
-"""A table writes MIR to three decimals or more."""
+NOTHING_KNOWN = (
+    "the file holds neither MIR, nor results of lmms-eval, nor a table of models",
+    "",
+    "a table in JSON is a list of objects, each with a model",
+)
+NO_NUMBER = "no metric that is a number"
+"""Reason why a task is left out that was given as a score."""
 
 
 @dataclass(frozen=True)
@@ -49,28 +56,22 @@ def load(paths: Iterable[Path], settings: LoadSettings | None = None) -> Evidenc
     settings = settings or LoadSettings()
     reader = _Reader(settings)
     paths = list(paths)
-    for path in candidates(paths):
+    for path in progress(list(candidates(paths)), "Reading files"):
         reader.read(path, after_sft=False, named=path in paths)
-    for path in candidates(settings.scores):
-        reader.read(path, after_sft=True, named=True)
+    for path in progress(list(candidates(settings.scores)), "Reading scores"):
+        reader.read(path, after_sft=True, named=path in settings.scores)
     return reader.evidence()
-
-
-class _LmmsFile(NamedTuple):
-    """One of lmms-eval's result files."""
-
-    path: Path
-    results: lmms_results.LmmsResults
-    after_sft: bool
-    """It was given as scores of fine-tuned models."""
 
 
 class _Reader:
     def __init__(self, settings: LoadSettings) -> None:
         self._settings = settings
         self._found = Evidence()
-        self._lmms_files: list[_LmmsFile] = []
+        self._lmms_files: list[LmmsFile] = []
         self._results: list[tuple[Path, MIRResult]] = []
+        self._in_tables: list[Run] = []
+        self._empty: dict[str, str] = {}
+        """Columns that hold nothing, with a sentence that names the file."""
 
     def read(self, path: Path, after_sft: bool, named: bool) -> None:
         """Read a file; why it could not be read is noted.
@@ -84,88 +85,125 @@ class _Reader:
             return
         try:
             used = self._read(path, after_sft)
-        except tables.NoModelsError as error:
+        except NoModelsError as error:
             if named:
-                self._found.skipped.append(Skipped(str(path), str(error)))
+                self._found.skipped.append(error.of(str(path)))
         except UnreadableError as error:
-            self._found.skipped.append(Skipped(str(path), str(error)))
+            self._found.skipped.append(error.of(str(path)))
         else:
             self._found.files += used
+            if named and not used:
+                self._found.skipped.append(Skipped(str(path), *NOTHING_KNOWN))
 
     def _read(self, path: Path, after_sft: bool) -> bool:
         if path.suffix.lower() in TABLE_SUFFIXES:
-            self._add_table(tables.read_table(path, self._settings.baselines, self._settings.ignored))
+            self._add_table(tables.read_table(path, self._settings.baselines, self._settings.ignored), path)
             return True
         value = read_json(path)
         if lmms_results.is_lmms_results(value):
             results = lmms_results.read_lmms_results(
                 value, self._settings.score_metrics, self._settings.ignored
             )
-            self._lmms_files.append(_LmmsFile(path, results, after_sft))
+            self._lmms_files.append(LmmsFile(path, results, after_sft))
             self._found.score_metrics.update(results.score_metrics)
             self._found.left_out.update(dict.fromkeys(results.ignored, IGNORED))
+            if after_sft:
+                self._found.left_out.update(dict.fromkeys(results.without_number, NO_NUMBER))
         elif isinstance(value, dict) and "mir" in value and "layers" in value:
             self._results.append((path, _validated(value)))
         elif tables.is_table(value):
-            records = tables.json_records(value)
+            records = json_records(value)
             self._add_table(
-                tables.table_of(records, str(path), self._settings.baselines, self._settings.ignored)
+                tables.table_of(records, str(path), self._settings.baselines, self._settings.ignored), path
             )
         else:
-            if after_sft:
-                raise UnreadableError(
-                    "holds no scores: neither lmms-eval results nor a list of objects with a model"
-                )
             return False  # some other JSON in the same folder
         return True
 
-    def _add_table(self, table: tables.Table) -> None:
-        for run in table.runs:
-            self._add_run(run)
+    def _add_table(self, table: tables.Table, path: Path) -> None:
+        self._in_tables += table.runs
         self._found.rows += table.rows
         self._found.left_out.update(table.left_out)
+        for name, reason in table.left_out.items():
+            if reason == EMPTY:
+                self._empty.setdefault(name, f"the column {name!r} holds no value in any line ({path})")
         self._found.citations += [name for name in table.citations if name not in self._found.citations]
 
     def evidence(self) -> Evidence:
         """What was read, joined.
 
         Raises:
-            MIRReportError: an unreadable mapping, or no MIR.
+            MIRReportError: an unreadable mapping, no MIR, or an option that names nothing.
         """
         found = self._found
-        self._add_runs()
-        models = {file.results.model for file in self._lmms_files}
-        mapping = [
-            {**entry, "finetuned": resolve(entry["finetuned"], models) or entry["finetuned"]}
-            for entry in _read_mapping(self._settings.mapping)
-        ]
-        for file in self._lmms_files:
-            if file.results.scores:
-                self._add_scores(file, [e for e in mapping if e["finetuned"] == file.results.model])
-        found.rows = [_regrouped(row, mapping) for row in found.rows]
+        measured = joined_runs(self._results, self._lmms_files, self._in_tables)
+        found.runs = measured.runs
+        found.rows += measured.rows
+        found.skipped += measured.skipped
         if not found.runs:
-            looked = "; skipped: " + "; ".join(map(str, found.skipped)) if found.skipped else ""
-            raise MIRReportError(
-                "no MIR results found: expected per-layer files (…_mir_<task>.json) or lmms-eval results "
-                f"(…_results.json) of a mir task, or a table with the columns model and mir{looked}"
-            )
+            raise MIRReportError(_no_mir([*map(str, found.skipped), *self._empty_of("mir")]))
+        self._map_scores()
         found.citations.sort()
-        for task in self._settings.score_metrics:
-            if task not in found.score_metrics:
-                raise MIRReportError(not_found("--metric", task, found.score_metrics, "task with scores"))
-        ignored = [name for name, reason in found.left_out.items() if reason == IGNORED]
-        for name in self._settings.ignored:
-            if name.lower() not in {other.lower() for other in ignored}:
-                names = {
-                    name for row in found.rows for name in (*row.scores, *row.extras)
-                } | found.left_out.keys()
-                raise MIRReportError(not_found("--ignore", name, names, "column or task"))
+        scored = {name for row in found.rows for name in row.scores}
+        # Another table may hold what a column of one lacks.
+        found.left_out = {n: r for n, r in found.left_out.items() if r != EMPTY or n not in scored}
+        if not scored and all(row.average is None for row in found.rows):
+            found.no_scores = self._why_no_scores()
+        self._check_options()
         return found
 
-    def _add_scores(self, file: _LmmsFile, entries: Iterable[Mapping[str, str]]) -> None:
-        """Add scores to the pretrained models that the mapping's entries name, else to the model itself."""
+    def _map_scores(self) -> None:
+        """Give scores to the pretrained models that the mapping names, else to the model itself."""
+        found = self._found
+        models = {file.results.model for file in self._lmms_files} | {row.model for row in found.rows}
+        mapping = read_mapping(self._settings.mapping, models)
+        found.rows = [each for row in found.rows for each in mapping.rows_of(row)]
+        for file in self._lmms_files:
+            if file.results.scores:
+                self._add_scores(file, mapping.owners(file.results.model))
+        found.understood += mapping.unused
+
+    def _why_no_scores(self) -> list[str]:
+        """Reasons why there are no scores although some were expected."""
+        reasons = self._empty_of(*(name for name in self._empty if name != "mir"))
+        if self._settings.scores:
+            tasks = [task for task, reason in self._found.left_out.items() if reason == NO_NUMBER]
+            lacking = f": {listing(tasks)} {NO_NUMBER.replace('no', 'have no', 1)}" if tasks else ""
+            reasons.append(f"no scores found in --scores {listing(self._settings.scores)}{lacking}")
+        measured = {run.model for run in self._found.runs}
+        others = [model for model in self._found.before_sft if model not in measured]
+        if others:
+            reasons.append(
+                f"there are scores of models without MIR, which are not used: {listing(others)}; if they are the "
+                "fine-tuned models, give their files as --scores, and with other names than the pretrained ones a "
+                "--mapping"
+            )
+        return reasons
+
+    def _empty_of(self, *names: str) -> list[str]:
+        return [self._empty[name] for name in names if name in self._empty]
+
+    def _check_options(self) -> None:
+        """Refuse options that name nothing.
+
+        Raises:
+            MIRReportError: with what is near.
+        """
+        found = self._found
+        for task in self._settings.score_metrics:
+            if task not in found.score_metrics:
+                raise MIRReportError(
+                    not_found("--metric", task, found.score_metrics, "task of lmms-eval with scores")
+                )
+        ignored = {name.lower() for name, reason in found.left_out.items() if reason == IGNORED}
+        for name in self._settings.ignored:
+            if name.lower() not in ignored:
+                names = {n for row in found.rows for n in (*row.scores, *row.extras)} | found.left_out.keys()
+                raise MIRReportError(not_found("--ignore", name, names, "column or task"))
+
+    def _add_scores(self, file: LmmsFile, owners: Sequence[tuple[str, str | None]]) -> None:
+        """Add the scores of a file to their owners, by name and group, else to the model itself."""
         model, scores = file.results.model, file.results.scores
-        owners = [(entry["pretrained"], entry.get("group") or None) for entry in entries]
         if not owners and not file.after_sft:
             self._found.before_sft.setdefault(model, {}).update(scores)
             return
@@ -183,80 +221,10 @@ class _Reader:
                     scored=model,
                     date=told.date or file.path.name,
                     samples=dict(told.samples),
+                    limits=dict(told.limits),
                     versions=dict(told.versions),
                 )
             )
-
-    def _add_runs(self) -> None:
-        """Add the runs of per-layer files, then those that only lmms-eval's result files tell of.
-
-        A per-layer file and a row of lmms-eval's results are of one run where folder, task and MIR are the same.
-        """
-        rows = [
-            (file, task, numbers) for file in self._lmms_files for task, numbers in file.results.mir.items()
-        ]
-        model_of = {
-            (file.path.parent, task, numbers["mir"]): file.results.model for file, task, numbers in rows
-        }
-        in_tables, self._found.runs = self._found.runs, []
-        with_layers = set()
-        for path, result in self._results:
-            task = result.protocol.task if result.protocol else ""
-            place = (path.parent, task, result.mir)
-            with_layers.add(place)
-            # lmms-eval's name of the model first: it is that of the scores.
-            own_name = result.model.name if result.model else path.stem
-            known = {
-                name: number for name, number in values(MIR_METRICS, result).items() if number is not None
-            }
-            self._add_run(
-                Run(model_of.get(place, own_name), known, str(path), task=task or None, result=result)
-            )
-        for file, task, numbers in rows:
-            if (file.path.parent, task, numbers["mir"]) not in with_layers:
-                self._add_run(
-                    Run(
-                        file.results.model,
-                        numbers,
-                        str(file.path),
-                        task=task,
-                        settings=file.results.settings.get(task, {}),
-                    )
-                )
-        self._add_runs_of_tables(in_tables)
-        baselines: dict[str, dict[str, float]] = {}
-        for file in self._lmms_files:
-            baselines.setdefault(file.results.model, {}).update(file.results.baselines)
-        self._found.runs = [
-            replace(run, extras={**baselines.get(run.model, {}), **run.extras}) for run in self._found.runs
-        ]
-
-    def _add_runs_of_tables(self, in_tables: Iterable[Run]) -> None:
-        """Add runs of tables; one that repeats a file's MIR, rounded, is that run and only its other columns count."""
-        measured: dict[str, list[float]] = {}
-        for run in self._found.runs:
-            measured.setdefault(run.model, []).append(run.mir)
-        for run in in_tables:
-            name = resolve(run.model, measured)
-            if name is None or all(abs(run.mir - mir) > ROUNDING for mir in measured[name]):
-                self._found.runs.append(run)
-            elif run.extras or run.group:
-                self._found.rows.append(Row(run.model, run.source, run.group, extras=dict(run.extras)))
-
-    def _add_run(self, run: Run) -> None:
-        error = run.standard_error
-        if not math.isfinite(run.mir):
-            reason = f"MIR is {run.mir}: the modalities are identical or nothing was measured"
-        elif abs(run.mir) > LARGEST_MIR:
-            reason = f"MIR is {run.mir}, which is the log10 of no distance"
-        elif error is not None and not 0 <= error < LARGEST_MIR:
-            reason = f"the standard error of MIR is {error}"
-        elif run.pairs is not None and run.pairs < 1:
-            reason = f"MIR of {run.pairs} pairs"
-        else:
-            self._found.runs.append(run)
-            return
-        self._found.skipped.append(Skipped(run.source, reason))
 
 
 def _validated(value: Any) -> MIRResult:
@@ -265,26 +233,19 @@ def _validated(value: Any) -> MIRResult:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise UnreadableError(f"is not a MIR result: {where}: {first['msg']}") from error
+        raise UnreadableError(f"the file is no MIR result: {where}: {first['msg']}", remedy=ANEW) from error
     for layer in result.layers:
         for name, number in layer:
-            if number is not None and not abs(number) < tables.LARGEST:
-                raise UnreadableError(f"layer {layer.layer}: {name} is {number}")
+            if number is not None and not abs(number) < LARGEST:
+                raise UnreadableError(f"{name} is {number}", f"layer {layer.layer}", ANEW)
     return result
 
 
-def _read_mapping(path: Path | None) -> list[dict[str, str]]:
-    if path is None:
-        return []
-    try:
-        return tables.read_columns(path, ("pretrained", "finetuned"))
-    except UnreadableError as error:
-        raise MIRReportError(f"--mapping {path}: {error}") from error
-
-
-def _regrouped(row: Row, mapping: list[dict[str, str]]) -> Row:
-    """A table's row that names the fine-tuned model belongs to the pretrained one."""
-    for entry in mapping:
-        if row.model == entry["finetuned"] and row.model != entry["pretrained"]:
-            return replace(row, model=entry["pretrained"], group=entry.get("group") or row.group)
-    return row
+def _no_mir(reasons: list[str]) -> str:
+    """Message that there is no MIR, the reasons first."""
+    if reasons:
+        return f"{listing(reasons, 3)}. No other file holds MIR."
+    return (
+        "no MIR results found: expected per-layer files (…_mir_<task>.json) or lmms-eval results (…_results.json) of a "
+        "mir task, or a table with the columns model and mir"
+    )

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mir_task.report.records import MIRReportError, Row, listing
+from mir_task.report.columns import AVERAGE
+from mir_task.report.names import resolve
+from mir_task.report.records import MIRReportError, Row, Run, listing
 
 ROUNDING = 2e-3
 """Relative difference up to which a fraction and a per cent are the same score, rounded."""
@@ -20,35 +22,50 @@ class Merged:
 
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
+    runs: list[Row] = field(default_factory=list)
+    """The same before the mean over several runs of SFT was taken: one row for each."""
 
 
-def merged(rows: Iterable[Row]) -> Merged:
+def merged(rows: Iterable[Row], models: Iterable[Run] = ()) -> Merged:
     """Merge the rows of each model and group.
 
     Scores of one fine-tuned model from several of lmms-eval's files are reruns: the whole one wins over one with
-    ``--limit``, then the newest. Rows that differ in seed or fine-tuned model are replicates, and averaged.
+    ``--limit``, then the newest. Rows that differ in seed or fine-tuned model are replicates, and averaged. What no
+    seed tells apart, such as a table of other benchmarks, is of all of a model's replicates.
+
+    Args:
+        rows: as the files have them.
+        models: runs of MIR, whose names for the models count.
 
     Raises:
-        MIRReportError: two scores of one model that are neither.
+        MIRReportError: two scores of one model that are neither, or a name that could be several models'.
     """
     by_model: dict[tuple[str | None, str], list[Row]] = {}
-    rows = list(rows)
+    models = list(models)
+    rows = _named_alike(rows, models)
     groups: dict[str, dict[str, None]] = {}
-    for row in rows:
-        groups.setdefault(row.model, {}).update({row.group: None} if row.group else {})
+    for model, group in [(row.model, row.group) for row in rows] + [(run.model, run.group) for run in models]:
+        groups.setdefault(model, {}).update({group: None} if group else {})
     for row in rows:
         # A file that names no group is of the model in every group that others name.
-        named: list[str | None] = [row.group] if row.group else [*groups[row.model]]
-        for group in named or [None]:
+        its_groups: list[str | None] = [row.group] if row.group else [*groups[row.model]]
+        for group in its_groups or [None]:
             by_model.setdefault((group, row.model), []).append(replace(row, group=group))
     reruns: list[str] = []
-    found = []
+    found, runs = [], []
     for same in by_model.values():
-        replicates: dict[tuple[str, str | None], list[Row]] = {}
+        replicates: dict[tuple[str | None, str | None], list[Row]] = {}
         for row in same:
-            # What no seed tells apart, such as a table of the averages, belongs to every replicate.
-            replicates.setdefault((row.scored or "", row.replicate), []).append(row)
-        found.append(_mean([_of_one_run(each, reruns) for each in replicates.values()]))
+            replicates.setdefault((row.scored, row.replicate), []).append(row)
+        of_all = replicates.pop((None, None), [])
+        each = [_of_one_run(one, reruns) for one in replicates.values()]
+        runs += each or of_all
+        # A table may state the mean over the runs, rounded.
+        shared = _of_one_run(of_all, reruns) if of_all else None
+        if each and shared:
+            found.append(_joined(_mean(each), shared, reruns, rounded=len(each) > 1))
+        else:
+            found.append(shared or _mean(each))
     notes = []
     if reruns:
         notes.append(
@@ -57,7 +74,20 @@ def merged(rows: Iterable[Row]) -> Merged:
     averaged = [row for row in found if row.replicates > 1]
     if averaged:
         notes.append(f"Scores are means over several runs of SFT: {listing(map(_replicated, averaged))}.")
-    return Merged(found, notes)
+    return Merged(found, notes, runs)
+
+
+def _named_alike(rows: Iterable[Row], models: Sequence[Run]) -> list[Row]:
+    """The rows under the names that runs of MIR give their models, where there is one."""
+    names: dict[str | None, set[str]] = {}
+    for run in models:
+        names.setdefault(run.group, set()).add(run.model)
+    everything = set().union(*names.values())
+    found = []
+    for row in rows:
+        offered = names.get(None, set()) | names.get(row.group, set()) if row.group else everything
+        found.append(replace(row, model=resolve(row.model, offered) or row.model))
+    return found
 
 
 def _of_one_run(rows: Sequence[Row], reruns: list[str]) -> Row:
@@ -70,13 +100,16 @@ def _of_one_run(rows: Sequence[Row], reruns: list[str]) -> Row:
     return result
 
 
-def _joined(before: Row, row: Row, reruns: list[str]) -> Row:
+def _joined(before: Row, row: Row, reruns: list[str], rounded: bool = False) -> Row:
+    """One row of two; ``rounded``: scores may differ by rounding, and the first counts."""
     scores, extras = dict(before.scores), dict(before.extras)
     kept: set[str] = set()
     for name, value in row.scores.items():
         known = scores.get(name)
         if known is None or known == value:
             scores[name] = value
+        elif rounded and math.isclose(known, value, rel_tol=ROUNDING):
+            kept.add(name)
         elif before.date and row.date:
             winner = before if before.is_whole(name) and not row.is_whole(name) else row
             if winner is before:
@@ -87,6 +120,10 @@ def _joined(before: Row, row: Row, reruns: list[str]) -> Row:
             reruns.append(f"{name} of {row.scored or row.model} from {winner.source}, not {loser.source}")
         elif (percent := _same_in_percent(known, value)) is not None:
             scores[name] = percent
+            if percent == known:
+                row = _in_percent(row, name)
+            else:
+                before = _in_percent(before, name)
         else:
             _refuse(before, row, name, known, value)
     for name, value in row.extras.items():
@@ -96,7 +133,13 @@ def _joined(before: Row, row: Row, reruns: list[str]) -> Row:
     if before.average is not None and row.average is not None and before.average != row.average:
         average = _same_in_percent(before.average, row.average)
         if average is None:
-            _refuse(before, row, "average", before.average, row.average)
+            if not rounded or not math.isclose(before.average, row.average, rel_tol=ROUNDING):
+                _refuse(before, row, AVERAGE, before.average, row.average)
+            average = before.average
+        elif average == before.average:
+            row = _in_percent(row, AVERAGE)
+        else:
+            before = _in_percent(before, AVERAGE)
 
     def both(of: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
         return {**of(before), **{name: told for name, told in of(row).items() if name not in kept}}
@@ -111,8 +154,12 @@ def _joined(before: Row, row: Row, reruns: list[str]) -> Row:
         better=both(lambda r: r.better),
         metrics=both(lambda r: r.metrics),
         samples=both(lambda r: r.samples),
+        limits=both(lambda r: r.limits),
         versions=both(lambda r: r.versions),
+        spread=both(lambda r: r.spread),
         date=max(before.date, row.date),
+        scored=before.scored or row.scored,
+        replicates=max(before.replicates, row.replicates),
     )
 
 
@@ -122,14 +169,17 @@ def _mean(rows: Sequence[Row]) -> Row:
         return rows[0]
     values: dict[str, list[float]] = {}
     for row in rows:
-        for name, value in row.scores.items():
+        for name, value in _with_average(row).items():
             values.setdefault(name, []).append(value)
     errors = {
-        name: math.sqrt(statistics.fmean(row.errors[name] ** 2 for row in rows if name in row.scores))
+        name: math.sqrt(statistics.fmean(row.errors[name] ** 2 for row in rows if name in _with_average(row)))
         for name in values
-        if all(name in row.errors for row in rows if name in row.scores)
+        if all(name in row.errors for row in rows if name in _with_average(row))
     }
-    averages = [row.average for row in rows if row.average is not None]
+    spread = {name: statistics.stdev(each) for name, each in values.items() if len(each) > 1}
+    # Files may tell runs apart in different ways, each for other benchmarks.
+    count = max(map(len, values.values()), default=1)
+    averages = values.pop(AVERAGE, [])
     result = rows[0]
     for row in rows[1:]:
         result = replace(
@@ -137,6 +187,7 @@ def _mean(rows: Sequence[Row]) -> Row:
             better={**row.better, **result.better},
             metrics={**row.metrics, **result.metrics},
             samples={**row.samples, **result.samples},
+            limits={**row.limits, **result.limits},
             versions={**row.versions, **result.versions},
             average_over=result.average_over or row.average_over,
         )
@@ -148,11 +199,15 @@ def _mean(rows: Sequence[Row]) -> Row:
         result,
         scores={name: statistics.fmean(each) for name, each in values.items()},
         errors=errors,
-        spread={name: statistics.stdev(each) for name, each in values.items() if len(each) > 1},
+        spread=spread,
         average=statistics.fmean(averages) if averages else None,
         extras={name: statistics.fmean(each) for name, each in extras.items()},
-        replicates=len(rows),
+        replicates=count,
     )
+
+
+def _with_average(row: Row) -> dict[str, float]:
+    return row.scores if row.average is None else {**row.scores, AVERAGE: row.average}
 
 
 def _same_in_percent(a: float, b: float) -> float | None:
@@ -160,6 +215,14 @@ def _same_in_percent(a: float, b: float) -> float | None:
     low, high = sorted((a, b))
     same = 0 < low <= 1 < high and math.isclose(100 * low, high, rel_tol=ROUNDING)
     return high if same else None
+
+
+def _in_percent(row: Row, name: str) -> Row:
+    """The row with what it says of the noise of a score, which was a fraction, in per cent."""
+    errors, spread = (
+        {**told, name: 100 * told[name]} if name in told else told for told in (row.errors, row.spread)
+    )
+    return replace(row, errors=errors, spread=spread)
 
 
 def _replicated(row: Row) -> str:

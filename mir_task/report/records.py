@@ -31,6 +31,8 @@ class Run:
     """Everything per layer and the protocol; None where only the number is known."""
     extras: dict[str, float] = field(default_factory=dict)
     """Other numbers of the same checkpoint before SFT: loss, perplexity, training step."""
+    place: str = ""
+    """Line of the table, for messages; empty of other files."""
 
     @property
     def mir(self) -> float:
@@ -47,6 +49,11 @@ class Run:
         """Number of image-text pairs, where the file tells it."""
         pairs = self.numbers.get("mir_pairs")
         return None if pairs is None else int(pairs)
+
+    @property
+    def where(self) -> str:
+        """File and line, for messages."""
+        return _where(self.source, self.place)
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,8 @@ class Row:
     """Samples that were scored, and those that there are, where the file tells them, by benchmark."""
     versions: dict[str, str] = field(default_factory=dict)
     """Version of lmms-eval's task, by benchmark."""
+    limits: dict[str, float | None] = field(default_factory=dict)
+    """``--limit`` of a file that does not tell the number of samples, None where it had none; by benchmark."""
     spread: dict[str, float] = field(default_factory=dict)
     """Standard deviation over replicates, by benchmark."""
     replicates: int = 1
@@ -88,12 +97,12 @@ class Row:
     def is_whole(self, name: str) -> bool:
         """Whether all samples of a benchmark were scored, as far as is known."""
         scored, total = self.samples.get(name, (0, 0))
-        return scored >= total
+        return scored >= total and self.limits.get(name) is None
 
     @property
     def where(self) -> str:
         """File and line, for messages."""
-        return f"{self.source}, {self.place}" if self.place else self.source
+        return _where(self.source, self.place)
 
 
 @dataclass(frozen=True)
@@ -102,9 +111,15 @@ class Skipped:
 
     source: str
     reason: str
+    place: str = ""
+    """Line and column, where they are known."""
+    remedy: str = ""
+    """What to do."""
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.reason}"
+        return f"{self.reason} ({_where(self.source, self.place)})" + (
+            f"; {self.remedy}" if self.remedy else ""
+        )
 
 
 @dataclass
@@ -121,6 +136,10 @@ class Evidence:
     """Which metric of an lmms-eval task was taken for its score."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Columns and tasks that are not taken for scores, and why."""
+    no_scores: list[str] = field(default_factory=list)
+    """Why there are no scores although some were expected."""
+    understood: list[str] = field(default_factory=list)
+    """What else the reader should know of how the files were read, in sentences."""
     files: int = 0
 
 
@@ -129,3 +148,7 @@ def listing(names: Iterable[object], limit: int = 8) -> str:
     shown = [str(name) for name in names]
     more = f" and {len(shown) - limit} more" if len(shown) > limit else ""
     return ", ".join(shown[:limit]) + more
+
+
+def _where(source: str, place: str) -> str:
+    return f"{source}, {place}" if place else source

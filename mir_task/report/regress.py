@@ -11,10 +11,11 @@ from mir_task.metrics import Better
 from mir_task.report import association, choice
 from mir_task.report.averages import AVERAGE, Averaged
 from mir_task.report.choice import Array
+from mir_task.report.columns import BASELINES, PROGRESS
 from mir_task.report.compare import Checkpoint
 from mir_task.report.influence import influence
+from mir_task.report.progress import progress
 from mir_task.report.schema import Fit
-from mir_task.report.tables import BASELINES, PROGRESS
 
 MIR = "mir"
 
@@ -112,7 +113,7 @@ def by_benchmark(averaged: Averaged) -> list[Fit]:
     """MIR against each benchmark, in each group."""
     return [
         found
-        for group, members in averaged.comparison.groups.items()
+        for group, members in progress(averaged.comparison.groups.items(), "Relating MIR to benchmarks")
         for name in dict.fromkeys(name for c in members for name in c.scores)
         if (found := fit(members, group, name)) is not None
     ]

@@ -7,15 +7,19 @@ import tempfile
 from pathlib import Path
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 from mir_task.bench.report import save_results
+from mir_task.report.analysis import analyse
 from mir_task.report.cli import INCOMPLETE, NO_REPORT, WRITTEN, main
+from mir_task.report.load import load
 from mir_task.report.schema import Regression
 
 HEALTH = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 SOME = settings(max_examples=100, suppress_health_check=HEALTH)
+HALF = settings(max_examples=50, suppress_health_check=HEALTH)
 FEW = settings(max_examples=20, suppress_health_check=HEALTH)
 SCALARS = st.one_of(
     st.none(),
@@ -38,8 +42,12 @@ JSON = st.recursive(
 )
 CELLS = st.one_of(
     st.floats(-1e6, 1e6).map(str),
-    st.sampled_from(["", "nan", "1e400", "-", "3", "3.0", '"', "x,y", "\x00", "½"]),
+    st.sampled_from(
+        ["", "nan", "1e400", "-", "3", "3.0", '"', "x,y", "\x00", "½", "0.5", "50", "50%", "True"]
+    ),
 )
+PLAIN_CELLS = st.one_of(st.integers(0, 3).map(str), st.floats(0, 100).map(str), st.just(""))
+"""Cells that are mostly let through, with ties and gaps."""
 COLUMNS = [
     "model",
     "group",
@@ -54,6 +62,18 @@ COLUMNS = [
     "gqa",
     "step",
     "",
+    "seed",
+    "SEED",
+    "gqa_stderr",
+    "average_se",
+    "mir_stderr",
+    "val_loss",
+    "WER",
+    "lr",
+    "task",
+    "Unnamed: 0",
+    "judge",
+    "MMB",
 ]
 
 
@@ -68,7 +88,9 @@ def check(files):
         assert (output / "report.html").exists() == (status != NO_REPORT)
         if status == NO_REPORT:
             return
-        regression = Regression.model_validate_json((output / "regression.json").read_text())
+        text = (output / "regression.json").read_text()
+        json.loads(text, parse_constant=pytest.fail)
+        regression = Regression.model_validate_json(text)
         rows = list(csv.DictReader((output / "leaderboard.csv").open()))
         assert rows and all(math.isfinite(float(row["mir"])) for row in rows)
         if regression.skipped:
@@ -112,6 +134,78 @@ def test_any_table_of_models(undrawn, table):
     lines = [["model", *columns]] if "model" not in columns else [columns]
     lines += [[f"m{i}", *row] if "model" not in columns else row for i, row in enumerate(rows)]
     check({"t.csv": "\n".join(",".join(line) for line in lines).encode()})
+
+
+@HALF
+@given(
+    st.lists(st.sampled_from(COLUMNS), min_size=2, max_size=7, unique=True).flatmap(
+        lambda columns: st.tuples(
+            st.just(columns),
+            st.lists(st.lists(PLAIN_CELLS, min_size=len(columns), max_size=len(columns)), max_size=8),
+        )
+    )
+)
+def test_any_table_of_well_formed_numbers(undrawn, table):
+    columns, rows = table
+    names = [name for name in columns if name not in ("model", "average_over", "task")]
+    lines = [["model", *names]] + [[f"m{i}", *row[: len(names)]] for i, row in enumerate(rows)]
+    check({"t.csv": "\n".join(",".join(line) for line in lines).encode()})
+
+
+# What the numbers must not depend on
+
+
+def numbers(records):
+    """Every number of the fits of a table, by group and score, without the names of models."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "t.json")
+        file.write_text(json.dumps(records))
+        findings = analyse(load([file]))
+    found = {}
+    for fit in (*findings.fits, *findings.benchmarks, *findings.baselines):
+        value = fit.model_dump(exclude={"excluded", "notes", "over"})
+        for part, names in (("influence", ("model", "slope_without")), ("regret", ("chosen", "best"))):
+            for name in names if value[part] else ():
+                del value[part][name]
+        found[fit.group, fit.predictor, fit.score, fit.n] = flat(value)
+    return found
+
+
+def flat(value):
+    """The leaves of nested dicts and tuples, by path."""
+    if isinstance(value, (dict, list, tuple)):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return {(key, *path): leaf for key, each in items for path, leaf in flat(each).items()}
+    return {(): value}
+
+
+@FEW
+@given(st.integers(0, 10**6), st.integers(4, 9), st.integers(1, 2), st.booleans(), st.randoms())
+def test_numbers_depend_neither_on_names_nor_on_the_order_of_rows_and_columns(
+    seed, count, groups, with_ties, random
+):
+    generator = np.random.default_rng(seed)
+    values = generator.normal([2.5, 50, 60, 1.5], [0.3, 5, 5, 0.2], (count * groups, 4))
+    values = values.round(1) if with_ties else values
+    records = [
+        {
+            "model": f"m{i}",
+            "group": f"g{i % groups}",
+            **dict(zip(("mir", "gqa", "pope", "loss"), row, strict=True)),
+        }
+        for i, row in enumerate(values.tolist())
+    ]
+    assume(all(len({r["mir"] for r in records if r["group"] == f"g{g}"}) > 1 for g in range(groups)))
+    names = [f"recipe/{place}" for place in range(len(records))]
+    random.shuffle(names)
+    others = [{**record, "model": name} for record, name in zip(records, names, strict=True)]
+    columns = list(others[0])
+    random.shuffle(columns)
+    random.shuffle(others)
+    expected, found = numbers(records), numbers([{c: record[c] for c in columns} for record in others])
+    assert found.keys() == expected.keys()
+    for key in expected:
+        assert found[key] == pytest.approx(expected[key], abs=1e-9), key
 
 
 @pytest.fixture(scope="module")

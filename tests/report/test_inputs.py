@@ -68,10 +68,70 @@ def test_a_column_without_a_name_is_left_out(workshop):
     assert workshop.regression.groups[0].over == ["gqa"]
 
 
-def test_two_columns_of_one_meaning_are_refused(workshop):
-    table = workshop.folder / "scores.csv"
-    table.write_text("model,MIR,mir\na,3,4\n")
-    assert "the columns 'MIR' and 'mir' mean the same" in workshop.refusal(table)
+@pytest.mark.parametrize(
+    "name", ["hidden_size", "size_b", "year", "cost", "n_gpus", "wall_clock_hours", "grad norm", "SFT seed"]
+)
+def test_names_of_settings_are_known_in_many_forms(workshop, falling, name):
+    said = workshop.report(workshop.table(falling(4, **{name: [7, 1, 9, 3]})))
+    assert f"Not taken as benchmarks: {name} (setting)." in said
+
+
+def test_a_loss_before_sft_is_a_baseline_whatever_it_is_called(workshop, falling):
+    workshop.report(workshop.table(falling(4, val_loss=[4, 3, 2, 1])))
+    assert [fit.predictor for fit in workshop.regression.baselines] == ["val_loss", "mir"]
+    assert workshop.regression.groups[0].over == ["gqa"]
+
+
+def test_seed_is_a_setting_where_it_holds_seeds_and_seed_bench_where_it_holds_scores(workshop, falling):
+    said = workshop.report(workshop.table(falling(4, SEED=[60.1, 61.2, 62.3, 63.4])))
+    assert "Benchmarks: gqa (per cent), SEED (per cent)." in said
+    said = workshop.report(workshop.table(falling(4, SEED=[0, 1, 2, 42])))
+    assert "Benchmarks: gqa (per cent)." in said and "SEED (setting)" in said
+
+
+def test_a_column_that_holds_nothing_is_no_benchmark(workshop, falling):
+    said = workshop.report(workshop.table(falling(4, pope=["", "nan", "-", "n/a"])))
+    assert "Benchmarks: gqa (per cent)." in said
+    assert "Not taken as benchmarks: pope (no value in any line)." in said
+
+
+# Standard errors of scores
+
+
+@pytest.mark.parametrize("name", ["gqa_stderr", "gqa_se", "gqa stderr", "GQA_STDERR", "gqa_standard_error"])
+def test_a_column_of_standard_errors_is_that_of_its_score(workshop, falling, name):
+    said = workshop.report(workshop.table(falling(4, **{name: [0.5, 0.4, 0.5, 0.6]})))
+    assert f"{name} (standard error of " in said
+    assert workshop.column("gqa_stderr") == ["0.6", "0.5", "0.4", "0.5"]
+
+
+@pytest.mark.parametrize("name", ["average_stderr", "average_se"])
+def test_a_stated_average_has_its_standard_error(workshop, falling, name):
+    columns = {"average": [60, 61, 62, 63], name: [0.1, 0.2, 0.3, 0.4]}
+    workshop.report(workshop.table(falling(4, **columns)))
+    assert workshop.column("average_stderr") == ["0.4", "0.3", "0.2", "0.1"]
+
+
+def test_a_stated_average_in_per_cent_of_some_models_and_as_a_fraction_of_others_is_refused(
+    workshop, falling
+):
+    message = workshop.refusal(workshop.table(falling(4, average=[0.6, 61, 62, 63])))
+    assert message.startswith(
+        "mir-report: average: fractions and per cents are mixed: 0.6 of 'm0' and 61 of 'm1'"
+    )
+
+
+def test_an_error_without_its_score_is_told(workshop, falling):
+    said = workshop.report(workshop.table(falling(4, pope_stderr=[1, 1, 1, 1])))
+    assert "pope_stderr (standard error of pope, which is no column)" in said
+    assert "pope_stderr" not in workshop.leaderboard[0]
+
+
+@pytest.mark.parametrize(("name", "what"), [("gqa_std", "standard deviation"), ("gqa_ci", "interval")])
+def test_a_spread_is_no_standard_error(workshop, falling, name, what):
+    said = workshop.report(workshop.table(falling(4, **{name: [5, 4, 5, 6]})))
+    assert f"{name} ({what} of gqa)" in said
+    assert "gqa_stderr" not in workshop.leaderboard[0]
 
 
 # Which end is better

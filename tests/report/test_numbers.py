@@ -41,8 +41,7 @@ def share_of_orders_at_least_as_far(x, y):
     """Share of all orders of y whose Pearson's r with x is as far from zero, or farther: the exact p-value."""
     r = np.corrcoef(x, y)[0, 1]
     orders = [np.corrcoef(x, y[list(order)])[0, 1] for order in itertools.permutations(range(len(y)))]
-    lower = sum(other <= -abs(r) + 1e-12 for other in orders)
-    return 2 * lower / len(orders)
+    return sum(abs(other) >= abs(r) - 1e-12 for other in orders) / len(orders)
 
 
 def test_exact_p_value_of_pearsons_r_counts_all_orders():
@@ -54,7 +53,43 @@ def test_exact_p_value_of_pearsons_r_counts_all_orders():
 def test_exact_p_value_of_spearmans_rho_is_that_of_the_ranks():
     ranks = stats.rankdata(X), stats.rankdata(Y)
     assert association.spearman(X, Y).p == pytest.approx(share_of_orders_at_least_as_far(*ranks))
-    assert association.kendall(X, Y).p_method == "exact permutation"
+
+
+def test_exact_p_value_of_pearsons_r_takes_one_convention_where_the_two_tails_differ():
+    # One model far from the others: no order is as far below zero as the best one is above.
+    x, y = np.array([0.0, 1.0, 2.0, 9.0]), np.array([0.0, 1.0, 2.0, 9.0])
+    assert association.pearson(x, y).p == pytest.approx(1 / 24)
+    assert stats.pearsonr(x, y, method=stats.PermutationMethod(n_resamples=24)).pvalue == pytest.approx(
+        2 / 24
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "tied", "method", "scipys"),
+    [
+        (5, False, "exact permutation", "exact"),
+        (9, False, "exact permutation", "exact"),
+        (33, False, "exact permutation", "exact"),
+        (34, False, "normal approximation", "asymptotic"),
+        (8, True, "normal approximation", "asymptotic"),
+    ],
+)
+def test_kendalls_p_value_is_by_the_method_that_it_names(n, tied, method, scipys):
+    x = np.arange(float(n))
+    y = np.random.default_rng(n).permutation(x)
+    y[0] = y[1] if tied else y[0]
+    found = association.kendall(x, y)
+    assert found.p_method == method
+    assert found.p == pytest.approx(stats.kendalltau(x, y, method=scipys).pvalue)
+
+
+def test_kendalls_p_value_with_ties_counts_all_orders():
+    x, y = np.array([1.0, 1.0, 2.0, 3.0, 4.0, 5.0]), np.array([1.0, 2.0, 2.0, 5.0, 3.0, 4.0])
+    tau = stats.kendalltau(x, y).statistic
+    others = [stats.kendalltau(x, order).statistic for order in itertools.permutations(y)]
+    found = association.kendall(x, y)
+    assert found.p_method == "exact permutation"
+    assert found.p == pytest.approx(np.mean(np.abs(others) >= abs(tau) - 1e-12))
 
 
 def test_fishers_interval():

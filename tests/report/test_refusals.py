@@ -20,7 +20,10 @@ def test_a_folder_without_mir_is_refused(workshop):
 
 
 def test_a_path_that_does_not_exist_is_named(workshop):
-    assert workshop.refusal(workshop.folder / "nowhere").strip().endswith("nowhere does not exist")
+    workshop.table([{"model": "m", "mir": 2}], "scores.csv")
+    message = workshop.refusal(workshop.folder / "score.csv")
+    assert message.startswith(f"mir-report: there is no file or folder {workshop.folder / 'score.csv'}")
+    assert f"near matches: {workshop.folder / 'scores.csv'}" in message
 
 
 def test_unreadable_json_is_named_and_the_others_load(workshop):
@@ -28,8 +31,9 @@ def test_unreadable_json_is_named_and_the_others_load(workshop):
     broken = workshop.result("ckpt/broken", 2.0)
     broken.write_text('{\n "mir": 2.0,\n "layers": [\n')
     message = workshop.incomplete(workshop.results)
-    assert f"skipped {broken}: line 4: is not JSON" in message
-    assert "line 4: is not JSON" in workshop.page
+    assert message.startswith("mir-report: the file is not JSON: Expecting value")
+    assert f"({broken}, line 4, column 1); write the file anew, or remove it; it is left out" in message
+    assert "line 4, column 1" in workshop.page
     assert len(workshop.leaderboard) == 5
 
 
@@ -37,7 +41,7 @@ def test_unreadable_json_is_named_and_the_others_load(workshop):
     ("damage", "field"),
     [
         (lambda value: value["layers"][1].update(fid="big"), "layers.1.fid"),
-        (lambda value: value["layers"][1].update(fid=1e200), "layer 2: fid is 1e+200"),
+        (lambda value: value["layers"][1].update(fid=1e200), "fid is 1e+200 ("),
         (lambda value: value.update(layers=[]), "layers: List should have at least 1 item"),
         (lambda value: value.update(mir="-Infinity"), "MIR is -inf: the modalities are identical"),
     ],
@@ -51,24 +55,6 @@ def test_a_damaged_result_is_skipped_and_its_field_named(workshop, damage, field
     path.write_text(json.dumps(value))
     assert field in workshop.incomplete(workshop.results)
     assert len(workshop.leaderboard) == 5
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("model,mir\nm,abc\n", "line 2, column 'mir': 'abc' is not a usable number"),
-        ("model,mir\nm,nan\nn,inf\n", "line 3, column 'mir': 'inf' is not a usable number"),
-        ("model,mir,mir\nm,1,2\n", "line 1: the column 'mir' is there twice"),
-        ("model,mir\nm,1,2\n", "line 2: 3 fields, the header has 2"),
-        ("mir\n1\n", "no column 'model', which a table of models has; the columns are 'mir'"),
-        ("model,mir\n,1\n", "line 2: no value in the column 'model'"),
-        ("model,mir,mir_se\nm,1,-2\n", "line 2: mir_se is negative"),
-    ],
-)
-def test_bad_tables_name_the_line(workshop, text, message):
-    table = workshop.folder / "table.csv"
-    table.write_text(text)
-    assert message in workshop.refusal(table)
 
 
 # Numbers that cannot be compared
@@ -113,7 +99,7 @@ def test_contradicting_scores_are_refused(workshop, models):
         for name, order in (("forwards", models), ("backwards", models[::-1]))
     ]
     message = workshop.refusal(workshop.results, "--scores", *tables)
-    assert "two scores of 'run-" in message and "remove one" in message
+    assert "two scores of 'ckpt/run-" in message and "remove one" in message
 
 
 def test_a_baseline_that_no_file_has_lists_the_results_there_are(workshop, models):
@@ -130,7 +116,9 @@ def test_a_baseline_that_no_file_has_lists_the_results_there_are(workshop, model
 @pytest.mark.parametrize("column", ["mir", "gqa"])
 def test_numbers_that_do_not_vary_are_refused(workshop, falling, column):
     message = workshop.refusal(workshop.table(falling(4, **{column: [7] * 4})))
-    assert "is the same for all 4 models" in message
+    shown = {"mir": "MIR", "gqa": "average"}[column]
+    assert message.startswith(f"mir-report: all models: {shown} is the same for all 4 models")
+    assert "scores.csv); see whether the files are of different checkpoints" in message
 
 
 def test_a_group_that_does_not_vary_is_told_and_the_others_are_related(workshop, falling):
@@ -140,6 +128,43 @@ def test_a_group_that_does_not_vary_is_told_and_the_others_are_related(workshop,
     assert "b: average is the same for all 4 models" in message
     a, b = workshop.regression.groups
     assert a.pearson and not b.pearson
+
+
+@pytest.mark.parametrize(
+    ("models", "said"), [(1, "one model with MIR and scores is"), (2, "two models with")]
+)
+def test_too_few_models_are_not_the_whole_answer(workshop, falling, models, said):
+    message = workshop.incomplete(workshop.table(falling(models)))
+    assert said in message and "three models give a correlation" in message
+
+
+# Scores that were expected and are not there
+
+
+def test_scores_that_are_all_missing_are_told(workshop, falling):
+    ran = workshop.run(workshop.table(falling(4, gqa=["", "nan", "-", "n/a"])))
+    assert ran.status == INCOMPLETE
+    assert ran.errors.startswith("mir-report: the column 'gqa' holds no value in any line (")
+    assert "The column 'gqa' holds no value in any line" in ran.output.splitlines()[1]
+
+
+def test_results_after_sft_without_a_number_are_told(workshop, models):
+    workshop.five_results()
+    for model in models:
+        workshop.lmms_results(f"ckpt/{model}", {"gqa": {"exact_match": "N/A"}}, "sft")
+    message = workshop.incomplete(workshop.results, "--scores", workshop.folder / "sft")
+    assert message.startswith(f"mir-report: no scores found in --scores {workshop.folder / 'sft'}: gqa")
+
+
+def test_scores_in_the_folder_of_other_models_are_told(workshop, models):
+    workshop.five_results()
+    for model in models:
+        workshop.lmms_results(f"{model}-sft", {"gqa": {"exact_match": 0.5}})
+    message = workshop.incomplete(workshop.results)
+    assert message.startswith(
+        "mir-report: there are scores of models without MIR, which are not used: run-a-sft"
+    )
+    assert "--scores" in message and "--mapping" in message
 
 
 # Averages over different benchmarks
@@ -199,7 +224,10 @@ def test_half_of_the_models_unmatched_is_not_the_whole_answer(workshop):
         names = [f"model-{i}" if i < matching else f"model-{i}-sft" for i in range(6)]
         return workshop.table([{"model": name, "gqa": 50 + i} for i, name in enumerate(names)], "s.csv")
 
-    assert "have no MIR under their name" not in workshop.report(measured, "--scores", scores(matching=5))
+    said = workshop.report(measured, "--scores", scores(matching=5))
+    left_out = "1 of the 6 models with scores have no MIR under their name, and are left out: model-5-sft."
+    assert left_out in said and left_out in workshop.page and left_out not in said.splitlines()[1]
+    assert "1 of the 6 models with MIR have no scores: model-5." in said
     ran = workshop.run(measured, "--scores", scores(matching=3))
     assert ran.status == INCOMPLETE
     told = (
@@ -217,6 +245,11 @@ def test_groups_whose_names_differ_by_case_are_told(workshop):
     assert "m0 ~ m0" not in message
 
 
+def test_an_option_that_names_no_benchmark_at_all_is_wrong_usage(workshop, falling):
+    with pytest.raises(SystemExit, match="2"):
+        workshop.run(workshop.table(falling(4)), "--benchmarks", ",")
+
+
 @pytest.mark.parametrize(
     ("option", "value", "near"),
     [
@@ -227,6 +260,9 @@ def test_groups_whose_names_differ_by_case_are_told(workshop):
         ("--pool", "all model", "all models"),
         ("--task", "mir_biultin", "mir_builtin"),
         ("--scale", "GQA=2", "gqa"),
+        ("--max", "gqaa=2", "gqa"),
+        ("--ignore", "gpa", "gqa"),
+        ("--lower-is-better", "gpa", "gqa"),
     ],
 )
 def test_a_typo_in_an_option_is_refused_with_what_is_near(workshop, models, option, value, near):

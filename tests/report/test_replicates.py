@@ -61,6 +61,106 @@ def test_seeds_of_sft_are_averaged_with_their_spread(workshop, models):
     assert "Scores are means over several runs of SFT: ckpt/run-a over 2" in workshop.page
 
 
+@pytest.fixture
+def seeds(workshop, models):
+    """Five checkpoints, two seeds of SFT of each with a score on GQA, and the arguments that join them."""
+    workshop.five_results()
+    mapping = []
+    for index, model in enumerate(models):
+        for seed in range(2):
+            name = f"{model}-sft-s{seed}"
+            error = {"exact_match": 0.5 + index / 100 + seed / 50, "exact_match_stderr": 0.01}
+            workshop.lmms_results(name, {"gqa": error}, "sft")
+            mapping.append({"pretrained": f"ckpt/{model}", "finetuned": name})
+    table = workshop.table(mapping, "map.csv")
+    return workshop.results, "--mapping", table, "--scores", workshop.folder / "sft"
+
+
+def test_a_table_beside_lmms_evals_scores_is_of_every_run_of_sft_and_no_run_of_its_own(
+    workshop, seeds, models
+):
+    table = workshop.table([{"model": model, "pope": 80 + i} for i, model in enumerate(models)])
+    workshop.report(*seeds, table)
+    assert workshop.column("sft_runs") == ["2"] * 5
+    assert workshop.column("model") == [f"ckpt/{model}" for model in reversed(models)]
+    # GQA 51..55 over the seeds and POPE 80..84.
+    assert averages(workshop) == pytest.approx({model: 65.5 + i for i, model in enumerate(models)})
+    assert "pope_spread" not in workshop.leaderboard[0]
+
+
+def test_a_table_may_name_the_fine_tuned_models(workshop, seeds, models):
+    rows = [
+        {"model": f"{model}-sft-s{s}", "pope": 80 + i + s} for i, model in enumerate(models) for s in (0, 1)
+    ]
+    workshop.report(*seeds, workshop.table(rows))
+    assert workshop.column("sft_runs") == ["2"] * 5
+    assert [float(spread) for spread in workshop.column("pope_spread")] == pytest.approx([0.5**0.5] * 5)
+
+
+def test_a_table_may_state_the_mean_over_the_seeds_and_nothing_else(workshop, seeds, models):
+    def table(shift):
+        rows = [{"model": model, "gqa": 51 + i + shift} for i, model in enumerate(models)]
+        return workshop.table(rows)
+
+    workshop.report(*seeds, table(0.02))
+    assert workshop.column("sft_runs") == ["2"] * 5
+    message = workshop.refusal(*seeds, table(2))
+    assert "two scores of 'ckpt/run-a' in gqa: 0.51 (" in message and "scores.csv, line 2)" in message
+
+
+def test_errors_and_spread_are_in_per_cent_where_the_score_is(workshop, seeds, models):
+    table = workshop.table([{"model": model, "gqa": 51 + i} for i, model in enumerate(models)])
+    workshop.report(*seeds, table)
+    row = workshop.leaderboard[-1]
+    assert float(row["gqa"]) == 51
+    assert float(row["gqa_stderr"]) == pytest.approx(1)
+    assert float(row["gqa_spread"]) == pytest.approx(2**0.5)
+
+
+def test_seeds_of_which_one_was_scored_on_a_part_are_not_averaged(workshop, seeds):
+    for seed, effective in enumerate((9000, 8)):
+        samples = {"n-samples": {"pope": {"original": 9000, "effective": effective}}}
+        workshop.lmms_results(
+            f"run-a-sft-s{seed}", {"pope": {"acc": 0.8}}, "sft", "20260301_000000", **samples
+        )
+    message = workshop.refusal(*seeds)
+    assert "scores of pope cannot be compared: 'run-a-sft-s1' was scored on 8 of 9000 samples" in message
+
+
+def test_seeds_of_sft_do_not_make_several_measurements_of_mir(workshop):
+    rows = [
+        {"model": f"m{i}", "seed": s, "mir": 3 - i / 10, "gqa": 50 + i + s} for i in range(4) for s in (0, 1)
+    ]
+    workshop.report(workshop.table(rows))
+    assert workshop.column("runs") == ["1"] * 4 and workshop.column("sft_runs") == ["2"] * 4
+    assert workshop.column("spread_over_runs") == [""] * 4
+
+
+def test_seeds_of_pre_training_are_several_measurements_of_mir_and_are_said(workshop):
+    rows = [
+        {"model": f"m{i}", "seed": s, "mir": 3 - i / 10 + s / 5, "loss": s + 1}
+        for i in range(2)
+        for s in (0, 1)
+    ]
+    said = workshop.report(workshop.table(rows))
+    assert "MIR is the mean over several runs: m0 of 2 (3.000 to 3.200), m1 of 2 (2.900 to 3.100)." in said
+    assert workshop.column("loss") == ["1.5", "1.5"]
+
+
+def test_paths_of_one_model_are_one_model(workshop, scored, models):
+    table = workshop.table([{"model": model, "pope": 80 + i} for i, model in enumerate(models)])
+    workshop.report(*scored, table)
+    assert workshop.column("model") == [f"ckpt/{model}" for model in reversed(models)]
+    assert workshop.regression.groups[0].over == ["gqa", "pope"]
+
+
+def test_scores_that_name_no_group_are_of_the_model_in_every_group(workshop):
+    measured = [{"model": f"m{i}", "group": g, "mir": 3 - i / 10} for g in "gh" for i in range(4)]
+    scores = [{"model": f"m{i}", "gqa": 50 + i} for i in range(4)]
+    workshop.report(workshop.table(measured, "mir.csv"), "--scores", workshop.table(scores))
+    assert [(fit.group, fit.n) for fit in workshop.regression.groups] == [("g", 4), ("h", 4)]
+
+
 def test_rows_of_a_table_that_differ_in_their_seed_are_averaged(workshop):
     rows = [
         {"model": f"m{i}", "seed": seed, "mir": 3 - i / 10, "gqa": 50 + i + seed}
@@ -121,6 +221,41 @@ def test_scores_by_two_versions_of_a_task_are_not_compared(workshop, scored):
         score(workshop, model, 0.5, date="20260301_000000", versions={"gqa": version})
     message = workshop.refusal(*scored)
     assert "was scored by version" in message and "of the task" in message
+
+
+def test_a_limit_is_read_where_the_file_tells_no_number_of_samples(workshop, scored):
+    for model, limit in (("run-a", 8), ("run-b", None)):
+        score(workshop, model, 0.5, date="20260301_000000", config={"limit": limit})
+    message = workshop.refusal(*scored)
+    assert "'ckpt/run-a' was scored with --limit 8" in message and "'ckpt/run-b' on all samples" in message
+
+
+def test_all_samples_are_all_samples_however_a_file_says_it(workshop, scored):
+    whole = {"n-samples": {"gqa": {"original": 12578, "effective": 12578}}}
+    score(workshop, "run-a", 0.5, date="20260301_000000", **whole)
+    score(workshop, "run-b", 0.51, date="20260301_000000", config={"limit": None})
+    workshop.report(*scored)
+
+
+def test_scores_by_two_metrics_are_not_compared(workshop, scored):
+    workshop.lmms_results("ckpt/run-a", {"gqa": {"anls": 0.7, "exact_match": 0.5}}, "sft", "20260301_000000")
+    message = workshop.refusal(*scored, "--allow_mixed_protocols")
+    assert "'ckpt/run-a' was scored by anls" in message and "--metric gqa=METRIC" in message
+    workshop.report(*scored, "--metric", "gqa=exact_match")
+
+
+def test_scores_of_which_opposite_ends_are_better_are_not_compared(workshop, scored):
+    for model, higher in (("run-a", True), ("run-b", False)):
+        said = {"higher_is_better": {"gqa": {"exact_match": higher}}}
+        score(workshop, model, 0.5, date="20260301_000000", **said)
+    assert "with higher as better" in workshop.refusal(*scored)
+
+
+def test_mir_of_lmms_evals_files_alone_is_compared_by_number_of_samples(workshop):
+    for index, effective in enumerate((100, 100, 20)):
+        samples = {"n-samples": {"mir_builtin": {"original": 100, "effective": effective}}}
+        workshop.lmms_results(f"m{index}", {"mir_builtin": {"mir": 2.5}}, **samples)
+    assert "most on 100, 'm2' on 20" in workshop.refusal(workshop.results)
 
 
 @pytest.mark.parametrize(
