@@ -20,6 +20,7 @@ from mir_task.report.regress import BesideMIR
 from mir_task.report.scales import Benchmark, ScoreSettings, understood
 from mir_task.report.schema import Combined, Decision, Fit, Pooled
 from mir_task.report.scored_alike import check_scores
+from mir_task.report.trainings import Training, headline, trainings
 from mir_task.report.verdict import Verdict, verdict
 
 
@@ -54,6 +55,8 @@ class Findings:
     understood: list[str]
     """What was taken as a benchmark, and what was left out, in sentences."""
     beside_mir: list[BesideMIR]
+    trainings: list[Training]
+    """MIR over the steps of each training."""
     decision: Decision
     verdict: Verdict
     notes: list[str]
@@ -100,10 +103,14 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
             f"nothing to relate: {'; '.join(constant)}; are the models different, and the scores of different models?"
         )
     in_all = combined(averaged.comparison.groups)
-    warnings = [*comparison.warnings, *averaged.warnings]
+    in_training = trainings(averaged.comparison.checkpoints)
+    warnings = [t.sentence for t in in_training if t.warns] + [*comparison.warnings, *averaged.warnings]
     pool = pooled(averaged, settings.pool)
     beside_mir = regress.baselines(averaged, settings.baselines)
     said = verdict(averaged.comparison, fits, pool, beside_mir, in_all)
+    cautious = headline(in_training, averaged.comparison.checkpoints)
+    if cautious and not any(fit.spearman for fit in fits):
+        said = replace(said, headline=cautious)
     return Findings(
         evidence=evidence,
         averaged=averaged,
@@ -114,6 +121,7 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
         scales=scales,
         understood=echo(scales, evidence.left_out),
         beside_mir=beside_mir,
+        trainings=in_training,
         decision=decide(said.headline),
         verdict=_with_warnings(said, warnings),
         notes=[*score_notes, *comparison.notes, *averaged.notes],

@@ -14,8 +14,10 @@ from mir_task.metrics import MIR_METRICS, values
 from mir_task.report import lmms_results, tables
 from mir_task.report.columns import IGNORED
 from mir_task.report.files import TABLE_SUFFIXES, UnreadableError, candidates, read_json
-from mir_task.report.names import not_found, resolve
+from mir_task.report.in_training import measured_in_training
+from mir_task.report.names import labels, not_found, resolve
 from mir_task.report.records import Evidence, MIRReportError, Row, Run, Skipped
+from mir_task.report.trainer_logs import TrainerState, is_trainer_state, read_trainer_state
 from mir_task.result import MIRResult
 
 LARGEST_MIR = 300.0
@@ -71,6 +73,7 @@ class _Reader:
         self._found = Evidence()
         self._lmms_files: list[_LmmsFile] = []
         self._results: list[tuple[Path, MIRResult]] = []
+        self._states: list[TrainerState] = []
 
     def read(self, path: Path, after_sft: bool, named: bool) -> None:
         """Read a file; why it could not be read is noted.
@@ -106,6 +109,8 @@ class _Reader:
             self._found.left_out.update(dict.fromkeys(results.ignored, IGNORED))
         elif isinstance(value, dict) and "mir" in value and "layers" in value:
             self._results.append((path, _validated(value)))
+        elif is_trainer_state(value):
+            self._states.append(read_trainer_state(value, path))
         elif tables.is_table(value):
             records = tables.json_records(value)
             self._add_table(
@@ -143,11 +148,13 @@ class _Reader:
             if file.results.scores:
                 self._add_scores(file, [e for e in mapping if e["finetuned"] == file.results.model])
         found.rows = [_regrouped(row, mapping) for row in found.rows]
+        found.runs = _grouped_by_training(found.runs, found.rows)
         if not found.runs:
             looked = "; skipped: " + "; ".join(map(str, found.skipped)) if found.skipped else ""
             raise MIRReportError(
                 "no MIR results found: expected per-layer files (…_mir_<task>.json) or lmms-eval results "
-                f"(…_results.json) of a mir task, or a table with the columns model and mir{looked}"
+                "(…_results.json) of a mir task, or a table with the columns model and mir, or trainer_state.json "
+                f"with eval_mir{looked}"
             )
         found.citations.sort()
         for task in self._settings.score_metrics:
@@ -199,8 +206,12 @@ class _Reader:
             (file.path.parent, task, numbers["mir"]): file.results.model for file, task, numbers in rows
         }
         in_tables, self._found.runs = self._found.runs, []
+        in_training = measured_in_training(self._states, self._results)
+        self._found.skipped += in_training.skipped
+        for run in in_training.runs:
+            self._add_run(run)
         with_layers = set()
-        for path, result in self._results:
+        for path, result in in_training.others:
             task = result.protocol.task if result.protocol else ""
             place = (path.parent, task, result.mir)
             with_layers.add(place)
@@ -280,6 +291,14 @@ def _read_mapping(path: Path | None) -> list[dict[str, str]]:
         return tables.read_columns(path, ("pretrained", "finetuned"))
     except UnreadableError as error:
         raise MIRReportError(f"--mapping {path}: {error}") from error
+
+
+def _grouped_by_training(runs: list[Run], rows: Iterable[Row]) -> list[Run]:
+    """The runs with each training as a group, where scores name no groups of their own."""
+    if any(row.group for row in rows):
+        return runs
+    names = labels(run.training for run in runs if run.training)
+    return [replace(run, group=names[run.training]) if run.training else run for run in runs]
 
 
 def _regrouped(row: Row, mapping: list[dict[str, str]]) -> Row:

@@ -31,6 +31,8 @@ class Run:
     """Everything per layer and the protocol; None where only the number is known."""
     extras: dict[str, float] = field(default_factory=dict)
     """Other numbers of the same checkpoint before SFT: loss, perplexity, training step."""
+    training: str | None = None
+    """The training that it was measured in, where it was: its output folder. ``extras`` has the step then."""
 
     @property
     def mir(self) -> float:
