@@ -68,7 +68,7 @@ def _watch(arguments: argparse.Namespace) -> int:
             if problem not in known:
                 print(f"mir-report: {problem}", file=sys.stderr, flush=True)
         known[:] = findings.problems
-        said = [findings.decision.sentence, *(training.sentence for training in findings.trainings)]
+        said = [findings.decision.sentence, *(training.short for training in findings.trainings)]
         return f"{' '.join(said)} -> {pages[0]}"
 
     read = [*arguments.paths, *arguments.scores, *([arguments.mapping] if arguments.mapping else [])]

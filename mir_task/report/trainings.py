@@ -10,10 +10,7 @@ from mir_task.report.text import join, number
 from mir_task.report.trajectory import Trajectory, trajectories
 from mir_task.report.turn import MIN_FOR_JITTER, Direction, direction
 
-FEW = (
-    "; so few points tell the noise of the pairs alone, and "
-    f"{MIN_FOR_JITTER} would tell that of training as well"
-)
+FEW = f" With fewer than {MIN_FOR_JITTER} points only the noise of the pairs is allowed for, not that of training."
 
 
 @dataclass(frozen=True)
@@ -37,25 +34,35 @@ class Training:
             advice = "choose among the checkpoints after that"
             if lowest.step < turn.step:
                 advice += f", not the lowest of all, step {lowest.step:g}, which is before it"
-            return f"MIR of {label} turned at {where}: it rose before and has fallen since; {advice}{few}."
+            return f"MIR of {label} turned at {where}: it rose before and has fallen since; {advice}.{few}"
         if self.direction.kind == "rising":
             which = (
                 "the lowest MIR here is the least trained checkpoint"
                 if lowest is first
                 else f"the lowest MIR here, at step {lowest.step:g}, is from before the rise"
             )
-            return f"MIR of {label} is still rising (step {last.step:g}): {which}; do not choose by it{few}."
+            return f"MIR of {label} is still rising (step {last.step:g}): {which}; do not choose by it.{few}"
         if self.direction.kind == "falling":
+            least = "" if lowest is last else f", lowest {number(lowest.mir)} at step {lowest.step:g}"
             return (
-                f"MIR of {label} is falling: {number(first.mir)} at step {first.step:g}, {number(last.mir)} at step "
-                f"{last.step:g}{few}."
+                f"MIR of {label} has fallen: {number(first.mir)} at step {first.step:g}, {number(last.mir)} at step "
+                f"{last.step:g}{least}.{few}"
             )
         if any(point.standard_error is None for point in (first, last)):
             return (
                 f"Whether MIR of {label} rises or falls cannot be said: it has no standard error (uncertainty=False). "
                 "While it rises, the lowest MIR is the least trained checkpoint."
             )
-        return f"Whether MIR of {label} rises or falls cannot be told yet (step {last.step:g}){few}."
+        return f"Whether MIR of {label} rises or falls cannot be told yet (step {last.step:g}).{few}"
+
+    @property
+    def short(self) -> str:
+        """Where MIR goes, in a few words."""
+        turn = self.direction.turn
+        turned = f"turned at step {turn.step:g} and has fallen since" if turn else ""
+        said = {"turned": turned, "rising": "is still rising", "falling": "has fallen"}
+        goes = said.get(self.direction.kind, "shows no direction yet")
+        return f"MIR of {self.trajectory.label} {goes} (step {self.trajectory.points[-1].step:g})."
 
     @property
     def warns(self) -> bool:
