@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mir_task.report.compare import Checkpoint
+from mir_task.report.schema import Course
 from mir_task.report.text import join, number
 from mir_task.report.trajectory import Trajectory, trajectories
 from mir_task.report.turn import MIN_FOR_JITTER, Direction, direction
@@ -63,6 +64,22 @@ class Training:
         said = {"turned": turned, "rising": "is still rising", "falling": "has fallen"}
         goes = said.get(self.direction.kind, "shows no direction yet")
         return f"MIR of {self.trajectory.label} {goes} (step {self.trajectory.points[-1].step:g})."
+
+    @property
+    def course(self) -> Course:
+        """The same for programs."""
+        turn, points = self.direction.turn, self.trajectory.points
+        return Course(
+            training=self.trajectory.training,
+            direction=self.direction.kind,
+            turn=turn.step if turn else None,
+            turn_between=(turn.earliest, turn.latest) if turn else None,
+            steps=[point.step for point in points],
+            mir=[point.mir for point in points],
+            standard_error=[point.standard_error for point in points],
+            loss=[point.loss for point in points],
+            sentence=self.sentence,
+        )
 
     @property
     def warns(self) -> bool:

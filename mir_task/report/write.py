@@ -77,6 +77,7 @@ def regression_of(findings: Findings) -> Regression:
         pooled=findings.pool,
         benchmarks=findings.benchmarks,
         baselines=findings.baselines,
+        trainings=[training.course for training in findings.trainings],
         skipped=[str(skipped) for skipped in findings.evidence.skipped],
         notes=findings.notes,
         versions=_versions(),

@@ -65,6 +65,17 @@ def test_a_measurement_in_both_log_and_file_counts_once(workshop, run):
     )
 
 
+def test_files_in_a_folder_of_their_own_are_known_by_their_numbers(workshop, run):
+    train(run, RISING)
+    train(workshop.folder / "other", RISING[::-1])
+    elsewhere = workshop.folder / "mir"
+    elsewhere.mkdir()
+    file = workshop.result("live", 1.6, standard_error=0.02).rename(elsewhere / "mir_step_000400.json")
+    workshop.report(workshop.folder / "other", run, file)
+    found = {row["model"]: row["pairs"] for row in workshop.leaderboard}
+    assert len(found) == 8 and found[f"{run.as_posix()}/checkpoint-400"] == "100.0"
+
+
 def test_files_of_steps_alone_are_checkpoints_of_one_training_too(workshop, run):
     run.mkdir()
     for number, mir in enumerate(RISING, start=1):
@@ -90,10 +101,12 @@ def test_a_training_that_went_on_from_an_earlier_checkpoint_has_its_new_course(w
     save(run / "checkpoint-300", again)
     old = run / "checkpoint-400" / "trainer_state.json"
     os.utime(old, (1, 1))
+    workshop.result("live", 6.0, standard_error=0.01).rename(run / "mir_step_000400.json")
     errors = workshop.incomplete(run)
     assert steps_of(workshop) == {100: 1.0, 200: 1.2, 300: 1.4}
     assert f"{old}: at step 300 it has eval_mir 5" in errors
     assert "left out as an earlier course of this training" in errors
+    assert "mir_step_000400.json: is of an earlier course of this training" in errors
 
 
 def test_of_two_numbers_at_one_step_the_first_counts(workshop, run):
@@ -201,6 +214,8 @@ def test_after_the_turn_the_lowest_before_it_is_not_recommended(workshop, run):
     said = workshop.report(run)
     assert said.startswith("checkpoint-700 has the lowest MIR that may be compared")
     assert "MIR of run turned at step 400" in workshop.page
+    (course,) = workshop.regression.trainings
+    assert (course.direction, course.turn, course.mir) == ("turned", 400, list(TURNED))
     assert "not the lowest of all, step 100, which is before it" in workshop.page
 
 
