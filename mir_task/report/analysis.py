@@ -24,6 +24,7 @@ from mir_task.report.schema import Combined, Decision, Fit, Pooled
 from mir_task.report.scored_alike import check_scores
 from mir_task.report.stated import in_points
 from mir_task.report.text import count, sentence
+from mir_task.report.trainings import Training, headline, trainings
 from mir_task.report.verdict import Verdict, verdict
 
 
@@ -58,6 +59,8 @@ class Findings:
     understood: list[str]
     """What was taken as a benchmark, what was left out, and how models were joined, in sentences."""
     beside_mir: list[BesideMIR]
+    trainings: list[Training]
+    """MIR over the steps of each training."""
     decision: Decision
     verdict: Verdict
     notes: list[str]
@@ -107,10 +110,19 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
             "each with its own scores"
         )
     in_all = combined(averaged.comparison.groups)
-    warnings = [*map(_as_sentence, evidence.no_scores), *comparison.warnings, *averaged.warnings]
+    in_training = trainings(averaged.comparison.checkpoints)
+    warnings = [
+        *(training.sentence for training in in_training if training.warns),
+        *map(_as_sentence, evidence.no_scores),
+        *comparison.warnings,
+        *averaged.warnings,
+    ]
     pool = pooled(averaged, settings.pool)
     beside_mir = regress.baselines(averaged, settings.baselines)
     said = verdict(averaged.comparison, fits, pool, beside_mir, in_all)
+    cautious = headline(in_training, averaged.comparison.checkpoints)
+    if cautious and not any(fit.spearman for fit in fits):
+        said = replace(said, headline=cautious)
     return Findings(
         evidence=evidence,
         averaged=averaged,
@@ -126,6 +138,7 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
             *evidence.understood,
         ],
         beside_mir=beside_mir,
+        trainings=in_training,
         decision=decide(said.headline),
         verdict=_with_warnings(said, warnings),
         notes=[*score_notes, *comparison.notes, *averaged.notes],

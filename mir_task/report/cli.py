@@ -7,9 +7,12 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mir_task.errors import MIRError
+
+if TYPE_CHECKING:
+    from mir_task.report.analysis import Findings
 
 WRITTEN, NO_REPORT, INCOMPLETE = 0, 1, 3
 T = TypeVar("T")
@@ -32,9 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(arguments: argparse.Namespace) -> int:
     try:
-        from mir_task.report.analysis import Settings, analyse
-        from mir_task.report.load import LoadSettings, load
-        from mir_task.report.scales import ScoreSettings
         from mir_task.report.write import write
     except ModuleNotFoundError as error:
         print(
@@ -42,6 +42,48 @@ def _report(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return NO_REPORT
+    if arguments.watch is not None:
+        return _watch(arguments)
+    findings = _findings(arguments)
+    page = write(findings, arguments.output, arguments.title)
+    print("\n".join([*findings.verdict.all, *findings.understood]))
+    print(f"-> {page}")
+    for problem in findings.problems:
+        print(f"mir-report: {problem}", file=sys.stderr)
+    return INCOMPLETE if findings.problems else WRITTEN
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    """Report again whenever files change, until an interrupt from the keyboard."""
+    from mir_task.report.watch import RELOAD_SECONDS, end_reloads, watch
+    from mir_task.report.write import write
+
+    known: list[str] = []
+    pages: list[Path] = []
+
+    def render() -> str:
+        findings = _findings(arguments)
+        pages[:] = [write(findings, arguments.output, arguments.title, RELOAD_SECONDS)]
+        for problem in findings.problems:
+            if problem not in known:
+                print(f"mir-report: {problem}", file=sys.stderr, flush=True)
+        known[:] = findings.problems
+        said = [findings.decision.sentence, *(training.short for training in findings.trainings)]
+        return f"{' '.join(said)} -> {pages[0]}"
+
+    read = [*arguments.paths, *arguments.scores, *([arguments.mapping] if arguments.mapping else [])]
+    watch(read, render, seconds=arguments.watch, without=[arguments.output])
+    for page in pages:
+        end_reloads(page)
+    return WRITTEN
+
+
+def _findings(arguments: argparse.Namespace) -> Findings:
+    """What the files say, by the options."""
+    from mir_task.report.analysis import Settings, analyse
+    from mir_task.report.load import LoadSettings, load
+    from mir_task.report.scales import ScoreSettings
+
     baselines = dict(arguments.baseline)
     evidence = load(
         arguments.paths,
@@ -66,13 +108,7 @@ def _report(arguments: argparse.Namespace) -> int:
         baselines=baselines,
         allow_mixed_protocols=arguments.allow_mixed_protocols,
     )
-    findings = analyse(evidence, settings)
-    page = write(findings, arguments.output, arguments.title)
-    print("\n".join([*findings.verdict.all, *findings.understood]))
-    print(f"-> {page}")
-    for problem in findings.problems:
-        print(f"mir-report: {problem}", file=sys.stderr)
-    return INCOMPLETE if findings.problems else WRITTEN
+    return analyse(evidence, settings)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_files(parser)
     _add_comparison(parser)
     _add_scores(parser)
+    _add_watch(parser)
     return parser
 
 
@@ -96,7 +133,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="PATH",
-        help="files or folders: per-layer files, lmms-eval results, tables",
+        help="files or folders: per-layer files, lmms-eval results, tables, trainer_state.json with eval_mir",
     )
     add("--output", type=Path, default=Path("mir-report"), metavar="DIR", help="default: mir-report")
     add(
@@ -183,6 +220,18 @@ def _add_scores(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_watch(parser: argparse.ArgumentParser) -> None:
+    """Add reporting again and again."""
+    parser.add_argument(
+        "--watch",
+        nargs="?",
+        type=_seconds,
+        const=5.0,
+        metavar="SECONDS",
+        help="report again whenever files change, looking every so many seconds (default 5), until Ctrl-C",
+    )
+
+
 def _names(value: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
     if not names:
@@ -213,6 +262,18 @@ def _factor(value: str) -> tuple[str, float]:
     if not math.isfinite(factor) or factor <= 0:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {rest!r}")
     return name, factor
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds) or seconds <= 0:
+        raise argparse.ArgumentTypeError(
+            f"expected seconds above 0, got {value!r}; write --watch after the paths"
+        )
+    return seconds
 
 
 if __name__ == "__main__":

@@ -22,6 +22,23 @@ OWN_OUTPUTS = ("leaderboard.csv", "regression.json", "layers.csv")
 ZIP = b"PK\x03\x04"
 """First bytes of a zip archive, which a spreadsheet is."""
 ANEW = "write the file anew, or remove it"
+OF_MODELS = (
+    *("config.json", "generation_config.json", "adapter_config.json", "model.safetensors.index.json"),
+    *(
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.json",
+    ),
+    *(
+        "preprocessor_config.json",
+        "processor_config.json",
+        "video_preprocessor_config.json",
+        "chat_template.json",
+    ),
+)
+"""Files that lie in every folder of a transformers model: never results, and alike in all checkpoints."""
 
 
 class UnreadableError(ValueError):
@@ -58,7 +75,9 @@ def candidates(paths: Iterable[Path]) -> Iterator[Path]:
         for file in found:
             # A file that the user names is read whatever it is called.
             wanted = file == path or (
-                file.suffix.lower() in (".json", *TABLE_SUFFIXES) and not _is_own_output(file)
+                file.suffix.lower() in (".json", *TABLE_SUFFIXES)
+                and file.name not in OF_MODELS
+                and not _is_own_output(file)
             )
             if not wanted or not file.is_file() or file.resolve() in seen:
                 continue

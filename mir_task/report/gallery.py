@@ -12,6 +12,7 @@ from mir_task.report.compare import Checkpoint
 from mir_task.report.figures.forest import forest
 from mir_task.report.figures.layers import overlay, terms
 from mir_task.report.figures.scatter import pooled_scatter, scatter
+from mir_task.report.figures.steps import steps
 from mir_task.report.figures.style import Drawing, slug
 from mir_task.report.figures.trend import Point, trend
 from mir_task.report.schema import Fit
@@ -79,7 +80,11 @@ def gallery(findings: Findings) -> Gallery:
             for number, c in enumerate(with_layers[:MOST_LAYER_PANELS])
             if c.result
         ],
-        trends=[*_training(findings), *_pairs(findings)],
+        trends=[
+            *([steps(findings.trainings)] if findings.trainings else []),
+            *_training(findings),
+            *_pairs(findings),
+        ],
     )
 
 
@@ -106,10 +111,11 @@ def _curves(checkpoints: Sequence[Checkpoint]) -> list[Drawing]:
 def _training(findings: Findings) -> list[Drawing]:
     """MIR against how far checkpoints were trained."""
     drawings = []
+    drawn = {point.checkpoint for training in findings.trainings for point in training.trajectory.points}
     for column, axis in PROGRESS.items():
         lines: dict[str, list[Point]] = {}
         for c in findings.comparison.checkpoints:
-            if column in c.extras:
+            if column in c.extras and not (column == "step" and c.name in drawn):
                 lines.setdefault(c.group, []).append(Point(c.extras[column], c.mir, c.standard_error))
         lines = {group: points for group, points in lines.items() if _vary(points)}
         if lines:

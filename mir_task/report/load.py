@@ -19,7 +19,8 @@ from mir_task.report.meaning import NoModelsError
 from mir_task.report.names import not_found
 from mir_task.report.progress import progress
 from mir_task.report.records import Evidence, MIRReportError, Row, Run, Skipped, listing
-from mir_task.report.runs import LmmsFile, joined_runs
+from mir_task.report.runs import LmmsFile, grouped_by_training, joined_runs
+from mir_task.report.trainer_logs import TrainerState, is_trainer_state, read_trainer_state
 from mir_task.result import MIRResult
 
 NOTHING_KNOWN = (
@@ -72,6 +73,7 @@ class _Reader:
         self._in_tables: list[Run] = []
         self._empty: dict[str, str] = {}
         """Columns that hold nothing, with a sentence that names the file."""
+        self._states: list[TrainerState] = []
 
     def read(self, path: Path, after_sft: bool, named: bool) -> None:
         """Read a file; why it could not be read is noted.
@@ -111,6 +113,8 @@ class _Reader:
                 self._found.left_out.update(dict.fromkeys(results.without_number, NO_NUMBER))
         elif isinstance(value, dict) and "mir" in value and "layers" in value:
             self._results.append((path, _validated(value)))
+        elif is_trainer_state(value):
+            self._states.append(read_trainer_state(value, path))
         elif tables.is_table(value):
             records = json_records(value)
             self._add_table(
@@ -136,13 +140,14 @@ class _Reader:
             MIRReportError: an unreadable mapping, no MIR, or an option that names nothing.
         """
         found = self._found
-        measured = joined_runs(self._results, self._lmms_files, self._in_tables)
+        measured = joined_runs(self._states, self._results, self._lmms_files, self._in_tables)
         found.runs = measured.runs
         found.rows += measured.rows
         found.skipped += measured.skipped
         if not found.runs:
             raise MIRReportError(_no_mir([*map(str, found.skipped), *self._empty_of("mir")]))
         self._map_scores()
+        found.runs = grouped_by_training(found.runs, found.rows)
         found.citations.sort()
         scored = {name for row in found.rows for name in row.scores}
         # Another table may hold what a column of one lacks.
@@ -247,5 +252,6 @@ def _no_mir(reasons: list[str]) -> str:
         return f"{listing(reasons, 3)}. No other file holds MIR."
     return (
         "no MIR results found: expected per-layer files (…_mir_<task>.json) or lmms-eval results (…_results.json) of a "
-        "mir task, or a table with the columns model and mir"
+        "mir task, or a table with the columns model and mir, or a trainer_state.json with "
+        "eval_mir"
     )

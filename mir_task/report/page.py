@@ -30,8 +30,10 @@ class Pages:
     markdown: str
 
 
-def render(findings: Findings, drawings: Gallery, regression: Regression, title: str) -> Pages:
-    """The report as HTML and as Markdown."""
+def render(
+    findings: Findings, drawings: Gallery, regression: Regression, title: str, refresh: int | None = None
+) -> Pages:
+    """The report as HTML and as Markdown; ``refresh``: seconds after which an open page reloads itself."""
     environment = Environment(
         loader=PackageLoader("mir_task.report"),
         autoescape=select_autoescape(enabled_extensions=("html.jinja",), default=False),
@@ -52,6 +54,7 @@ def render(findings: Findings, drawings: Gallery, regression: Regression, title:
     }
     context: dict[str, Any] = {
         "title": title,
+        "refresh": refresh,
         "findings": findings,
         "regression": regression,
         "gallery": drawings,

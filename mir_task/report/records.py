@@ -33,6 +33,8 @@ class Run:
     """Other numbers of the same checkpoint before SFT: loss, perplexity, training step."""
     place: str = ""
     """Line of the table, for messages; empty of other files."""
+    training: str | None = None
+    """The training that it was measured in, where it was: its output folder. ``extras`` has the step then."""
 
     @property
     def mir(self) -> float:

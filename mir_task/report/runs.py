@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 from mir_task.metrics import MIR_METRICS, values
 from mir_task.report.columns import PROGRESS
+from mir_task.report.in_training import measured_in_training
 from mir_task.report.lmms_results import LmmsResults
-from mir_task.report.names import resolve
+from mir_task.report.names import labels, resolve
 from mir_task.report.records import MIRReportError, Row, Run, Skipped
+from mir_task.report.trainer_logs import TrainerState
 from mir_task.result import MIRResult
 
 LARGEST_MIR = 300.0
@@ -49,17 +51,24 @@ class Measured:
 
 
 def joined_runs(
-    results: Iterable[tuple[Path, MIRResult]], lmms_files: Sequence[LmmsFile], in_tables: Iterable[Run]
+    states: Sequence[TrainerState],
+    results: Sequence[tuple[Path, MIRResult]],
+    lmms_files: Sequence[LmmsFile],
+    in_tables: Iterable[Run],
 ) -> Measured:
-    """The runs of per-layer files, then those that only lmms-eval's files tell of, then those of tables alone.
+    """The runs inside trainings, of per-layer files, of lmms-eval's files alone, and of tables alone, in this order.
 
     A per-layer file and a row of lmms-eval's results are of one run where folder, task and MIR are the same.
     """
     found = Measured()
     rows = [(file, task, numbers) for file in lmms_files for task, numbers in file.results.mir.items()]
     model_of = {(file.path.parent, task, numbers["mir"]): file.results.model for file, task, numbers in rows}
+    in_training = measured_in_training(states, results)
+    found.skipped += in_training.skipped
+    for run in in_training.runs:
+        found.add(run)
     with_layers = set()
-    for path, result in results:
+    for path, result in in_training.others:
         task = result.protocol.task if result.protocol else ""
         place = (path.parent, task, result.mir)
         with_layers.add(place)
@@ -77,6 +86,14 @@ def joined_runs(
         baselines.setdefault(file.results.model, {}).update(file.results.baselines)
     found.runs = [replace(r, extras={**baselines.get(r.model, {}), **r.extras}) for r in found.runs]
     return found
+
+
+def grouped_by_training(runs: list[Run], rows: Iterable[Row]) -> list[Run]:
+    """The runs with each training as a group, where scores name no groups of their own."""
+    if any(row.group for row in rows):
+        return runs
+    names = labels(run.training for run in runs if run.training)
+    return [replace(run, group=names[run.training]) if run.training else run for run in runs]
 
 
 def _add_runs_of_tables(found: Measured, in_tables: Iterable[Run]) -> None:

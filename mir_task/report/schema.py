@@ -219,6 +219,26 @@ class Decision(_Frozen):
     candidates: list[Candidate] = Field(default_factory=list)
 
 
+class Course(_Frozen):
+    """MIR over the steps of one training, and where it goes."""
+
+    training: str
+    direction: Literal["rising", "falling", "turned", "cannot tell"] = Field(
+        description="turned: it has risen and now falls, each by more than the noise of pairs and of training allows"
+    )
+    turn: float | None = Field(
+        default=None, description="step of the highest MIR; null where it has not turned"
+    )
+    turn_between: Interval | None = Field(
+        default=None, description="steps of all points that cannot be told from the highest"
+    )
+    steps: list[float]
+    mir: list[float]
+    standard_error: list[float | None]
+    loss: list[float | None]
+    sentence: str
+
+
 class Regression(_Frozen):
     """All that the report found."""
 
@@ -232,6 +252,7 @@ class Regression(_Frozen):
     baselines: list[Fit] = Field(
         default_factory=list, description="each baseline against the average, and MIR on the same models"
     )
+    trainings: list[Course] = Field(default_factory=list, description="of several steps of one training")
     skipped: list[str] = Field(default_factory=list, description="files that could not be used, and why")
     notes: list[str] = Field(default_factory=list)
     versions: dict[str, str] = Field(default_factory=dict)

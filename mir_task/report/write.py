@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from mir_task.report.analysis import Findings
+from mir_task.report.atomic import replace_text
 from mir_task.report.gallery import gallery
 from mir_task.report.page import render
 from mir_task.report.schema import Regression
@@ -19,8 +20,14 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 PACKAGES = ("mir-task", "scipy", "statsmodels", "numpy", "pandas", "matplotlib")
 
 
-def write(findings: Findings, output: Path, title: str | None = None) -> Path:
+def write(findings: Findings, output: Path, title: str | None = None, refresh: int | None = None) -> Path:
     """Write report.html, report.md, leaderboard.csv, regression.json and figures/.
+
+    Args:
+        findings: what to say.
+        output: the folder.
+        title: title of the page.
+        refresh: seconds after which an open page reloads itself; None: it does not.
 
     Returns:
         The path of report.html.
@@ -30,7 +37,7 @@ def write(findings: Findings, output: Path, title: str | None = None) -> Path:
     """
     drawings = gallery(findings)
     regression = regression_of(findings)
-    pages = render(findings, drawings, regression, title or _title(findings))
+    pages = render(findings, drawings, regression, title or _title(findings), refresh)
     figures = output / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     for old in [*figures.glob("*.svg"), *figures.glob("*.png")]:
@@ -40,11 +47,9 @@ def write(findings: Findings, output: Path, title: str | None = None) -> Path:
         if drawing.png:
             (figures / f"{drawing.name}.png").write_bytes(drawing.png)
     without_formulas(leaderboard(findings)).to_csv(output / "leaderboard.csv", index=False)
-    (output / "regression.json").write_text(regression.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    (output / "report.md").write_text(pages.markdown, encoding="utf-8")
-    page = output / "report.html"
-    page.write_text(pages.html, encoding="utf-8")
-    return page
+    replace_text(output / "regression.json", regression.model_dump_json(indent=1) + "\n")
+    replace_text(output / "report.md", pages.markdown)
+    return replace_text(output / "report.html", pages.html)
 
 
 def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
@@ -72,6 +77,7 @@ def regression_of(findings: Findings) -> Regression:
         pooled=findings.pool,
         benchmarks=findings.benchmarks,
         baselines=findings.baselines,
+        trainings=[training.course for training in findings.trainings],
         skipped=[str(skipped) for skipped in findings.evidence.skipped],
         notes=findings.notes,
         versions=_versions(),
