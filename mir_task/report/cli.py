@@ -7,9 +7,12 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mir_task.errors import MIRError
+
+if TYPE_CHECKING:
+    from mir_task.report.analysis import Findings
 
 WRITTEN, NO_REPORT, INCOMPLETE = 0, 1, 3
 T = TypeVar("T")
@@ -70,9 +73,23 @@ def _report(arguments: argparse.Namespace) -> int:
     page = write(findings, arguments.output, arguments.title)
     print("\n".join([*findings.verdict.all, *findings.understood]))
     print(f"-> {page}")
-    for problem in findings.problems:
+    problems = [*findings.problems, *_published(arguments, findings, page)]
+    for problem in problems:
         print(f"mir-report: {problem}", file=sys.stderr)
-    return INCOMPLETE if findings.problems else WRITTEN
+    return INCOMPLETE if problems else WRITTEN
+
+
+def _published(arguments: argparse.Namespace, findings: Findings, page: Path) -> list[str]:
+    """Write what ``--publish`` asks for and say so; the reason where it could not be."""
+    if arguments.publish is None:
+        return []
+    from mir_task.report.publish.everything import publish
+
+    try:
+        print("\n".join(publish(findings, page, arguments.publish, arguments.title)))
+    except (MIRError, OSError) as error:
+        return [f"not published: {error}"]
+    return []
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -99,6 +116,12 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         help="files or folders: per-layer files, lmms-eval results, tables",
     )
     add("--output", type=Path, default=Path("mir-report"), metavar="DIR", help="default: mir-report")
+    add(
+        "--publish",
+        type=Path,
+        metavar="DIR",
+        help="also write a static Space, Markdown and LaTeX tables and model-index blocks there; nothing is sent",
+    )
     add(
         "--scores",
         nargs="+",

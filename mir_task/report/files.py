@@ -17,6 +17,10 @@ OWN_OUTPUTS = ("leaderboard.csv", "regression.json", "layers.csv")
 """Files that an earlier report left; they repeat what other files say."""
 
 
+PUBLISHED = "published.json"
+"""List of what ``--publish`` wrote, in the folder that it wrote to."""
+
+
 class UnreadableError(ValueError):
     """A file that cannot be read; the message is the reason, with the line where there is one."""
 
@@ -56,7 +60,11 @@ def _content_hash(file: Path) -> str:
 
 
 def _is_own_output(file: Path) -> bool:
-    return file.name in OWN_OUTPUTS and (file.parent / "report.html").exists()
+    return (
+        (file.name in OWN_OUTPUTS and (file.parent / "report.html").exists())
+        or file.name == PUBLISHED
+        or (file.parent.parent / PUBLISHED).exists()
+    )
 
 
 def read_text(path: Path) -> str:
