@@ -20,6 +20,8 @@ OF_THE_HUB = re.compile(
     r" (?P<split>(?:train|validation|val|dev|test)\S*)"
 )
 """How :mod:`mir_task.data.hub` names a data set: path, revision, configuration, split."""
+PAPERS_TASK = "mir"
+"""Task on the paper's data, which are the Hub's."""
 BUILTIN_DATA = "mir_task.builtin"
 LMMS_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})_\d{6}_")
 """How lmms-eval begins a file's name."""
@@ -53,7 +55,7 @@ def provenance(checkpoint: Checkpoint) -> Provenance | None:
         return None
     settings = {
         "task": task,
-        **_settings(run, protocol),
+        **_settings(run, protocol, task),
         "seed": _seeds(checkpoint),
         "pairs": checkpoint.pairs,
     }
@@ -65,20 +67,21 @@ def provenance(checkpoint: Checkpoint) -> Provenance | None:
     images = protocol.images if protocol else None
     if images == BUILTIN_DATA or task == BUILT_IN:
         return Provenance(task, task, f"Built-in pairs of mir-task ({task})", **common)
-    hub = OF_THE_HUB.fullmatch(images or "")
+    hub = _hub(images, task)
     if hub is None:
         return Provenance(task, task, f"Image-text pairs of the task {task}", **common)
-    name = f"{hub['id']} with texts of {_texts(protocol)}" if _texts(protocol) else hub["id"]
+    texts = _texts(protocol, task)
+    name = f"{hub['id']} with texts of {texts}" if texts else hub["id"]
     return Provenance(task, hub["id"], name, hub["config"], hub["split"], hub["revision"], **common)
 
 
-def _settings(run: Run, protocol: Protocol | None) -> dict[str, Any]:
+def _settings(run: Run, protocol: Protocol | None, task: str) -> dict[str, Any]:
     if protocol is None:
         return dict(run.settings)
     ids = "\n".join(sorted(protocol.pair_ids))
     return {
         "task_version": protocol.task_version,
-        "texts": _texts(protocol),
+        "texts": _texts(protocol, task),
         "paired": protocol.paired,
         "max_text_tokens": protocol.max_text_tokens,
         "template": protocol.template,
@@ -88,10 +91,16 @@ def _settings(run: Run, protocol: Protocol | None) -> dict[str, Any]:
     }
 
 
-def _texts(protocol: Protocol | None) -> str | None:
+def _texts(protocol: Protocol | None, task: str) -> str | None:
     """Data set of the texts; None where it is a folder of someone's machine."""
     texts = protocol.texts if protocol else None
-    return texts if texts and (texts == BUILTIN_DATA or OF_THE_HUB.fullmatch(texts)) else None
+    return texts if texts == BUILTIN_DATA or _hub(texts, task) else None
+
+
+def _hub(source: str | None, task: str) -> re.Match[str] | None:
+    """A data set of the Hub; a folder may look like one, but has no revision, and the task of the paper no folders."""
+    found = OF_THE_HUB.fullmatch(source or "")
+    return found if found and (found["revision"] or task == PAPERS_TASK) else None
 
 
 def _seeds(checkpoint: Checkpoint) -> int | list[int] | None:
