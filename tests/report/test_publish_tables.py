@@ -264,4 +264,4 @@ def test_pairs_that_could_not_be_measured_are_a_caution(workshop):
     workshop.result("a", 2.5, skipped=[{"number": 4, "reason": "too long"}])
     workshop.result("b", 2.6)
     said = publish(workshop, workshop.results).text("tables/leaderboard.md")
-    assert "a: 1 pairs could not be measured" in said
+    assert "a: one pair could not be measured" in said

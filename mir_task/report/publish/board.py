@@ -9,7 +9,7 @@ from mir_task.metrics import Better
 from mir_task.report.analysis import Findings
 from mir_task.report.compare import ONE_GROUP, Checkpoint
 from mir_task.report.publish.language_models import different
-from mir_task.report.publish.provenance import provenance
+from mir_task.report.publish.provenance import Provenance, provenance
 from mir_task.report.text import join, number, short
 
 ARROWS = {"lower": "↓", "higher": "↑"}
@@ -117,7 +117,7 @@ def _column(
 
 def _digits(values: Sequence[float]) -> int:
     """As many as tell the values apart: none for whole numbers, three for fractions, one for points."""
-    if all(value == int(value) for value in values):
+    if all(float(value).is_integer() for value in values):
         return 0
     return 3 if max(map(abs, values)) < 10 else 1
 
@@ -135,21 +135,13 @@ def _notes(members: Sequence[Checkpoint]) -> list[str]:
     else:
         notes.append("The standard error of MIR is not told.")
     over = {c.average_over for c in members if c.average is not None}
-    for names in over:
+    for names in sorted(over):
         notes.append(
             f"The average is over {join(names)}." if names else "What the average is over is not told."
         )
     known = [measured for c in members if (measured := provenance(c))]
-    settings = {
-        f"task {measured.task}, "
-        + ", ".join(
-            f"{name.replace('_', ' ')} {value}"
-            for name, value in measured.settings.items()
-            if name not in ("task", "pairs_sha256")
-        )
-        for measured in known
-    }
-    notes += [f"MIR was measured by {line}." for line in sorted(settings)]
+    settings = {_settings(measured) for measured in known}
+    notes += [f"MIR was measured by the task {line}." for line in sorted(settings)]
     if len(known) < len(members):
         notes.append("What MIR was measured on is not told of every model.")
     for c in members:
@@ -158,3 +150,18 @@ def _notes(members: Sequence[Checkpoint]) -> list[str]:
                 f"MIR of {c.label} is the mean of {len(c.runs)} runs, standard deviation {number(c.spread)}."
             )
     return notes
+
+
+def _settings(measured: Provenance) -> str:
+    """What the protocol was, for a note."""
+    told = dict(measured.settings)
+    version, seed, pairs = told.get("task_version"), told.get("seed"), told.get("pairs")
+    seeds = seed if isinstance(seed, list) else [seed]
+    said = [
+        measured.task + (f" {version}" if version else ""),
+        f"seed {join([str(one) for one in seeds])}" if seed is not None else "",
+        f"{pairs} pairs" if pairs is not None else "",
+        measured.dataset if measured.dataset != measured.task else "",
+        f"texts cut to {told['max_text_tokens']} tokens" if "max_text_tokens" in told else "",
+    ]
+    return ", ".join(part for part in said if part)

@@ -7,7 +7,7 @@ from mir_task.report.protocol import check_models, check_one_model
 from mir_task.report.publish.language_models import different
 from mir_task.report.records import MIRReportError
 from mir_task.report.scored_alike import check_scores
-from mir_task.report.text import join
+from mir_task.report.text import count, join
 
 STABLE = 20
 """Pairs from which on the paper finds MIR stable (its table 6)."""
@@ -43,9 +43,9 @@ def cautions(findings: Findings) -> list[str]:
         )
     skipped = {c.label: len(run.result.skipped) for c in checkpoints for run in c.runs if run.result}
     found += [
-        f"{label}: {count} pairs could not be measured and were left out of MIR."
-        for label, count in skipped.items()
-        if count
+        f"{label}: {count(number, 'pair')} could not be measured and left out of MIR."
+        for label, number in skipped.items()
+        if number
     ]
     sentence = different(checkpoints)
     said = [*found, *([sentence] if sentence else []), *findings.averaged.warnings, *findings.notes]

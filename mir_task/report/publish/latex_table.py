@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from mir_task.report.publish.board import Board
+from mir_task.report.publish.board import Board, Column
 from mir_task.report.publish.slugs import slugs
 
 LONG, WIDE = 40, 9
 """More rows than fit a page, more columns than fit its width."""
+UPRIGHT = 6
+"""A longer heading is set upright where there are many columns."""
 LIGATURES = re.compile(r"(?<=([-',]))(?=\1)")
 """Between two marks that TeX would join."""
 PACKAGES = r"\usepackage[T1]{fontenc} \usepackage{booktabs,graphicx,longtable}"
@@ -68,15 +70,23 @@ def tabular(board: Board, environment: str | None = None) -> str:
         }
     )
     styler = frame.style.apply(lambda _: bold, axis=None).hide(axis="index")
-    headings = [escape(column.heading) for column in board.columns]
+    headings = [_heading(column, is_narrow=len(board.columns) > WIDE) for column in board.columns]
     styler = styler.format_index(lambda place: headings[int(str(place))], axis="columns")
     layout = "".join("l" if column.is_text else "r" for column in board.columns)
     return str(styler.to_latex(hrules=True, column_format=layout, environment=environment)).strip()
 
 
+def _heading(column: Column, is_narrow: bool) -> str:
+    """The heading; upright where there are many columns and it would be wider than its numbers."""
+    heading = escape(column.heading)
+    return rf"\rotatebox{{90}}{{{heading}}}" if is_narrow and len(column.heading) > UPRIGHT else heading
+
+
 def _table(board: Board, label: str) -> str:
     caption = rf"\caption{{{escape(board.title)}}}"
-    notes = [rf"\par\smallskip\footnotesize {escape(' '.join(board.notes))}"] if board.notes else []
+    notes = (
+        [rf"\par\smallskip\raggedright\footnotesize {escape(' '.join(board.notes))}"] if board.notes else []
+    )
     if board.rows > LONG:
         lines = tabular(board, "longtable").splitlines()
         lines.insert(1, rf"{caption} \label{{{label}}} \\")
