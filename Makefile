@@ -7,7 +7,7 @@ DEMO = demo-output
 SCALE ?= smoke
 STUDY ?= study-output/$(SCALE)
 
-.PHONY: demo test test-oldest test-wheel bench study lint clean
+.PHONY: demo test test-oldest test-wheel bench study leaderboard lint clean
 
 # Prints warnings and errors, MIR's progress, the table, and where the report is.
 demo: $(INSTALLED)
@@ -44,13 +44,21 @@ bench: $(INSTALLED)
 study: $(INSTALLED)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m mir_task.study --scale $(SCALE) --output $(STUDY)
 
+# The example in results/leaderboard; the reports themselves go to a folder of their own.
+leaderboard: $(INSTALLED)
+	$(BIN)/mir-report results/paper --output leaderboard-output/paper --publish results/leaderboard/paper \
+	  --title "MIR in the paper's tables"
+	@# Without models.csv, which repeats MIR and scores for programs.
+	$(BIN)/mir-report results/study/mir --scores results/study/scores.csv --output leaderboard-output/study \
+	  --publish results/leaderboard/study --title "MIR of 84 small LLaVAs"
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv .venv-oldest .venv-wheel $(DEMO) study-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-wheel $(DEMO) study-output leaderboard-output build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 $(INSTALLED): pyproject.toml
 	@echo "Installing mir-task with lmms-eval and torch into $(VENV): about 7 GB, some minutes"

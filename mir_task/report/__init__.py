@@ -3,5 +3,5 @@
 Imports go one way: ``records``, ``files``, ``tables``, ``lmms_results`` (what a file says) -> ``load`` ->
 ``compare``, ``averages`` (which numbers belong together) -> ``association``, ``choice``, ``concordance``,
 ``influence``, ``regress``, ``combined``, ``pool`` (how they relate) -> ``verdict`` -> ``analysis`` (all findings) ->
-``figures``, ``gallery``, ``page``, ``write`` -> ``cli``.
+``figures``, ``gallery``, ``page``, ``write`` -> ``publish`` (for leaderboards and model cards) -> ``cli``.
 """

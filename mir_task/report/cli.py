@@ -48,9 +48,23 @@ def _report(arguments: argparse.Namespace) -> int:
     page = write(findings, arguments.output, arguments.title)
     print("\n".join([*findings.verdict.all, *findings.understood]))
     print(f"-> {page}")
-    for problem in findings.problems:
+    problems = [*findings.problems, *_published(arguments, findings, page)]
+    for problem in problems:
         print(f"mir-report: {problem}", file=sys.stderr)
-    return INCOMPLETE if findings.problems else WRITTEN
+    return INCOMPLETE if problems else WRITTEN
+
+
+def _published(arguments: argparse.Namespace, findings: Findings, page: Path) -> list[str]:
+    """Write what ``--publish`` asks for and say so; the reason where it could not be."""
+    if arguments.publish is None:
+        return []
+    from mir_task.report.publish.everything import publish
+
+    try:
+        print("\n".join(publish(findings, page, arguments.publish, arguments.title)))
+    except (MIRError, OSError) as error:
+        return [f"not published: {error}"]
+    return []
 
 
 def _watch(arguments: argparse.Namespace) -> int:
@@ -64,15 +78,17 @@ def _watch(arguments: argparse.Namespace) -> int:
     def render() -> str:
         findings = _findings(arguments)
         pages[:] = [write(findings, arguments.output, arguments.title, RELOAD_SECONDS)]
-        for problem in findings.problems:
+        problems = [*findings.problems, *_published(arguments, findings, pages[0])]
+        for problem in problems:
             if problem not in known:
                 print(f"mir-report: {problem}", file=sys.stderr, flush=True)
-        known[:] = findings.problems
+        known[:] = problems
         said = [findings.decision.sentence, *(training.short for training in findings.trainings)]
         return f"{' '.join(said)} -> {pages[0]}"
 
+    written = [arguments.output, *([arguments.publish] if arguments.publish else [])]
     read = [*arguments.paths, *arguments.scores, *([arguments.mapping] if arguments.mapping else [])]
-    watch(read, render, seconds=arguments.watch, without=[arguments.output])
+    watch(read, render, seconds=arguments.watch, without=written)
     for page in pages:
         end_reloads(page)
     return WRITTEN
@@ -136,6 +152,12 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         help="files or folders: per-layer files, lmms-eval results, tables, trainer_state.json with eval_mir",
     )
     add("--output", type=Path, default=Path("mir-report"), metavar="DIR", help="default: mir-report")
+    add(
+        "--publish",
+        type=Path,
+        metavar="DIR",
+        help="also write a static Space, Markdown and LaTeX tables and model-index blocks there; nothing is sent",
+    )
     add(
         "--scores",
         nargs="+",

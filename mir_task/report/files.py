@@ -39,6 +39,8 @@ OF_MODELS = (
     ),
 )
 """Files that lie in every folder of a transformers model: never results, and alike in all checkpoints."""
+PUBLISHED = "published.json"
+"""List of what ``--publish`` wrote, in the folder that it wrote to."""
 
 
 class UnreadableError(ValueError):
@@ -107,7 +109,11 @@ def _content_hash(file: Path) -> str:
 
 
 def _is_own_output(file: Path) -> bool:
-    return file.name in OWN_OUTPUTS and (file.parent / "report.html").exists()
+    return (
+        (file.name in OWN_OUTPUTS and (file.parent / "report.html").exists())
+        or file.name == PUBLISHED
+        or (file.parent.parent / PUBLISHED).exists()
+    )
 
 
 def read_text(path: Path) -> str:
