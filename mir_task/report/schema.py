@@ -181,11 +181,21 @@ class Combined(_Frozen):
     )
 
 
+MIRStatus = Literal["tells", "does not tell", "reversed", "too few", "not tested"]
+"""tells: lower MIR goes with higher scores, one-sided p below 0.05 within groups; reversed: the opposite does; too few:
+no order of the recipes scored could have had so small a p; not tested: there are no scores, or nothing in them varies."""
+
+
 class Candidate(_Frozen):
     """What is known of one checkpoint that could be chosen."""
 
     group: str
-    model: str
+    model: str = Field(description="its whole name, as in leaderboard.csv")
+    p_lowest_mir: float | None = Field(
+        default=None,
+        description="probability that its MIR is truly the lowest of its group, by MIR's standard errors; not that it "
+        "scores best; null where not known",
+    )
     p_best: float | None = Field(
         default=None, description="probability that it has the best score of its group; null where not known"
     )
@@ -199,23 +209,44 @@ class Candidate(_Frozen):
 
 
 class Decision(_Frozen):
-    """Which checkpoint to fine-tune, how sure that is, and what it rests on."""
+    """Which checkpoint to fine-tune, how sure that is, and what it rests on.
+
+    With several groups there is one choice a group: ``p_best`` and ``p_lowest_mir`` are then the smallest of theirs, and
+    ``expected_loss`` the mean.
+    """
 
     sentence: str = Field(description="the answer in one sentence, first line of every output")
     kind: Literal["one", "set", "not told"] = Field(
-        description="one: a checkpoint is recommended; set: several that cannot be told apart; not told: MIR does "
-        "not tell here"
+        description="one: a checkpoint is recommended (in each group); set: several that cannot be told apart; not "
+        "told: none is"
     )
-    recommended: list[str] = Field(default_factory=list, description="checkpoints; empty where not told")
+    mir: MIRStatus = Field(default="not tested", description="whether MIR tells which recipe scores higher")
+    recommended: list[str] = Field(
+        default_factory=list,
+        description="whole names; of each group the one of least expected loss first; empty where not told",
+    )
     by: str | None = Field(
-        default=None, description="'mir', a baseline's column, or 'scores'; null where not told"
+        default=None,
+        description="'mir', a baseline's column, or 'scores' where MIR has no part in it; null where not told",
     )
-    p_best: float | None = Field(default=None, description="of the recommended checkpoint or set")
+    p_best: float | None = Field(
+        default=None, description="probability that the best score is among the recommended; null where not known"
+    )
+    p_lowest_mir: float | None = Field(
+        default=None, description="probability that the truly lowest MIR is; null where not chosen by MIR alone"
+    )
     expected_loss: float | None = Field(
-        default=None, description="of the recommended checkpoint or set, in points"
+        default=None, description="of the first recommended, in points; null where not known"
     )
     rests_on: list[str] = Field(default_factory=list, description="what the answer rests on, a sentence each")
-    instead: str | None = Field(default=None, description="what would tell, where MIR does not")
+    instead: str | None = Field(
+        default=None, description="the baseline's column that tells, where MIR does not or tells less"
+    )
+    recipes_needed: int | None = Field(
+        default=None,
+        description="scored recipes of one group whose test shows with 80% power that MIR orders 75% of pairs; null "
+        "where it tells",
+    )
     candidates: list[Candidate] = Field(default_factory=list)
 
 
