@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from mir_task.metrics import Better
 from mir_task.report import regress
+from mir_task.report.against import against
 from mir_task.report.averages import Averaged, average
 from mir_task.report.combined import combined
 from mir_task.report.compare import Comparison, compare
@@ -15,10 +16,11 @@ from mir_task.report.echo import echo
 from mir_task.report.merge import merged
 from mir_task.report.names import not_found
 from mir_task.report.pool import pooled
+from mir_task.report.predict import predictions
 from mir_task.report.records import Evidence, MIRReportError, Run
 from mir_task.report.regress import BesideMIR
 from mir_task.report.scales import Benchmark, ScoreSettings, understood
-from mir_task.report.schema import Combined, Decision, Fit, Pooled
+from mir_task.report.schema import Against, Combined, Decision, Fit, Pooled, Prediction
 from mir_task.report.scored_alike import check_scores
 from mir_task.report.verdict import Verdict, verdict
 
@@ -54,6 +56,8 @@ class Findings:
     understood: list[str]
     """What was taken as a benchmark, and what was left out, in sentences."""
     beside_mir: list[BesideMIR]
+    against: list[Against]
+    predictions: list[Prediction]
     decision: Decision
     verdict: Verdict
     notes: list[str]
@@ -114,6 +118,8 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
         scales=scales,
         understood=echo(scales, evidence.left_out),
         beside_mir=beside_mir,
+        against=against(averaged, settings.baselines),
+        predictions=predictions(averaged.comparison),
         decision=decide(said.headline),
         verdict=_with_warnings(said, warnings),
         notes=[*score_notes, *comparison.notes, *averaged.notes],

@@ -14,6 +14,7 @@ from mir_task.report.choice import Array
 from mir_task.report.compare import Checkpoint
 from mir_task.report.influence import influence
 from mir_task.report.schema import Fit
+from mir_task.report.score_noise import score_noise
 from mir_task.report.tables import BASELINES, PROGRESS
 
 MIR = "mir"
@@ -90,6 +91,7 @@ def fit(
             "over": list(complete[0].average_over) if score == AVERAGE and complete else [],
             "n": len(complete),
             "excluded": [c.label for c in members if id(c) not in kept],
+            "score_noise": score_noise(complete) if predictor == MIR and score == AVERAGE else None,
             "notes": notes,
             **numbers,
         }

@@ -95,6 +95,19 @@ class Regret(_Frozen):
     by_chance: float = Field(description="the same for a model chosen at random: best score minus mean score")
 
 
+class ScoreNoise(_Frozen):
+    """Do the averages of a group differ more than their errors allow? Cochran's test of heterogeneity."""
+
+    q: float = Field(description="weighted sum of squares of the averages around their mean")
+    degrees_of_freedom: tuple[float, float | None] = Field(
+        description="of the models, and of the errors where these come from runs of SFT; null: of the benchmarks' sizes"
+    )
+    p: float
+    within_noise: bool = Field(
+        description="the scores differ no more than their errors allow: no predictor can be told right or wrong by them"
+    )
+
+
 class Fit(_Frozen):
     """How one predictor relates to one score in one group of models."""
 
@@ -115,6 +128,9 @@ class Fit(_Frozen):
     influence: Influence | None = Field(default=None, description="null below 4 models")
     ranking_accuracy: RankingAccuracy | None = None
     regret: Regret | None = None
+    score_noise: ScoreNoise | None = Field(
+        default=None, description="of MIR's fit to the average; null where an average has no standard error"
+    )
     notes: list[str] = Field(default_factory=list, description="why a number is null")
 
 
@@ -179,6 +195,40 @@ class Combined(_Frozen):
     counted_elsewhere: int = Field(
         default=0, description="entries left out, since their recipe is in an earlier group too"
     )
+
+
+class Against(_Frozen):
+    """MIR against one baseline: pairs of recipes within groups that each puts in the order of their scores.
+
+    Of the same recipes, in the groups where the baseline varies. Pairs count that differ in score; one that is tied in a
+    predictor counts half for it, as a coin would get.
+    """
+
+    predictor: str = Field(description="the baseline's column, or that of the training step")
+    better: Literal["lower", "higher"] = Field(description="which end of the baseline is better")
+    groups: int
+    recipes: int = Field(description="models with MIR, baseline and score, each counted once")
+    pairs: int
+    mir_share: float = Field(description="share of pairs that MIR puts in order")
+    baseline_share: float = Field(description="the same of the baseline")
+    difference: float = Field(description="mir_share - baseline_share")
+    interval: Interval | None = Field(
+        description="95%, of the difference among recipes like these; null where none was found that covers"
+    )
+    p: float | None = Field(description="one-sided: MIR is better; null where interval is")
+    p_baseline_better: float | None = Field(description="one-sided: the baseline is better")
+
+
+class Prediction(_Frozen):
+    """Score after SFT of a checkpoint that was not fine-tuned yet, by the line through the others of its group."""
+
+    group: str
+    model: str
+    mir: float
+    n: int = Field(description="models of the group with MIR and score, through which the line goes")
+    predicted: float
+    interval: Interval = Field(description="95% prediction interval, Student's t")
+    inside: bool = Field(description="its MIR lies within the range of the models that have a score")
 
 
 MIRStatus = Literal["tells", "does not tell", "reversed", "too few", "not tested"]
@@ -262,6 +312,12 @@ class Regression(_Frozen):
     benchmarks: list[Fit] = Field(default_factory=list, description="MIR against each benchmark, by group")
     baselines: list[Fit] = Field(
         default_factory=list, description="each baseline against the average, and MIR on the same models"
+    )
+    against: list[Against] = Field(
+        default_factory=list, description="MIR against each baseline and training step, all groups together"
+    )
+    predictions: list[Prediction] = Field(
+        default_factory=list, description="checkpoints without a score, where their group has enough with one"
     )
     skipped: list[str] = Field(default_factory=list, description="files that could not be used, and why")
     notes: list[str] = Field(default_factory=list)

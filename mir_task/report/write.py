@@ -72,6 +72,8 @@ def regression_of(findings: Findings) -> Regression:
         pooled=findings.pool,
         benchmarks=findings.benchmarks,
         baselines=findings.baselines,
+        against=findings.against,
+        predictions=findings.predictions,
         skipped=[str(skipped) for skipped in findings.evidence.skipped],
         notes=findings.notes,
         versions=_versions(),
