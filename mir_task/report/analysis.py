@@ -11,7 +11,7 @@ from mir_task.report.against import against
 from mir_task.report.averages import Averaged, average
 from mir_task.report.combined import combined
 from mir_task.report.compare import Comparison, compare
-from mir_task.report.decision import decide
+from mir_task.report.decision.rules import decide
 from mir_task.report.echo import echo
 from mir_task.report.merge import merged
 from mir_task.report.names import not_found

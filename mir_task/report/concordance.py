@@ -74,6 +74,7 @@ def by_chance(x: Array, y: Array) -> Chance:
         orders = np.array(list(itertools.permutations(y)))
     else:
         orders = np.random.default_rng(0).permuted(np.tile(y, (DRAWS, 1)), axis=1)
+        orders[0] = y  # what was observed is one of the possible orders: no p is zero
     most = len(x) * (len(x) - 1) // 2
     counts = np.zeros(2 * most + 1)
     for some in np.array_split(orders, max(1, orders.size * len(x) // 4_000_000)):
@@ -170,6 +171,7 @@ def _variance_of_correct(chance: Chance, difference: int) -> float | None:
 
 
 def solved(chance: Chance, condition: Callable[[Array], float]) -> float:
+    """The tilt at which a condition on the probabilities, rising or falling with it, is zero."""
     return float(
         optimize.brentq(lambda tilt: condition(tilted(chance, tilt)), -STEEPEST, STEEPEST, xtol=1e-10)
     )

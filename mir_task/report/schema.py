@@ -280,10 +280,12 @@ class Decision(_Frozen):
         description="'mir', a baseline's column, or 'scores' where MIR has no part in it; null where not told",
     )
     p_best: float | None = Field(
-        default=None, description="probability that the best score is among the recommended; null where not known"
+        default=None,
+        description="probability that the best score is among the recommended; null where not known",
     )
     p_lowest_mir: float | None = Field(
-        default=None, description="probability that the truly lowest MIR is; null where not chosen by MIR alone"
+        default=None,
+        description="probability that the truly lowest MIR is; null where not chosen by MIR alone",
     )
     expected_loss: float | None = Field(
         default=None, description="of the first recommended, in points; null where not known"

@@ -75,9 +75,7 @@ def _by_scores(group: str, members: Sequence[Checkpoint]) -> Answer:
     return _by_chances(group, members, SCORES, "scores", chances(draws))
 
 
-def _by_prediction(
-    group: str, members: Sequence[Checkpoint], by: Telling | None, draws: Array
-) -> Answer:
+def _by_prediction(group: str, members: Sequence[Checkpoint], by: Telling | None, draws: Array) -> Answer:
     return _by_chances(
         group,
         members,
@@ -147,9 +145,7 @@ def _by_chances(
     )
 
 
-def _predicted(
-    new: Checkpoint, members: Sequence[Checkpoint], by: Telling | None
-) -> tuple[float, Interval]:
+def _predicted(new: Checkpoint, members: Sequence[Checkpoint], by: Telling | None) -> tuple[float, Interval]:
     """Score after SFT and its 95% prediction interval, by the line through the scored ones or by their mean."""
     scored = [c for c in members if c.average is not None]
     y = np.array([c.average for c in scored], dtype=np.float64)

@@ -9,7 +9,7 @@ from mir_task.report.decision.best import SURE
 from mir_task.report.decision.power import POWER, SHARE, least_recipes, recipes_needed
 from mir_task.report.decision.telling import MIR, Judged
 from mir_task.report.schema import Against
-from mir_task.report.text import count, number, percent, percent_interval
+from mir_task.report.text import count, number, percent, percent_interval, sentence
 
 
 def grounds(choices: Sequence[Answer], judged: Judged, against: Sequence[Against]) -> list[str]:
@@ -31,8 +31,9 @@ def _test(judged: Judged) -> list[str]:
     if mir.tells:
         spread = f", 95% interval {percent_interval(mir.found.interval)}" if mir.found.interval else ""
         return [
-            f"That MIR tells rests on {count(mir.found.recipes, 'recipe')} in {count(mir.found.groups, 'group')} with "
-            f"scores ({percent(mir.found.concordance)} of pairs in order{spread}), and holds for checkpoints like these."
+            f"That MIR tells rests on {count(mir.found.recipes, 'recipe')} with scores in "
+            f"{count(mir.found.groups, 'group')} ({percent(mir.found.concordance)} of pairs in order{spread}); it holds "
+            "for checkpoints like these."
         ]
     if mir.power >= POWER:
         return [
@@ -40,8 +41,8 @@ def _test(judged: Judged) -> list[str]:
             f"{mir.found.recipes} would have shown it with a probability of {_probability(mir.power)}."
         ]
     return [
-        f"These {mir.found.recipes} recipes would have shown an order in which MIR puts {percent(SHARE)} of pairs right "
-        f"with a probability of only {percent(mir.power)}; {needed} of one group would with {percent(POWER)}."
+        f"If MIR put {percent(SHARE)} of pairs in order, these {mir.found.recipes} recipes would have shown it with a "
+        f"probability of only {percent(mir.power)}; {needed} of one group would with {percent(POWER)}."
     ]
 
 
@@ -58,8 +59,8 @@ def _instead(judged: Judged, against: Sequence[Against]) -> list[str]:
             low, high = known.interval
             apart += f" (95% interval {number(-100 * high, 0)} to {number(-100 * low, 0)})"
     return [
-        f"{name} puts {percent(found.concordance)} of {count(found.pairs, 'pair')} in order{apart}; it was picked among "
-        f"{count(len(judged.beside), 'measure')} (Holm's correction)."
+        f"{sentence(judged.instead.name)} puts {percent(found.concordance)} of {count(found.pairs, 'pair')} in order"
+        f"{apart}; {count(len(judged.beside), 'measure was', 'measures were')} tried (Holm's correction)."
     ]
 
 
@@ -68,11 +69,13 @@ def _chances(choices: Sequence[Answer], judged: Judged) -> list[str]:
     order = [each for each in choices if each.basis == "order" and each.by == MIR]
     if any(each.p is not None for each in order):
         found.append(
-            "P is the probability that MIR is truly the lowest, by its standard errors over pairs (t draws, fixed seed): "
-            "not that the checkpoint is best after SFT; what choosing it may cost in points is not known."
+            "P is the probability that MIR is truly the lowest, by its standard errors over pairs (draws of a fixed "
+            "seed), not that the checkpoint is best after SFT; what choosing it may cost in points is not known."
         )
     if any(each.p is None for each in order):
-        found.append("MIR has no standard error for every checkpoint, so how sure its order is cannot be said.")
+        found.append(
+            "MIR has no standard error for every checkpoint, so how sure its order is cannot be said."
+        )
     if any(each.basis == "prediction" for each in choices):
         found.append(
             "Checkpoints without a score are predicted from the scored ones of their group; P(best) and expected loss "

@@ -96,9 +96,7 @@ def of_predictions(members: Sequence[Checkpoint], by: Telling | None) -> Array |
             continue
         draws[:, position] = coefficients @ design[position] + spread[:, 0] * random.normal(size=count)
         if by is not None and by.predictor == MIR:
-            draws[:, position] += (
-                coefficients[:, 1] * excess(checkpoint, members) * random.normal(size=count)
-            )
+            draws[:, position] += coefficients[:, 1] * excess(checkpoint, members) * random.normal(size=count)
     return draws
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 from statsmodels.stats.multitest import multipletests
 
 from mir_task.metrics import Better
-from mir_task.report.combined import combined, each_once
+from mir_task.report.combined import tested
 from mir_task.report.compare import Checkpoint
-from mir_task.report.concordance import Chance, by_chance, together
 from mir_task.report.decision.power import ALPHA, least_p, power
 from mir_task.report.schema import Combined, MIRStatus
 from mir_task.report.tables import BASELINES, PROGRESS
@@ -33,6 +31,11 @@ class Telling:
     """What a perfect order of these recipes would have had."""
     power: float = 0.0
     """Probability that these recipes show a predictor that puts 75% of pairs in order."""
+
+    @property
+    def name(self) -> str:
+        """In words for a sentence."""
+        return PROGRESS.get(self.predictor, self.predictor)
 
     @property
     def tells(self) -> bool:
@@ -57,13 +60,18 @@ class Judged:
 
     @property
     def instead(self) -> Telling | None:
-        """The baseline that tells: the one ahead of MIR, or the one with most pairs in order where MIR does not tell."""
+        """The baseline that tells: the one ahead of MIR, or the best one where MIR does not tell."""
         telling = [each for each in self.beside if each.tells and each.found]
         if self.ahead is not None:
             return next((each for each in telling if each.predictor == self.ahead), None)
         if self.mir.status in ("tells", "not tested", "too few"):
             return None
-        return max(telling, key=lambda each: each.found.concordance if each.found else 0.0, default=None)
+        # By pairs in order less pairs reversed: a share alone would favour one that is tied on most pairs.
+        return max(
+            telling,
+            key=lambda each: 2 * each.found.correct - each.found.pairs if each.found else 0,
+            default=None,
+        )
 
     @property
     def by(self) -> Telling | None:
@@ -95,12 +103,12 @@ def telling(groups: Groups, predictor: str, better: Better) -> Telling:
         group: [replace(c, mir=value) for c in members if (value := plain.value(c)) is not None]
         for group, members in groups.items()
     }
-    found = combined(turned)
-    if found is None:
+    outcome = tested(turned)
+    if outcome is None:
         scored = [sum(c.average is not None for c in members) for members in turned.values()]
         few = any(scored) and max(scored) < 2
         return replace(plain, status="too few" if few else "not tested")
-    chance = _chance(turned)
+    found, chance = outcome
     least = least_p(chance)
     status: MIRStatus = (
         "tells"
@@ -112,18 +120,6 @@ def telling(groups: Groups, predictor: str, better: Better) -> Telling:
         else "does not tell"
     )
     return Telling(predictor, better, status, found, least, power(chance))
-
-
-def _chance(groups: Groups) -> Chance:
-    return together(
-        [
-            by_chance(
-                np.array([c.mir for c in members]), np.array([c.average for c in members], dtype=np.float64)
-            )
-            for members in each_once(groups).values()
-            if len(members) > 1
-        ]
-    )
 
 
 def _beside(groups: Groups, named: Mapping[str, Better]) -> list[Telling]:
@@ -141,5 +137,3 @@ def _beside(groups: Groups, named: Mapping[str, Better]) -> list[Telling]:
         replace(each, status="does not tell") if each.tells and not still else each
         for each, still in zip(tested, corrected, strict=True)
     ]
-
-

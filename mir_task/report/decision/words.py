@@ -46,7 +46,7 @@ def status(judged: Judged) -> str:
         return "whether MIR tells was not tested, since too few scores or none that differ were given"
     order = f"{percent(mir.found.concordance)} of {count(mir.found.pairs, 'pair')} in order"
     if mir.status == "tells":
-        more = f", and {judged.instead.predictor} tells more ({_share(judged.instead)})" if judged.instead else ""
+        more = f", and {judged.instead.name} tells more ({_share(judged.instead)})" if judged.instead else ""
         return f"MIR tells here ({order}, {p_exactly(mir.found.p)}){more}"
     if mir.status == "too few":
         return (
@@ -58,10 +58,14 @@ def status(judged: Judged) -> str:
     else:
         text = f"MIR does not tell here ({order}, {p_exactly(mir.found.p)})"
     if judged.instead:
-        return f"{text}; {judged.instead.predictor} would ({_share(judged.instead)}, {_p(judged.instead)})"
+        return f"{text}; {judged.instead.name} would ({_share(judged.instead)}, {_p(judged.instead)})"
     if judged.beside:
-        names = [each.predictor for each in judged.beside]
-        return f"{text}, nor does {names[0]}" if len(names) == 1 else f"{text}, nor does any of {_listing(names, 'and')}"
+        names = [each.name for each in judged.beside]
+        return (
+            f"{text}, nor does {names[0]}"
+            if len(names) == 1
+            else f"{text}, nor does any of {_listing(names, 'and')}"
+        )
     return text
 
 
@@ -155,7 +159,9 @@ def _looking_back(choices: Sequence[Answer], mir: Telling) -> str:
     best = _named(each)
     if found:
         return f"{lowest.label}, the lowest MIR, is best after SFT{sure if len(each.chosen) == 1 else ''}"
-    return f"{best} is best after SFT{sure}, and {lowest.label}, the lowest MIR, lost {number(mean, 2)} points"
+    return (
+        f"{best} is best after SFT{sure}, and {lowest.label}, the lowest MIR, lost {number(mean, 2)} points"
+    )
 
 
 def _lost(members: Sequence[Checkpoint]) -> float:
