@@ -107,7 +107,8 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
     warnings = [*comparison.warnings, *averaged.warnings]
     pool = pooled(averaged, settings.pool)
     beside_mir = regress.baselines(averaged, settings.baselines)
-    said = verdict(averaged.comparison, fits, pool, beside_mir, in_all)
+    compared = against(averaged, settings.baselines)
+    decision = decide(averaged.comparison.groups, settings.baselines, compared)
     return Findings(
         evidence=evidence,
         averaged=averaged,
@@ -118,21 +119,16 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
         scales=scales,
         understood=echo(scales, evidence.left_out),
         beside_mir=beside_mir,
-        against=against(averaged, settings.baselines),
+        against=compared,
         predictions=predictions(averaged.comparison),
-        decision=decide(said.headline),
-        verdict=_with_warnings(said, warnings),
+        decision=decision,
+        verdict=verdict(decision, averaged.comparison, fits, pool, beside_mir, in_all, compared, warnings),
         notes=[*score_notes, *comparison.notes, *averaged.notes],
         problems=[f"skipped {skipped}" for skipped in evidence.skipped]
         + comparison.problems
         + averaged.without_average
         + constant,
     )
-
-
-def _with_warnings(plain: Verdict, warnings: list[str]) -> Verdict:
-    """The verdict with what the reader has to know first, after its headline."""
-    return replace(plain, sentences=[*warnings, *plain.sentences])
 
 
 def _with_named_baselines(evidence: Evidence, named: Mapping[str, Better]) -> Evidence:

@@ -17,6 +17,8 @@ T = TypeVar("T")
 EPILOG = """\
 exit status: 0 report written; 1 no report, the message says why; 2 wrong usage; 3 report written, but not the whole
 answer: a file was unreadable, or MIR or scores of a group do not vary (the message and the page say which).
+That MIR does not tell here is an answer too: status 0. Scripts that want names or numbers find them under "decision" in
+regression.json: kind, recommended, p_best.
 """
 
 
@@ -68,8 +70,11 @@ def _report(arguments: argparse.Namespace) -> int:
     )
     findings = analyse(evidence, settings)
     page = write(findings, arguments.output, arguments.title)
-    print("\n".join([*findings.verdict.all, *findings.understood]))
-    print(f"-> {page}")
+    said = [*findings.verdict.all, *findings.understood, f"-> {page}"]
+    if arguments.choose:
+        print(findings.decision.sentence)
+        said = said[1:]
+    print("\n".join(said), file=sys.stderr if arguments.choose else sys.stdout)
     for problem in findings.problems:
         print(f"mir-report: {problem}", file=sys.stderr)
     return INCOMPLETE if findings.problems else WRITTEN
@@ -138,6 +143,11 @@ def _add_comparison(parser: argparse.ArgumentParser) -> None:
         help="compare MIR of different data or numbers of pairs",
     )
     add("--title", help="title of the page")
+    add(
+        "--choose",
+        action="store_true",
+        help="print the decision alone, in one line; the rest goes to standard error",
+    )
 
 
 def _add_scores(parser: argparse.ArgumentParser) -> None:

@@ -233,7 +233,7 @@ class Prediction(_Frozen):
 
 MIRStatus = Literal["tells", "does not tell", "reversed", "too few", "not tested"]
 """tells: lower MIR goes with higher scores, one-sided p below 0.05 within groups; reversed: the opposite does; too few:
-no order of the recipes scored could have had so small a p; not tested: there are no scores, or nothing in them varies."""
+no order of the recipes scored could have so small a p; not tested: there are no scores, or nothing in them varies."""
 
 
 class Candidate(_Frozen):
@@ -261,8 +261,8 @@ class Candidate(_Frozen):
 class Decision(_Frozen):
     """Which checkpoint to fine-tune, how sure that is, and what it rests on.
 
-    With several groups there is one choice a group: ``p_best`` and ``p_lowest_mir`` are then the smallest of theirs, and
-    ``expected_loss`` the mean.
+    With several groups there is one choice a group: ``p_best`` and ``p_lowest_mir`` are then the smallest of theirs,
+    and ``expected_loss`` the mean.
     """
 
     sentence: str = Field(description="the answer in one sentence, first line of every output")

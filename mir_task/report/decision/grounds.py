@@ -13,8 +13,8 @@ from mir_task.report.text import count, number, percent, percent_interval, sente
 
 
 def grounds(choices: Sequence[Answer], judged: Judged, against: Sequence[Against]) -> list[str]:
-    """Sentences: the test of MIR, then where the probabilities come from, then what they take for granted."""
-    return [*_test(judged), *_instead(judged, against), *_chances(choices, judged)]
+    """Sentences: the test of MIR, what tells in its place, where probabilities come from."""
+    return [*_test(judged), *_instead(judged, against), *_chances(choices)]
 
 
 def _test(judged: Judged) -> list[str]:
@@ -32,8 +32,8 @@ def _test(judged: Judged) -> list[str]:
         spread = f", 95% interval {percent_interval(mir.found.interval)}" if mir.found.interval else ""
         return [
             f"That MIR tells rests on {count(mir.found.recipes, 'recipe')} with scores in "
-            f"{count(mir.found.groups, 'group')} ({percent(mir.found.concordance)} of pairs in order{spread}); it holds "
-            "for checkpoints like these."
+            f"{count(mir.found.groups, 'group')} ({percent(mir.found.concordance)} of pairs in order{spread}); it "
+            "holds for checkpoints like these."
         ]
     if mir.power >= POWER:
         return [
@@ -64,7 +64,7 @@ def _instead(judged: Judged, against: Sequence[Against]) -> list[str]:
     ]
 
 
-def _chances(choices: Sequence[Answer], judged: Judged) -> list[str]:
+def _chances(choices: Sequence[Answer]) -> list[str]:
     found = []
     order = [each for each in choices if each.basis == "order" and each.by == MIR]
     if any(each.p is not None for each in order):

@@ -110,7 +110,7 @@ def excess(new: Checkpoint, members: Sequence[Checkpoint]) -> float:
 
 
 def _least_squares(design: Array, y: Array) -> tuple[Array, float]:
-    fitted = np.linalg.lstsq(design, y, rcond=None)[0]
+    fitted = np.asarray(np.linalg.lstsq(design, y, rcond=None)[0], dtype=np.float64)
     return fitted, float(np.square(y - design @ fitted).sum())
 
 

@@ -1,22 +1,22 @@
 """Which checkpoint to fine-tune, and how sure that is: the rules.
 
-1. Does MIR tell? The recipes that have MIR and a score are tested together, within groups (one-sided p below 0.05). Four
-   recipes in a group are the fewest that can pass; with fewer the answer is "too few to tell", not "does not tell".
-   Where p of the opposite order is below 0.05, the answer is not to choose by MIR.
+1. Does MIR tell? The recipes that have MIR and a score are tested together, within groups (one-sided p below 0.05).
+   Four recipes in a group are the fewest that can pass; with fewer the answer is "too few to tell", not "does not
+   tell". Where p of the opposite order is below 0.05, the answer is not to choose by MIR.
 2. What would tell instead? Each baseline and the training step are tested alike, with Holm's correction over them. One
    of them is named where MIR does not tell, or where it puts more pairs in order than MIR does, beyond chance.
 3. What is recommended in a group?
 
-   - All have scores: the best score, by the draws of their standard errors. MIR has no part in it; the sentence says what
+   - All have scores: the best score, by draws of the scores' errors. MIR has no part in it; the sentence says what
      choosing by MIR would have found.
    - Five or more have scores, others none: the highest expected score, measured or predicted. The prediction is by the
-     group's line on MIR if MIR tells, on the baseline named under 2, or by the mean of the scored ones if nothing tells.
-   - Fewer have scores: the lowest MIR, unless MIR was tested and does not tell; then the best by the baseline named under
-     2, or nothing.
-4. How sure? Where the draws allow it, the checkpoint of least expected loss is recommended together with the fewest others
-   with which the best is among them with a probability of 95%: ``one`` or a ``set``. Chosen by MIR alone, that is the
-   probability that its MIR is truly the lowest, which is not that it scores best. Without standard errors no probability
-   is given, and checkpoints that are equal exactly are recommended together.
+     group's line on MIR if MIR tells, on the baseline named under 2, or by the mean of the scored ones if nothing does.
+   - Fewer have scores: the lowest MIR, unless MIR was tested and does not tell; then the best by the baseline named
+     under 2, or nothing.
+4. How sure? Where the draws allow it, the checkpoint of least expected loss is recommended, together with the fewest
+   others with which the best is among them with a probability of 95%: ``one`` or a ``set``. Chosen by MIR's order
+   alone, that is the probability that its MIR is truly the lowest, which is not that it scores best. Without standard
+   errors no probability is given, and checkpoints that are equal exactly are recommended together.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from mir_task.report.decision.answer import Answer, answer
 from mir_task.report.decision.grounds import grounds
 from mir_task.report.decision.power import recipes_needed
 from mir_task.report.decision.telling import MIR, judge
+from mir_task.report.decision.training import less_trained
 from mir_task.report.decision.words import headline
 from mir_task.report.schema import Against, Decision
 
@@ -62,7 +63,10 @@ def decide(
         p_best=None if by_order else _least([each.p for each in told]),
         p_lowest_mir=_least([each.p for each in by_order]) if len(by_order) == len(told) else None,
         expected_loss=_mean([each.loss for each in told]),
-        rests_on=grounds(made, judged, against),
+        rests_on=[
+            *grounds(made, judged, against),
+            *(less_trained(groups) if judged.mir.status in ("does not tell", "reversed") else []),
+        ],
         instead=instead.predictor if instead else None,
         recipes_needed=None if judged.mir.tells else recipes_needed(),
         candidates=[candidate for each in answers for candidate in each.candidates],

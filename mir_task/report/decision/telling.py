@@ -38,6 +38,11 @@ class Telling:
         return PROGRESS.get(self.predictor, self.predictor)
 
     @property
+    def net(self) -> int:
+        """Pairs in order less pairs reversed."""
+        return 2 * self.found.correct - self.found.pairs if self.found else 0
+
+    @property
     def tells(self) -> bool:
         """Whether lower (or higher, where that is better) goes with higher scores, beyond chance."""
         return self.status == "tells"
@@ -67,11 +72,7 @@ class Judged:
         if self.mir.status in ("tells", "not tested", "too few"):
             return None
         # By pairs in order less pairs reversed: a share alone would favour one that is tied on most pairs.
-        return max(
-            telling,
-            key=lambda each: 2 * each.found.correct - each.found.pairs if each.found else 0,
-            default=None,
-        )
+        return max(telling, key=lambda each: each.net, default=None)
 
     @property
     def by(self) -> Telling | None:

@@ -54,18 +54,16 @@ def status(judged: Judged) -> str:
             f"{count(least_recipes(), 'model')} of a group are the least)"
         )
     if mir.status == "reversed":
-        text = f"do not choose by MIR here, where higher MIR goes with higher scores ({order}, {p_exactly(mir.found.p_reversed)} of the opposite)"
+        opposite = f"{p_exactly(mir.found.p_reversed)} of the opposite"
+        text = f"do not choose by MIR here: higher MIR goes with higher scores ({order}, {opposite})"
     else:
         text = f"MIR does not tell here ({order}, {p_exactly(mir.found.p)})"
     if judged.instead:
         return f"{text}; {judged.instead.name} would ({_share(judged.instead)}, {_p(judged.instead)})"
     if judged.beside:
         names = [each.name for each in judged.beside]
-        return (
-            f"{text}, nor does {names[0]}"
-            if len(names) == 1
-            else f"{text}, nor does any of {_listing(names, 'and')}"
-        )
+        nor = names[0] if len(names) == 1 else f"any of {_listing(names, 'and')}"
+        return f"{text}, nor does {nor}"
     return text
 
 
