@@ -232,8 +232,9 @@ class Prediction(_Frozen):
 
 
 MIRStatus = Literal["tells", "does not tell", "reversed", "too few", "not tested"]
-"""tells: lower MIR goes with higher scores, one-sided p below 0.05 within groups; reversed: the opposite does; too few:
-no order of the recipes scored could have so small a p; not tested: there are no scores, or nothing in them varies."""
+"""tells: lower MIR goes with higher scores, one-sided p below 0.05 within groups; reversed: the opposite does; does not
+tell: neither, though the recipes would have shown an order of 75% of pairs with 80% power; too few: neither, and they
+would not; not tested: there are no scores, or nothing in them varies."""
 
 
 class Candidate(_Frozen):

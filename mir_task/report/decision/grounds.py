@@ -9,7 +9,7 @@ from mir_task.report.decision.best import SURE
 from mir_task.report.decision.power import POWER, SHARE, least_recipes, recipes_needed
 from mir_task.report.decision.telling import MIR, Judged
 from mir_task.report.schema import Against
-from mir_task.report.text import count, number, percent, percent_interval, sentence
+from mir_task.report.text import count, number, percent, percent_interval, probability, sentence
 
 
 def grounds(choices: Sequence[Answer], judged: Judged, against: Sequence[Against]) -> list[str]:
@@ -38,7 +38,7 @@ def _test(judged: Judged) -> list[str]:
     if mir.power >= POWER:
         return [
             f"More recipes would hardly change that: if MIR put {percent(SHARE)} of pairs in order, these "
-            f"{mir.found.recipes} would have shown it with a probability of {_probability(mir.power)}."
+            f"{mir.found.recipes} would have shown it with a probability of {probability(mir.power)}."
         ]
     return [
         f"If MIR put {percent(SHARE)} of pairs in order, these {mir.found.recipes} recipes would have shown it with a "
@@ -89,7 +89,3 @@ def _chances(choices: Sequence[Answer]) -> list[str]:
             f"A set is the choice of least expected loss and the fewest others with which P reaches {percent(SURE)}."
         )
     return found
-
-
-def _probability(value: float) -> str:
-    return "over 99%" if value > 0.99 else percent(value)

@@ -1,8 +1,9 @@
 """Which checkpoint to fine-tune, and how sure that is: the rules.
 
 1. Does MIR tell? The recipes that have MIR and a score are tested together, within groups (one-sided p below 0.05).
-   Four recipes in a group are the fewest that can pass; with fewer the answer is "too few to tell", not "does not
-   tell". Where p of the opposite order is below 0.05, the answer is not to choose by MIR.
+   Where p of the opposite order is below 0.05, the answer is not to choose by MIR. Where neither is, MIR "does not
+   tell" if the test would have shown an order of 75% of pairs with 80% power; with fewer recipes it is "too few to
+   tell". Thirteen in one group have that power, and four are the fewest that can pass at all.
 2. What would tell instead? Each baseline and the training step are tested alike, with Holm's correction over them. One
    of them is named where MIR does not tell, or where it puts more pairs in order than MIR does, beyond chance.
 3. What is recommended in a group?
@@ -11,8 +12,8 @@
      choosing by MIR would have found.
    - Five or more have scores, others none: the highest expected score, measured or predicted. The prediction is by the
      group's line on MIR if MIR tells, on the baseline named under 2, or by the mean of the scored ones if nothing does.
-   - Fewer have scores: the lowest MIR, unless MIR was tested and does not tell; then the best by the baseline named
-     under 2, or nothing.
+   - Fewer have scores: the best by the baseline named under 2; if there is none, the lowest MIR, unless MIR does not
+     tell, or too few are scored to tell and no more than half of their pairs are in order; then nothing.
 4. How sure? Where the draws allow it, the checkpoint of least expected loss is recommended, together with the fewest
    others with which the best is among them with a probability of 95%: ``one`` or a ``set``. Chosen by MIR's order
    alone, that is the probability that its MIR is truly the lowest, which is not that it scores best. Without standard

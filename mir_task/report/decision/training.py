@@ -26,6 +26,6 @@ def less_trained(groups: Groups) -> list[str]:
             return []
         return [
             f"Lower MIR is a sign of less training here: of {count(found.pairs, 'pair')} that differ in {words}, the "
-            f"one with the lower MIR was trained longer in {percent(found.concordance)} ({p_exactly(found.p_reversed)})."
+            f"one of lower MIR was trained longer in {percent(found.concordance)} ({p_exactly(found.p_reversed)})."
         ]
     return []

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from mir_task.report.compare import Checkpoint
 from mir_task.report.decision.answer import SCORES, Answer
-from mir_task.report.decision.power import least_recipes
+from mir_task.report.decision.power import ALPHA, least_recipes, recipes_needed
 from mir_task.report.decision.telling import MIR, Judged, Telling
-from mir_task.report.text import count, number, p_exactly, percent, sentence, short
+from mir_task.report.text import count, number, p_exactly, percent, probability, sentence, short
 
 MOST_GROUPS = 4
 """Groups whose choice one sentence can name."""
@@ -49,22 +49,29 @@ def status(judged: Judged) -> str:
         more = f", and {judged.instead.name} tells more ({_share(judged.instead)})" if judged.instead else ""
         return f"MIR tells here ({order}, {p_exactly(mir.found.p)}){more}"
     if mir.status == "too few":
-        return (
-            f"too few models are scored to tell whether MIR does ({order}, and p is at least {mir.least_p:.2f}; "
-            f"{count(least_recipes(), 'model')} of a group are the least)"
-        )
-    if mir.status == "reversed":
+        text = f"too few models are scored to tell whether MIR does ({order}, {_short_of(mir)})"
+    elif mir.status == "reversed":
         opposite = f"{p_exactly(mir.found.p_reversed)} of the opposite"
         text = f"do not choose by MIR here: higher MIR goes with higher scores ({order}, {opposite})"
     else:
         text = f"MIR does not tell here ({order}, {p_exactly(mir.found.p)})"
     if judged.instead:
         return f"{text}; {judged.instead.name} would ({_share(judged.instead)}, {_p(judged.instead)})"
-    if judged.beside:
+    if judged.beside and mir.status != "too few":
         names = [each.name for each in judged.beside]
         nor = names[0] if len(names) == 1 else f"any of {_listing(names, 'and')}"
         return f"{text}, nor does {nor}"
     return text
+
+
+def _short_of(mir: Telling) -> str:
+    """What the test lacks: any chance of a small p, or the number that would show an order worth knowing."""
+    if mir.least_p >= ALPHA:
+        return (
+            f"and p is at least {mir.least_p:.2f}; {count(least_recipes(), 'model')} of a group are the least"
+        )
+    assert mir.found
+    return f"{p_exactly(mir.found.p)}; {recipes_needed()} of one group would do"
 
 
 def _share(telling: Telling) -> str:
@@ -127,10 +134,10 @@ def _why(each: Answer, judged: Judged) -> str:
         )
         loss = f"expected loss {number(each.loss, 2)} points"
         if one:
-            return f", {base} (P(best) = {percent(known.p_best)}, {loss})"
+            return f", {base} (P(best) {probability(known.p_best)}, {loss})"
         return (
-            f", first {first.label} (P(best) = {percent(known.p_best)}, {loss}); the best is among the "
-            f"{len(each.chosen)} with P = {percent(each.p)}"
+            f", first {first.label} (P(best) {probability(known.p_best)}, {loss}); the best is among the "
+            f"{len(each.chosen)} with P {probability(each.p)}"
         )
     if each.by != MIR:
         return f", which {'has' if one else 'have'} {_by(each)} (how sure is not known)"
@@ -138,8 +145,8 @@ def _why(each: Answer, judged: Judged) -> str:
         unsure = "how sure is not known, since MIR has no standard errors"
         return f", which {'has' if one else 'share'} the lowest MIR ({unsure})"
     if one:
-        return f", which has the lowest MIR (P = {percent(each.p)} that it truly is)"
-    return f", whose MIR cannot be told apart (P = {percent(each.p)} that the lowest is among them)"
+        return f", which has the lowest MIR (P {probability(each.p)} that it truly is)"
+    return f", whose MIR cannot be told apart (P {probability(each.p)} that the lowest is among them)"
 
 
 def _looking_back(choices: Sequence[Answer], mir: Telling) -> str:
@@ -153,7 +160,7 @@ def _looking_back(choices: Sequence[Answer], mir: Telling) -> str:
         return text + (f" and lost {number(mean, 2)} points on average" if mean > 1e-9 else "")
     (each,) = choices
     lowest = min(each.members, key=lambda c: c.mir)
-    sure = f" (P = {percent(each.p)})" if each.p is not None else ""
+    sure = f" (P {probability(each.p)})" if each.p is not None else ""
     best = _named(each)
     if found:
         return f"{lowest.label}, the lowest MIR, is best after SFT{sure if len(each.chosen) == 1 else ''}"
