@@ -324,6 +324,19 @@ def test_a_baseline_ahead_of_mir_is_named_though_mir_tells():
     assert decide(members, {}, [ahead.model_copy(update={"p_baseline_better": 0.2})]).instead is None
 
 
+def test_scores_within_their_noise_leave_a_set():
+    found = decide({"g": group(MIRS, [60.0, 59.8, *FALLING[2:]], error=0.5)})
+    assert (labels(found), found.kind) == (["m0", "m1"], "set")
+    assert "m0, the lowest MIR, scored best, and with P " in found.sentence
+    assert found.sentence.endswith(" the best is m0 or m1.")
+
+
+def test_scores_that_are_all_the_same_test_nothing():
+    found = decide({"g": group(MIRS, [50.0] * 6)})
+    assert (found.mir, len(found.recommended)) == ("not tested", 6)
+    assert "m0, the lowest MIR, is one of 6 that are best after SFT" in found.sentence
+
+
 # Some scored
 
 
@@ -334,13 +347,14 @@ def test_where_mir_tells_a_lower_mir_is_chosen_by_its_prediction():
     (first,) = [candidate for candidate in found.candidates if candidate.model == "org/m0"]
     assert first.predicted == pytest.approx(65, abs=0.01)
     assert found.sentence.startswith("MIR tells here")
-    assert "choose m0, predicted by MIR (P(best) over 99%, expected loss 0.00 points)" in found.sentence
+    assert "choose m0, predicted by MIR (P(best) over 99%, expected loss 0.00 points)." in found.sentence
 
 
 def test_where_mir_does_not_tell_the_choice_does_not_rest_on_it():
     found = decide({"g": group([1.5, *MANY_MIRS], [None, *MANY_MIXED], se=0.001)})
     assert (found.mir, found.by) == ("does not tell", "scores")
     assert labels(found)[0] == "m2"  # 60 points, the best of those scored
+    assert "choose m2, scored already (P(best) " in found.sentence
     moved = decide({"g": group([4.5, *MANY_MIRS], [None, *MANY_MIXED], se=0.001)})
     assert moved.p_best == pytest.approx(found.p_best, abs=PERCENT)
 

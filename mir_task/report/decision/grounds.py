@@ -42,7 +42,7 @@ def _test(judged: Judged) -> list[str]:
         ]
     return [
         f"If MIR put {percent(SHARE)} of pairs in order, these {mir.found.recipes} recipes would have shown it with a "
-        f"probability of only {percent(mir.power)}; {needed} of one group would with {percent(POWER)}."
+        f"probability of only {probability(mir.power)}; {needed} of one group would with {percent(POWER)}."
     ]
 
 

@@ -87,8 +87,10 @@ def _choice(choices: Sequence[Answer], judged: Judged) -> str:
     told = [each for each in choices if each.chosen]
     if not told:
         return "which checkpoint to choose is not known"
+    if len(choices) == 1 and told[0].basis == "prediction":
+        return _predicted(told[0], judged)
     if len(choices) == 1:
-        return f"choose {_named(told[0])}{_why(told[0], judged)}"
+        return f"choose {_named(told[0])}{_why(told[0])}"
     by = " and ".join(dict.fromkeys(_by(each) for each in told))
     if len(choices) > MOST_GROUPS:
         ones = sum(len(each.chosen) == 1 for each in told)
@@ -120,25 +122,29 @@ def _by(each: Answer) -> str:
     return {MIR: "the lowest MIR", SCORES: "the best score"}.get(each.by or "", f"the best {each.by}")
 
 
-def _why(each: Answer, judged: Judged) -> str:
+def _predicted(each: Answer, judged: Judged) -> str:
+    """The choice of least expected loss, what it rests on, and what else may be the best."""
+    first, *others = each.chosen
+    known = next(candidate for candidate in each.candidates if candidate.model == first.name)
+    source = "scored already" if first.average is not None else f"predicted by {_source(each, judged)}"
+    text = (
+        f"choose {first.label}, {source} (P(best) {probability(known.p_best)}, expected loss {number(each.loss, 2)} "
+        "points)"
+    )
+    if not others:
+        return text
+    rest = _listing([c.label for c in others], "or")
+    return f"{text}; with P {probability(each.p)} the best is that or {rest}"
+
+
+def _source(each: Answer, judged: Judged) -> str:
+    if each.by == SCORES:
+        return "the mean of the scored ones"
+    return "MIR" if each.by == MIR or judged.instead is None else judged.instead.name
+
+
+def _why(each: Answer) -> str:
     one = len(each.chosen) == 1
-    if each.basis == "prediction":
-        first = each.chosen[0]
-        known = next(c for c in each.candidates if c.model == first.name)
-        base = (
-            "predicted by MIR"
-            if each.by == MIR
-            else "the best of those scored already"
-            if each.by == SCORES
-            else f"predicted by {each.by}"
-        )
-        loss = f"expected loss {number(each.loss, 2)} points"
-        if one:
-            return f", {base} (P(best) {probability(known.p_best)}, {loss})"
-        return (
-            f", first {first.label} (P(best) {probability(known.p_best)}, {loss}); the best is among the "
-            f"{len(each.chosen)} with P {probability(each.p)}"
-        )
     if each.by != MIR:
         return f", which {'has' if one else 'have'} {_by(each)} (how sure is not known)"
     if each.p is None:
@@ -160,13 +166,15 @@ def _looking_back(choices: Sequence[Answer], mir: Telling) -> str:
         return text + (f" and lost {number(mean, 2)} points on average" if mean > 1e-9 else "")
     (each,) = choices
     lowest = min(each.members, key=lambda c: c.mir)
-    sure = f" (P {probability(each.p)})" if each.p is not None else ""
-    best = _named(each)
-    if found:
-        return f"{lowest.label}, the lowest MIR, is best after SFT{sure if len(each.chosen) == 1 else ''}"
-    return (
-        f"{best} is best after SFT{sure}, and {lowest.label}, the lowest MIR, lost {number(mean, 2)} points"
-    )
+    one, sure = len(each.chosen) == 1, f" (P {probability(each.p)})" if each.p is not None else ""
+    if not found:
+        best = f"{_named(each)} is best after SFT{sure}"
+        return f"{best}, and {lowest.label}, the lowest MIR, lost {number(mean, 2)} points"
+    if one:
+        return f"{lowest.label}, the lowest MIR, is best after SFT{sure}"
+    if each.p is None:
+        return f"{lowest.label}, the lowest MIR, is one of {len(each.chosen)} that are best after SFT"
+    return f"{lowest.label}, the lowest MIR, scored best, and with P {probability(each.p)} the best is {_named(each)}"
 
 
 def _lost(members: Sequence[Checkpoint]) -> float:
