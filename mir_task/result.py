@@ -178,6 +178,11 @@ class MIRResult(_ResultFile):
         default=None,
         description="standard error of mir, by jackknife over groups of pairs; null if not estimated",
     )
+    mir_left_out: list[float] | None = Field(
+        default=None,
+        description="mir without each group of pairs in turn, from which standard_error follows and that of a "
+        "difference to another model on the same pairs; null if not estimated, and in files of 0.3 and before",
+    )
     mir_bias_corrected: float | None = Field(
         default=None,
         description="mir extrapolated to infinitely many pairs, for information; never compare with mir",

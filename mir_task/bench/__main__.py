@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from mir_task.bench import ceiling, coverage, distance, inference, layer, profile, report, whole
+from mir_task.bench import ceiling, coverage, decision, distance, inference, layer, profile, report, whole
 from mir_task.bench.machine import describe
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] = {
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] 
     "coverage": lambda _: coverage.run(),
     "floors": lambda _: coverage.floors(),
     "inference": lambda _: inference.run(),
+    "decision": lambda _: decision.run(),
     "report": lambda _: report.run(),
 }
 

@@ -232,6 +232,7 @@ def totals(layers: Sequence[LayerMeasurement]) -> dict[str, Any]:
         "mir_reference": _log10_or_none(result.fid_reference for result in results),
         "mir_bias_corrected": _log10_or_none(corrected) if len(corrected) == len(results) else None,
         "standard_error": jackknife_error(left_out) if left_out else None,
+        "mir_left_out": left_out or None,
         "layers": results,
     }
 

@@ -7,24 +7,26 @@ from dataclasses import dataclass, field, replace
 
 from mir_task.metrics import Better
 from mir_task.report import regress
+from mir_task.report.against import against
 from mir_task.report.association import MIN_FOR_CORRELATION, MIN_FOR_INTERVAL
 from mir_task.report.averages import Averaged, average
 from mir_task.report.combined import combined
 from mir_task.report.compare import Comparison, compare
-from mir_task.report.decision import decide
+from mir_task.report.decision.rules import decide
 from mir_task.report.echo import echo, echo_models
 from mir_task.report.merge import merged
 from mir_task.report.names import not_found
 from mir_task.report.pool import pooled
+from mir_task.report.predict import predictions
 from mir_task.report.protocol import of_one_task
 from mir_task.report.records import Evidence, MIRReportError, Run, listing
 from mir_task.report.regress import BesideMIR
 from mir_task.report.scales import Benchmark, ScoreSettings, understood
-from mir_task.report.schema import Combined, Decision, Fit, Pooled
+from mir_task.report.schema import Against, Combined, Decision, Fit, Pooled, Prediction
 from mir_task.report.scored_alike import check_scores
 from mir_task.report.stated import in_points
 from mir_task.report.text import count, sentence
-from mir_task.report.trainings import Training, headline, trainings
+from mir_task.report.trainings import Training, cautious, trainings
 from mir_task.report.verdict import Verdict, verdict
 
 
@@ -61,6 +63,8 @@ class Findings:
     beside_mir: list[BesideMIR]
     trainings: list[Training]
     """MIR over the steps of each training."""
+    against: list[Against]
+    predictions: list[Prediction]
     decision: Decision
     verdict: Verdict
     notes: list[str]
@@ -119,10 +123,10 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
     ]
     pool = pooled(averaged, settings.pool)
     beside_mir = regress.baselines(averaged, settings.baselines)
-    said = verdict(averaged.comparison, fits, pool, beside_mir, in_all)
-    cautious = headline(in_training, averaged.comparison.checkpoints)
-    if cautious and not any(fit.spearman for fit in fits):
-        said = replace(said, headline=cautious)
+    compared = against(averaged, settings.baselines)
+    decision = decide(averaged.comparison.groups, settings.baselines, compared)
+    if not any(fit.spearman for fit in fits):
+        decision = cautious(decision, in_training, averaged.comparison.checkpoints)
     return Findings(
         evidence=evidence,
         averaged=averaged,
@@ -139,8 +143,10 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
         ],
         beside_mir=beside_mir,
         trainings=in_training,
-        decision=decide(said.headline),
-        verdict=_with_warnings(said, warnings),
+        against=compared,
+        predictions=predictions(averaged.comparison),
+        decision=decision,
+        verdict=verdict(decision, averaged.comparison, fits, pool, beside_mir, in_all, compared, warnings),
         notes=[*score_notes, *comparison.notes, *averaged.notes],
         problems=[
             *(f"{skipped}; it is left out" for skipped in evidence.skipped),
@@ -151,11 +157,6 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
             *_too_few(fits),
         ],
     )
-
-
-def _with_warnings(plain: Verdict, warnings: list[str]) -> Verdict:
-    """The verdict with what the reader has to know first, after its headline."""
-    return replace(plain, sentences=[*warnings, *plain.sentences])
 
 
 def _too_few(fits: list[Fit]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from mir_task.report.compare import Checkpoint, Comparison
 from mir_task.report.records import MIRReportError, listing
 from mir_task.report.scales import Benchmark
+from mir_task.report.score_noise import average_error
 
 AVERAGE = "average"
 ROUNDING = 0.06
@@ -83,7 +85,11 @@ def average(
                 f"other models were averaged over"
             )
         for c in members:
-            result.append(replace(c, average=points.mean(c), average_over=wanted))
+            mean = points.mean(c)
+            error, freedom = average_error(c, points.factors) if mean is not None else (None, math.inf)
+            result.append(
+                replace(c, average=mean, average_over=wanted, average_error=error, average_freedom=freedom)
+            )
     result = [replace(c, lower_is_better=lower & c.scores.keys()) for c in result]
     return replace(found, comparison=replace(comparison, checkpoints=result))
 
@@ -103,6 +109,15 @@ class _Points:
                 benchmark.points(c.scores[benchmark.name]) for c in scored if benchmark.name in c.scores
             ]
             self._moments[benchmark.name] = statistics.fmean(values), statistics.pstdev(values)
+
+    @property
+    def factors(self) -> dict[str, float]:
+        """From a score's error to that of its part in the average, by benchmark."""
+        return {
+            benchmark.name: abs(benchmark.points(1.0) - benchmark.points(0.0))
+            / (self._moments[benchmark.name][1] or math.inf if self.standardised else 1.0)
+            for benchmark in self._benchmarks
+        }
 
     def mean(self, checkpoint: Checkpoint) -> float | None:
         """The checkpoint's average; None if a score is missing."""

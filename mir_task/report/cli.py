@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from mir_task.errors import MIRError
 
@@ -20,6 +20,8 @@ T = TypeVar("T")
 EPILOG = """\
 exit status: 0 report written; 1 no report, the message says why; 2 wrong usage; 3 report written, but not the whole
 answer: a file was unreadable, or MIR or scores of a group do not vary (the message and the page say which).
+That MIR does not tell here is an answer too: status 0. Scripts that want names or numbers find them under "decision" in
+regression.json: kind, recommended, p_best.
 """
 
 
@@ -46,24 +48,32 @@ def _report(arguments: argparse.Namespace) -> int:
         return _watch(arguments)
     findings = _findings(arguments)
     page = write(findings, arguments.output, arguments.title)
-    print("\n".join([*findings.verdict.all, *findings.understood]))
-    print(f"-> {page}")
-    problems = [*findings.problems, *_published(arguments, findings, page)]
+    said = [*findings.verdict.all, *findings.understood, f"-> {page}"]
+    if arguments.choose:
+        print(findings.decision.sentence)
+        said = said[1:]
+    others = sys.stderr if arguments.choose else sys.stdout
+    print("\n".join(said), file=others)
+    problems = [*findings.problems, *_published(arguments, findings, page, others)]
     for problem in problems:
         print(f"mir-report: {problem}", file=sys.stderr)
     return INCOMPLETE if problems else WRITTEN
 
 
-def _published(arguments: argparse.Namespace, findings: Findings, page: Path) -> list[str]:
-    """Write what ``--publish`` asks for and say so; the reason where it could not be."""
+def _published(
+    arguments: argparse.Namespace, findings: Findings, page: Path, said: TextIO | None = None
+) -> list[str]:
+    """Write what ``--publish`` asks for and say so, where that is wanted; the reason where it could not be."""
     if arguments.publish is None:
         return []
     from mir_task.report.publish.everything import publish
 
     try:
-        print("\n".join(publish(findings, page, arguments.publish, arguments.title)))
+        written = publish(findings, page, arguments.publish, arguments.title)
     except (MIRError, OSError) as error:
         return [f"not published: {error}"]
+    if said is not None:
+        print("\n".join(written), file=said)
     return []
 
 
@@ -197,6 +207,11 @@ def _add_comparison(parser: argparse.ArgumentParser) -> None:
         help="compare MIR of different data or numbers of pairs",
     )
     add("--title", help="title of the page")
+    add(
+        "--choose",
+        action="store_true",
+        help="print the decision alone, in one line; the rest goes to standard error",
+    )
 
 
 def _add_scores(parser: argparse.ArgumentParser) -> None:

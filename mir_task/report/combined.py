@@ -8,7 +8,7 @@ import numpy as np
 
 from mir_task.report import choice
 from mir_task.report.compare import Checkpoint
-from mir_task.report.concordance import by_chance, share_interval, together
+from mir_task.report.concordance import Chance, by_chance, share_interval, together
 from mir_task.report.schema import Combined
 
 
@@ -18,6 +18,12 @@ def combined(groups: Mapping[str, Sequence[Checkpoint]]) -> Combined | None:
     A recipe is a model: its runs are averaged already. One that is in several groups is counted in the first of them,
     since groups that share it are not independent.
     """
+    found = tested(groups)
+    return found[0] if found else None
+
+
+def tested(groups: Mapping[str, Sequence[Checkpoint]]) -> tuple[Combined, Chance] | None:
+    """The same, with the distribution by chance that it was compared with."""
     counted = {group: members for group, members in each_once(groups).items() if len(members) > 1}
     numbers = [
         (np.array([c.mir for c in members]), np.array([c.average for c in members], dtype=np.float64))
@@ -29,7 +35,7 @@ def combined(groups: Mapping[str, Sequence[Checkpoint]]) -> Combined | None:
         return None
     chance = together([by_chance(x, y) for x, y in numbers])
     difference = 2 * sum(correct) - sum(pairs)
-    return Combined(
+    found = Combined(
         p=chance.at_least(difference),
         p_reversed=chance.at_most(difference),
         p_method="exact permutation" if chance.exact else "approximation",
@@ -42,6 +48,7 @@ def combined(groups: Mapping[str, Sequence[Checkpoint]]) -> Combined | None:
         counted_elsewhere=sum(c.average is not None for members in groups.values() for c in members)
         - sum(map(len, each_once(groups).values())),
     )
+    return found, chance
 
 
 def each_once(groups: Mapping[str, Sequence[Checkpoint]]) -> dict[str, list[Checkpoint]]:

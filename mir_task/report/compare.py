@@ -54,6 +54,10 @@ class Checkpoint:
     """Standard deviation of the scores over runs of SFT, where there are several."""
     score_runs: int = 1
     """Runs of SFT that the scores are the mean of."""
+    average_error: float | None = None
+    """Standard error of the average, of errors of its benchmarks; None where one has none, or the source states it."""
+    average_freedom: float = math.inf
+    """Degrees of freedom of that error: few where it comes from a few runs of SFT."""
     lower_is_better: frozenset[str] = frozenset()
     """Benchmarks whose score is better when lower."""
     rank: tuple[int, int] = (0, 0)
@@ -66,9 +70,10 @@ class Checkpoint:
 
     @property
     def uncertainty(self) -> float | None:
-        """Standard error of MIR, or the spread over its runs where that is larger."""
-        known = [number for number in (self.standard_error, self.spread) if number is not None]
-        return max(known) if known else None
+        """Standard error of MIR with what the spread over its runs adds to it; None where neither is known."""
+        if self.standard_error is None and self.spread is None:
+            return None
+        return math.hypot(self.standard_error or 0.0, (self.spread or 0.0) / math.sqrt(len(self.runs) or 1))
 
     @property
     def runs_disagree(self) -> bool:

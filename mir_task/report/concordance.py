@@ -74,6 +74,7 @@ def by_chance(x: Array, y: Array) -> Chance:
         orders = np.array(list(itertools.permutations(y)))
     else:
         orders = np.random.default_rng(0).permuted(np.tile(y, (DRAWS, 1)), axis=1)
+        orders[0] = y  # what was observed is one of the possible orders: no p is zero
     most = len(x) * (len(x) - 1) // 2
     counts = np.zeros(2 * most + 1)
     for some in np.array_split(orders, max(1, orders.size * len(x) // 4_000_000)):
@@ -151,11 +152,11 @@ def _of_tilted(chance: Chance, difference: int, total: int) -> Interval | None:
         return float(probabilities[: at + 1].sum() - probabilities[at] / 2) - 0.025
 
     ends = [
-        _solved(chance, above) if difference > -total else -math.inf,
-        _solved(chance, below) if difference < total else math.inf,
+        solved(chance, above) if difference > -total else -math.inf,
+        solved(chance, below) if difference < total else math.inf,
     ]
     low, high = (
-        (math.copysign(1, tilt) if math.isinf(tilt) else float(_tilted(chance, tilt) @ chance.values) / total)
+        (math.copysign(1, tilt) if math.isinf(tilt) else float(tilted(chance, tilt) @ chance.values) / total)
         for tilt in ends
     )
     return max(0.0, (1 + low) / 2), min(1.0, (1 + high) / 2)
@@ -165,17 +166,18 @@ def _variance_of_correct(chance: Chance, difference: int) -> float | None:
     """Variance of the number of pairs in order where the tilted distribution expects the observed one."""
     if chance.probabilities[difference + len(chance.probabilities) // 2] == 0:
         return None
-    probabilities = _tilted(chance, _solved(chance, lambda p: float(p @ chance.values) - difference))
+    probabilities = tilted(chance, solved(chance, lambda p: float(p @ chance.values) - difference))
     return float(probabilities @ np.square(chance.values - difference)) / 4
 
 
-def _solved(chance: Chance, condition: Callable[[Array], float]) -> float:
+def solved(chance: Chance, condition: Callable[[Array], float]) -> float:
+    """The tilt at which a condition on the probabilities, rising or falling with it, is zero."""
     return float(
-        optimize.brentq(lambda tilt: condition(_tilted(chance, tilt)), -STEEPEST, STEEPEST, xtol=1e-10)
+        optimize.brentq(lambda tilt: condition(tilted(chance, tilt)), -STEEPEST, STEEPEST, xtol=1e-10)
     )
 
 
-def _tilted(chance: Chance, tilt: float) -> Array:
+def tilted(chance: Chance, tilt: float) -> Array:
     """The probabilities times exp(tilt x difference), normalised: Mallows' model of an order that is not chance."""
     with np.errstate(divide="ignore"):
         logarithms = np.log(chance.probabilities) + tilt * chance.values

@@ -16,6 +16,7 @@ from mir_task.report.compare import Checkpoint
 from mir_task.report.influence import influence
 from mir_task.report.progress import progress
 from mir_task.report.schema import Fit
+from mir_task.report.score_noise import score_noise
 
 MIR = "mir"
 
@@ -91,6 +92,7 @@ def fit(
             "over": list(complete[0].average_over) if score == AVERAGE and complete else [],
             "n": len(complete),
             "excluded": [c.label for c in members if id(c) not in kept],
+            "score_noise": score_noise(complete) if predictor == MIR and score == AVERAGE else None,
             "notes": notes,
             **numbers,
         }

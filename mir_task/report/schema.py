@@ -95,6 +95,19 @@ class Regret(_Frozen):
     by_chance: float = Field(description="the same for a model chosen at random: best score minus mean score")
 
 
+class ScoreNoise(_Frozen):
+    """Do the averages of a group differ more than their errors allow? Cochran's test of heterogeneity."""
+
+    q: float = Field(description="weighted sum of squares of the averages around their mean")
+    degrees_of_freedom: tuple[float, float | None] = Field(
+        description="of the models, and of the errors where these come from runs of SFT; null: of the benchmarks' sizes"
+    )
+    p: float
+    within_noise: bool = Field(
+        description="the scores differ no more than their errors allow: no predictor can be told right or wrong by them"
+    )
+
+
 class Fit(_Frozen):
     """How one predictor relates to one score in one group of models."""
 
@@ -115,6 +128,9 @@ class Fit(_Frozen):
     influence: Influence | None = Field(default=None, description="null below 4 models")
     ranking_accuracy: RankingAccuracy | None = None
     regret: Regret | None = None
+    score_noise: ScoreNoise | None = Field(
+        default=None, description="of MIR's fit to the average; null where an average has no standard error"
+    )
     notes: list[str] = Field(default_factory=list, description="why a number is null")
 
 
@@ -181,11 +197,56 @@ class Combined(_Frozen):
     )
 
 
+class Against(_Frozen):
+    """MIR against one baseline: pairs of recipes within groups that each puts in the order of their scores.
+
+    Of the same recipes, in the groups where the baseline varies. Pairs count that differ in score; one that is tied in a
+    predictor counts half for it, as a coin would get.
+    """
+
+    predictor: str = Field(description="the baseline's column, or that of the training step")
+    better: Literal["lower", "higher"] = Field(description="which end of the baseline is better")
+    groups: int
+    recipes: int = Field(description="models with MIR, baseline and score, each counted once")
+    pairs: int
+    mir_share: float = Field(description="share of pairs that MIR puts in order")
+    baseline_share: float = Field(description="the same of the baseline")
+    difference: float = Field(description="mir_share - baseline_share")
+    interval: Interval | None = Field(
+        description="95%, of the difference among recipes like these; null where none was found that covers"
+    )
+    p: float | None = Field(description="one-sided: MIR is better; null where interval is")
+    p_baseline_better: float | None = Field(description="one-sided: the baseline is better")
+
+
+class Prediction(_Frozen):
+    """Score after SFT of a checkpoint that was not fine-tuned yet, by the line through the others of its group."""
+
+    group: str
+    model: str
+    mir: float
+    n: int = Field(description="models of the group with MIR and score, through which the line goes")
+    predicted: float
+    interval: Interval = Field(description="95% prediction interval, Student's t")
+    inside: bool = Field(description="its MIR lies within the range of the models that have a score")
+
+
+MIRStatus = Literal["tells", "does not tell", "reversed", "too few", "not tested"]
+"""tells: lower MIR goes with higher scores, one-sided p below 0.05 within groups; reversed: the opposite does; does not
+tell: neither, though the recipes would have shown an order of 75% of pairs with 80% power; too few: neither, and they
+would not; not tested: there are no scores, or nothing in them varies."""
+
+
 class Candidate(_Frozen):
     """What is known of one checkpoint that could be chosen."""
 
     group: str
-    model: str
+    model: str = Field(description="its whole name, as in leaderboard.csv")
+    p_lowest_mir: float | None = Field(
+        default=None,
+        description="probability that its MIR is truly the lowest of its group, by MIR's standard errors; not that it "
+        "scores best; null where not known",
+    )
     p_best: float | None = Field(
         default=None, description="probability that it has the best score of its group; null where not known"
     )
@@ -199,23 +260,46 @@ class Candidate(_Frozen):
 
 
 class Decision(_Frozen):
-    """Which checkpoint to fine-tune, how sure that is, and what it rests on."""
+    """Which checkpoint to fine-tune, how sure that is, and what it rests on.
+
+    With several groups there is one choice a group: ``p_best`` and ``p_lowest_mir`` are then the smallest of theirs,
+    and ``expected_loss`` the mean.
+    """
 
     sentence: str = Field(description="the answer in one sentence, first line of every output")
     kind: Literal["one", "set", "not told"] = Field(
-        description="one: a checkpoint is recommended; set: several that cannot be told apart; not told: MIR does "
-        "not tell here"
+        description="one: a checkpoint is recommended (in each group); set: several that cannot be told apart; not "
+        "told: none is"
     )
-    recommended: list[str] = Field(default_factory=list, description="checkpoints; empty where not told")
+    mir: MIRStatus = Field(default="not tested", description="whether MIR tells which recipe scores higher")
+    recommended: list[str] = Field(
+        default_factory=list,
+        description="whole names; of each group the one of least expected loss first; empty where not told",
+    )
     by: str | None = Field(
-        default=None, description="'mir', a baseline's column, or 'scores'; null where not told"
+        default=None,
+        description="'mir', a baseline's column, or 'scores' where MIR has no part in it; null where not told",
     )
-    p_best: float | None = Field(default=None, description="of the recommended checkpoint or set")
+    p_best: float | None = Field(
+        default=None,
+        description="probability that the best score is among the recommended; null where not known",
+    )
+    p_lowest_mir: float | None = Field(
+        default=None,
+        description="probability that the truly lowest MIR is; null where not chosen by MIR alone",
+    )
     expected_loss: float | None = Field(
-        default=None, description="of the recommended checkpoint or set, in points"
+        default=None, description="of the first recommended, in points; null where not known"
     )
     rests_on: list[str] = Field(default_factory=list, description="what the answer rests on, a sentence each")
-    instead: str | None = Field(default=None, description="what would tell, where MIR does not")
+    instead: str | None = Field(
+        default=None, description="the baseline's column that tells, where MIR does not or tells less"
+    )
+    recipes_needed: int | None = Field(
+        default=None,
+        description="scored recipes of one group whose test shows with 80% power that MIR orders 75% of pairs; null "
+        "where it tells",
+    )
     candidates: list[Candidate] = Field(default_factory=list)
 
 
@@ -253,6 +337,12 @@ class Regression(_Frozen):
         default_factory=list, description="each baseline against the average, and MIR on the same models"
     )
     trainings: list[Course] = Field(default_factory=list, description="of several steps of one training")
+    against: list[Against] = Field(
+        default_factory=list, description="MIR against each baseline and training step, all groups together"
+    )
+    predictions: list[Prediction] = Field(
+        default_factory=list, description="checkpoints without a score, where their group has enough with one"
+    )
     skipped: list[str] = Field(default_factory=list, description="files that could not be used, and why")
     notes: list[str] = Field(default_factory=list)
     versions: dict[str, str] = Field(default_factory=dict)

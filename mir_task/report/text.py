@@ -76,3 +76,10 @@ def short(groups: Sequence[str]) -> dict[str, str]:
 def sentence(text: str) -> str:
     """The text with a capital first letter."""
     return text[:1].upper() + text[1:]
+
+
+def probability(value: float | None) -> str:
+    """A probability in per cent that is never certain: ``over 99%``."""
+    if value is None:
+        return MISSING
+    return "over 99%" if value > 0.995 else "under 1%" if value < 0.005 else percent(value)

@@ -78,6 +78,8 @@ def regression_of(findings: Findings) -> Regression:
         benchmarks=findings.benchmarks,
         baselines=findings.baselines,
         trainings=[training.course for training in findings.trainings],
+        against=findings.against,
+        predictions=findings.predictions,
         skipped=[str(skipped) for skipped in findings.evidence.skipped],
         notes=findings.notes,
         versions=_versions(),

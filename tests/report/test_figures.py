@@ -85,7 +85,7 @@ def test_layers_below_their_noise_floor_are_named(workshop):
     path.write_text(text)
     workshop.report(path)
     assert "At or below a noise floor, so no more than noise: layers 1, 2." in workshop.page
-    assert "One model: the MIR of m is 2.500 ± 0.010." in workshop.page
+    assert "One model, so there is nothing to choose: the MIR of m is 2.500 ± 0.010." in workshop.page
 
 
 def test_file_names_are_plain_letters_whatever_a_group_is_called():

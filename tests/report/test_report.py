@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from mir_task.report.cli import INCOMPLETE, WRITTEN
+
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
@@ -14,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 def test_without_scores_there_is_a_leaderboard_and_no_correlation(workshop, models):
     workshop.five_results()
     said = workshop.report(workshop.results)
-    assert said.startswith("run-e has the lowest MIR.")
+    assert said.startswith("Choose run-e, which has the lowest MIR (P over 99% that it truly is)")
     assert "no scores were given" in said
     assert workshop.regression.groups == []
     assert workshop.column("model") == [f"ckpt/{model}" for model in reversed(models)]
@@ -32,7 +34,7 @@ def test_scores_come_from_a_table(workshop, models):
     assert fit.over == ["gqa", "mme"]
     # MME counts a twentieth: 50..54 and 70, 71.5 ...
     assert [float(average) for average in workshop.column("average")] == [65.0, 63.75, 62.5, 61.25, 60.0]
-    assert "choosing the lowest MIR found the best model" in said
+    assert "run-e, the lowest MIR, is best after SFT." in said
 
 
 @pytest.fixture
@@ -176,3 +178,45 @@ def test_runs_without_torch_or_lmms_eval(workshop, falling):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "set()"
+
+
+# The decision
+
+
+def test_choose_prints_the_decision_alone_and_writes_the_report(workshop):
+    workshop.five_results()
+    ran = workshop.run(workshop.results, "--choose")
+    assert ran.status == WRITTEN
+    assert ran.output == f"{workshop.regression.decision.sentence}\n"
+    assert ran.output.startswith("Choose run-e")
+    assert "no scores were given" in ran.errors and "report.html" in ran.errors
+    assert workshop.page
+
+
+def test_that_mir_does_not_tell_is_an_answer_with_status_zero(workshop, falling):
+    ran = workshop.run(
+        workshop.table(falling(14, gqa=[52, 50, 54, 51, 55, 53, 58, 49, 57, 48, 56, 47, 59, 46])), "--choose"
+    )
+    assert ran.status == WRITTEN
+    assert ran.output.startswith("MIR does not tell here") and ran.output.count("\n") == 1
+
+
+def test_a_partial_answer_chooses_too_and_says_so_by_its_status(workshop, falling):
+    table = workshop.table(falling(4))
+    (workshop.folder / "broken_mir_mir_builtin.json").write_text("{")
+    ran = workshop.run(table, workshop.folder / "broken_mir_mir_builtin.json", "--choose")
+    assert ran.status == INCOMPLETE and ran.output.count("\n") == 1
+
+
+def test_a_name_with_a_line_break_does_not_break_the_line(workshop):
+    rows = [{"model": f"a\nb{i}", "mir": 2 + i, "mir_se": 0.1} for i in range(3)]
+    ran = workshop.run(workshop.table(rows), "--choose")
+    assert ran.output.startswith("Choose a b0,") and ran.output.count("\n") == 1
+
+
+def test_the_decision_is_the_first_line_of_every_output(workshop, falling):
+    said = workshop.report(workshop.table(falling(6)))
+    sentence = workshop.regression.decision.sentence
+    assert said.splitlines()[0] == sentence == workshop.regression.verdict[0]
+    assert sentence in workshop.markdown.splitlines()[2]
+    assert workshop.regression.decision.recommended == ["m5"]

@@ -12,6 +12,9 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 def test_the_study_is_reported_as_it_stands(workshop, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     said = workshop.report("results/study")
+    assert said.startswith("MIR does not tell here (")
+    assert "; loss would (" in said.splitlines()[0]
+    assert "Lower MIR is a sign of less training here" in said
     assert said.splitlines()[1].startswith(
         "MIR is that of the task mir_local; there is also mir_builtin (--task)."
     )

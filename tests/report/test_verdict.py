@@ -8,6 +8,7 @@ from scipy import stats
 from mir_task.report.compare import Comparison
 from mir_task.report.schema import (
     Combined,
+    Decision,
     Fit,
     LeaveOneOut,
     Pearson,
@@ -44,8 +45,15 @@ def related(group, n=6, rho=-0.9, p=0.003, slope=-5.0, interval=(-0.99, -0.4), p
     )
 
 
+DECISION = Decision(sentence="Choose m0.", kind="one", rests_on=["It rests on this."])
+
+
+def told_of(fits, **other):
+    return verdict(DECISION, Comparison([], []), fits, **other)
+
+
 def sentences(*fits):
-    return verdict(Comparison([], []), fits, None, []).all
+    return told_of(fits).all
 
 
 # How sure the order is
@@ -121,7 +129,7 @@ def together(p, p_reversed=0.9, concordance=0.8, groups=5):
 def test_groups_are_told_of_together_before_each_alone(found, claim):
     (told,) = [
         text
-        for text in verdict(Comparison([], []), [related("a"), related("b")], None, [], found).all
+        for text in told_of([related("a"), related("b")], combined=found).all
         if text.startswith("Together, within five groups of 23 models, ")
     ]
     assert claim in told
@@ -130,21 +138,33 @@ def test_groups_are_told_of_together_before_each_alone(found, claim):
 
 
 def test_one_group_says_nothing_of_groups_together():
-    told = verdict(Comparison([], []), [related("a")], None, [], together(0.003, groups=1)).all
+    told = told_of([related("a")], combined=together(0.003, groups=1)).all
     assert "The order of the models is more than chance here (p = 0.003)." in told
 
 
-@pytest.mark.parametrize(
-    ("rho", "p", "headline"),
-    [
-        (-0.9, 0.003, "lower MIR went with higher scores; choosing the lowest MIR found the best model."),
-        (-0.3, 0.4, "lower MIR went with higher scores, no more closely than chance may;"),
-        (0.9, 0.003, "lower MIR went with lower scores;"),
-        (0.0, 1.0, "lower MIR went with no different scores;"),
-    ],
-)
-def test_the_headline_claims_no_more_than_the_correlation(rho, p, headline):
-    assert headline in sentences(related("a", rho=rho, p=p))[0]
+# What comes first
+
+
+def test_the_decision_is_the_headline_and_warnings_come_before_its_grounds():
+    found = told_of([related("a")], warnings=["Half of the models have no MIR."])
+    assert found.headline == "Choose m0."
+    assert found.reasons[:2] == ["Half of the models have no MIR.", "It rests on this."]
+    assert found.all == [found.headline, *found.reasons, *found.details]
+
+
+def test_there_are_at_most_six_reasons_and_no_sentence_is_lost():
+    warnings = [f"Warning {number}." for number in range(7)]
+    found = told_of([related("a")], warnings=warnings)
+    assert len(found.reasons) == 6 and "It rests on this." in found.reasons
+    assert set(warnings) <= set(found.all) and len(found.all) == len(set(found.all))
+
+
+def test_what_choosing_the_lowest_mir_costs_is_a_reason():
+    (told,) = [text for text in told_of([related("a")]).reasons if text.startswith("Choosing the lowest MIR")]
+    assert told == (
+        "Choosing the lowest MIR lost 0.00 points against the best model with a score; a random choice would have lost "
+        "2.00."
+    )
 
 
 # How much a lower MIR is worth

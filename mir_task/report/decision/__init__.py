@@ -1,0 +1,1 @@
+"""Which checkpoint to fine-tune, and how sure that is."""
