@@ -34,7 +34,9 @@ def load(clone):
     from xcomposer2_5_clone import build_mlp, ixc_utils
 
     build_mlp.CLIPVisionTower.load_model = _tower
-    build_mlp.build_vision_projector = lambda *_: nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 64))
+    build_mlp.build_vision_projector = lambda *_: nn.Sequential(
+        nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 64)
+    )
     ixc_utils.get_font = lambda: None
     from xcomposer2_5_clone.configuration_internlm_xcomposer2 import InternLMXcomposer2Config
     from xcomposer2_5_clone.modeling_internlm_xcomposer2 import InternLMXComposer2ForCausalLM
