@@ -1,7 +1,7 @@
 """InternLM-XComposer2.5: InternLM/InternLM-XComposer@0f70c3e.
 
-Its code lies in InternLM-XComposer-2.5-OmniLive/internlm-xcomposer2d5-ol-7b/base, whose real ``tokenizer.model`` is used.
-The clone is enough: what the code would fetch beside it (a font, the weights of its CLIP tower) is not needed here.
+Its code lies in InternLM-XComposer-2.5-OmniLive/internlm-xcomposer2d5-ol-7b/base, and the clone is enough: the real
+``tokenizer.model`` is in it, and what the code would fetch (a font, the weights of its CLIP tower) is not needed here.
 
 Shims:
 - the font, which draws titles on videos' frames and is read from the hub, and ``decord``, which reads videos;
