@@ -59,7 +59,7 @@ def after_image(adapter: Adapter, inputs: Inputs) -> Tensor:
     return ids
 
 
-def caption_tokens(adapter: Adapter, frame: Frame, after: Tensor, prompt: str) -> slice:
+def caption_tokens(adapter: Adapter, frame: Frame, after: Tensor, text: str, max_text_tokens: int) -> slice:
     """Tell which of the ids behind the image are the caption's.
 
     They are what stands between the template's own ids. Where the tokenizer merges an end of the caption with the
@@ -70,7 +70,8 @@ def caption_tokens(adapter: Adapter, frame: Frame, after: Tensor, prompt: str) -
         adapter: the model's adapter.
         frame: from :func:`template_frame`.
         after: [n] ids behind the image.
-        prompt: from which they were made.
+        text: the caption.
+        max_text_tokens: the caption was cut to this many tokens.
 
     Raises:
         MIRModelError: the template writes something else around this caption than around others, or the tokenizer
@@ -83,6 +84,7 @@ def caption_tokens(adapter: Adapter, frame: Frame, after: Tensor, prompt: str) -
     # Where the template's ids before the caption are there, they need not be in the prompt: a processor may write more
     # around the image than its placeholder.
     start = start if begins else 0
+    prompt = adapter.prompt(adapter.shown(text, max_text_tokens))
     own = [start + at for at in _by_characters(adapter, frame, after[start:], prompt)]
     return slice(start if begins else own[0], own[-1] + 1)
 

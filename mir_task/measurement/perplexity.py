@@ -104,7 +104,7 @@ def _losses(adapter: Adapter, image: Image.Image, text: str, max_text_tokens: in
     """[tokens] negative log-likelihood of each caption token, float32."""
     inputs = adapter.prepare(image, text, max_text_tokens)
     after = after_image(adapter, inputs)
-    own = caption_tokens(adapter, frame, after, adapter.prompt(adapter.shown(text, max_text_tokens)))
+    own = caption_tokens(adapter, frame, after, text, max_text_tokens)
     keep = len(after) - own.start + 1  # a token is predicted by the position before it
     forward = inspect.signature(adapter.model.forward).parameters
     only = {"logits_to_keep": keep} if "logits_to_keep" in forward else {}

@@ -63,7 +63,7 @@ def tokens_with_a_byte_of(caption, adapter, after):
 @given(caption=st.text("Aaz.! \né", min_size=1, max_size=12).filter(str.strip))
 def test_a_caption_has_every_token_that_holds_a_character_of_it(adapter, caption):
     after = after_image(adapter, adapter.prepare(SQUARE, caption, 1000))
-    own = caption_tokens(adapter, template_frame(adapter, SQUARE), after, adapter.prompt(caption))
+    own = caption_tokens(adapter, template_frame(adapter, SQUARE), after, caption, 1000)
     assert list(range(own.start, own.stop)) == tokens_with_a_byte_of(caption, adapter, after)
 
 
