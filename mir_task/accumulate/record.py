@@ -35,7 +35,7 @@ class RowRecord:
 
     @property
     def norms(self) -> list[Tensor]:
-        """L2 norms [n] of the rows so far, a tensor for each group: float64 if the rows are, else float32."""
+        """L2 norms [n] of the rows so far in float64 on the CPU, a tensor for each group."""
         return [norms.values for norms in self._norms]
 
     def add(self, rows: Tensor, group: int, keys: Tensor | None = None) -> Tensor:
@@ -47,11 +47,10 @@ class RowRecord:
             keys: [n] float64, uniform in [0, 1): they decide which rows are sampled. By default they are drawn from
                 the number of rows before.
         """
-        exact = exact_norms(rows)
+        norms = exact_norms(rows)
         keys = random_keys(len(rows), self.rows) if keys is None else keys
-        norms = kept_norms(exact, rows)
         self._norms[group].append(norms)
-        self.norm_sums[group] += float(exact.sum())
+        self.norm_sums[group] += float(norms.sum())
         self.sample.update(rows, keys)
         return norms
 
@@ -82,11 +81,9 @@ class RowRecord:
 
 
 def exact_norms(rows: Tensor) -> Tensor:
-    """L2 norms [n] of rows [n, d] of any floating dtype, in float64 where the rows are."""
-    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+    """L2 norms [n] of rows [n, d] of any floating dtype, taken in float64 where the rows are; on the CPU.
+
+    They are kept so, 8 bytes a row: in float32, a row at the outlier rule's limit could fall on its other side.
+    """
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).cpu()
     return norms
-
-
-def kept_norms(exact: Tensor, rows: Tensor) -> Tensor:
-    """Norms [n] as they are kept: on the CPU, float64 if the rows are, else float32."""
-    return exact.to(torch.promote_types(rows.dtype, torch.float32)).cpu()

@@ -22,7 +22,7 @@ from mir_task.accumulate.buffers import BufferSizes
 from mir_task.accumulate.inliers import InlierMoments
 from mir_task.accumulate.intake import Intake
 from mir_task.accumulate.outliers import OutlierRule
-from mir_task.accumulate.record import RowRecord, exact_norms, kept_norms
+from mir_task.accumulate.record import RowRecord, exact_norms
 from mir_task.accumulate.state import State, part_of, scalar, under
 from mir_task.accumulate.summary import ModalitySummary
 from mir_task.errors import MIRDataError
@@ -136,7 +136,7 @@ class SecondPass:
         if not len(rows):
             return
         rows = rows.detach()
-        norms = kept_norms(exact_norms(rows), rows)
+        norms = exact_norms(rows)
         start, end = self._seen_again[group], self._seen_again[group] + len(rows)
         expected = self.norms[group][start:end]
         if len(expected) < len(norms) or not torch.allclose(norms, expected, rtol=1e-3):

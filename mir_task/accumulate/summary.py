@@ -24,7 +24,7 @@ class ModalitySummary:
     sample: RowReservoir
     """Random sample of all rows."""
     norms: list[Tensor]
-    """L2 norms [n] of all rows, a tensor for each group: float64 if the rows are, else float32."""
+    """L2 norms [n] of all rows, in float64, a tensor for each group."""
     norm_sums: list[float]
     """Sum of the norms of each group, taken in float64."""
     outlier_masks: list[Tensor]

@@ -131,13 +131,11 @@ class Adapter:
             MIRDataError: the sequence is longer than the model's context.
         """
         prompt = self.prompt(self.shown(text, max_text_tokens))
-        bos = self.tokenizer.bos_token
         batch = self.processor(
             text=[prompt],
             images=[image],
             return_tensors="pt",
-            # As transformers does it: a template that writes the BOS token itself must not get a second one.
-            add_special_tokens=not (bos and prompt.startswith(bos)),
+            add_special_tokens=self.adds_special_tokens(prompt),
         )
         batch = batch.to(self.device, dtype=self.model.dtype)
         # Fast tokenizers add token types that many models do not take; others (Gemma 3) need them. Labels
@@ -146,6 +144,11 @@ class Adapter:
         inputs = {name: value for name, value in batch.items() if name not in unwanted}
         self.check_length(inputs["input_ids"].shape[1], max_text_tokens)
         return inputs
+
+    def adds_special_tokens(self, prompt: str) -> bool:
+        """Whether the tokenizer adds its special tokens; a template that writes the BOS token itself gets no second."""
+        bos = self.tokenizer.bos_token  # decided as transformers does it
+        return not (bos and prompt.startswith(bos))
 
     def shown(self, text: str, max_text_tokens: int) -> str:
         """The text as the model is shown it: control tokens in it spelled out, and cut."""

@@ -133,8 +133,17 @@ def check_provenance(vision: Tensor, attended: Tensor, model_name: str) -> None:
         model_name: for the message.
 
     Raises:
-        MIRModelError: there are no vision rows, so vision enters elsewhere, or there are no text rows.
+        MIRModelError: there are no vision rows, so vision enters elsewhere; all of them are hidden as padding is; or
+            there are no text rows.
     """
+    hidden = vision & ~attended & _amid(attended)
+    if not (vision & attended).any() and hidden.any():
+        raise MIRModelError(
+            f"{model_name}: no position that the attention mask shows holds the image; rows that are no token's enter "
+            f"the decoder at {_runs(hidden)} of {len(hidden)}, among the text, and the mask hides them as it hides "
+            "padding; the image's placeholder (in MiniCPM-V 2.6 the tokenizer's unknown token) may have the id that "
+            "the model's code takes for padding; is the tokenizer this model's own?"
+        )
     if not (vision & attended).any():
         raise MIRModelError(
             f"{model_name}: an image was given, but no vision rows enter the decoder among the text rows; vision "
@@ -172,6 +181,12 @@ def _same_direction(rows: Tensor, emitted: Tensor) -> Tensor:
     directions = nn.functional.normalize(torch.unique(emitted, dim=0).float(), dim=-1).to(rows.device)
     cosines = nn.functional.normalize(rows.float(), dim=-1) @ directions.T
     return cosines.amax(dim=1).gt(SAME_DIRECTION).cpu()
+
+
+def _amid(mask: Tensor) -> Tensor:
+    """[n] bool: positions between the first and the last true one of a mask [n]; padding stands outside."""
+    seen = mask.int()
+    return seen.cumsum(0).bool() & seen.flip(0).cumsum(0).flip(0).bool()
 
 
 def _runs(mask: Tensor) -> str:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from mir_task.adapters import Adapter, adapter_for
 from mir_task.adapters.sight import check_sight
 from mir_task.errors import MIRDataError, MIRModelError, naming
+from mir_task.measurement.caption_tokens import Frame, after_image, caption_tokens, template_frame
 from mir_task.measurement.evaluation import evaluation_mode
 from mir_task.measurement.ranks import Ranks
 from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
@@ -38,7 +39,8 @@ def caption_perplexity(
 ) -> CaptionPerplexity:
     """Teacher-forced perplexity of captions, each shown as the assistant's turn as in :func:`mir_task.measure`.
 
-    Only the caption's own tokens count; those of the template around it do not.
+    Only the caption's own tokens count; those of the template around it do not. A token that holds characters of both,
+    as a full stop and the template's newline are one in Llama 3's and Qwen's tokenizers, is the caption's.
 
     Args:
         model: a transformers vision-language model with an LM head.
@@ -50,7 +52,8 @@ def caption_perplexity(
         ranks: the processes that share the pairs, as for :func:`mir_task.measure`.
 
     Raises:
-        MIRModelError: no adapter for the model, NaN in its logits, or a picture that does not reach the model.
+        MIRModelError: no adapter for the model, NaN in its logits, a picture that does not reach the model, or a
+            template from which the caption's tokens cannot be told.
         MIRDataError: fewer than two pairs, or an empty caption.
     """
     adapter = adapter_for(model, processor)
@@ -60,7 +63,7 @@ def caption_perplexity(
     if len(pairs) < MIN_PAIRS:
         raise MIRDataError(f"perplexity needs at least {MIN_PAIRS} pairs, got {len(pairs)}")
     own: list[tuple[float, int, str]] = []
-    frame: tuple[Tensor, Tensor] | None = None
+    frame: Frame | None = None
     bar = tqdm(
         ranks.share(len(pairs)),
         desc="Caption perplexity",
@@ -74,7 +77,7 @@ def caption_perplexity(
             with naming(f"pair {pair.name}"):
                 if not own:
                     check_sight(adapter, pair.rgb, pair.text, max_text_tokens)
-                frame = frame or _frame(adapter, image)
+                frame = frame or template_frame(adapter, image)
                 losses = _losses(adapter, image, pair.text, max_text_tokens, frame)
             own.append((float(losses.double().sum()), len(losses), pair.name))
     nll, tokens, ids = map(list, zip(*(each for part in ranks.gather(own) for each in part), strict=True))
@@ -97,54 +100,21 @@ def caption_perplexity(
     )
 
 
-def _frame(adapter: Adapter, image: Image.Image) -> tuple[Tensor, Tensor]:
-    """The tokens that the template writes between image and caption, and after the caption."""
-    # Two texts that share nothing: what is equal at either end belongs to the template.
-    a, b = (_after_image(adapter, adapter.prepare(image, text, 1)) for text in ("a", "the"))
-    return a[: _shared(a, b)], a[len(a) - _shared(a.flip(0), b.flip(0)) :]
-
-
-def _losses(
-    adapter: Adapter, image: Image.Image, text: str, max_text_tokens: int, frame: tuple[Tensor, Tensor]
-) -> Tensor:
+def _losses(adapter: Adapter, image: Image.Image, text: str, max_text_tokens: int, frame: Frame) -> Tensor:
     """[tokens] negative log-likelihood of each caption token, float32."""
     inputs = adapter.prepare(image, text, max_text_tokens)
-    after = _after_image(adapter, inputs)
-    head, tail = frame
-    end = len(after) - len(tail)
-    if end <= len(head) or not (after[: len(head)].equal(head) and after[end:].equal(tail)):
-        raise MIRModelError(
-            "the chat template writes other tokens around this caption than around another; perplexity of the "
-            "caption alone cannot be told"
-        )
-    keep = len(after) - len(head) + 1  # a token is predicted by the position before it
+    after = after_image(adapter, inputs)
+    own = caption_tokens(adapter, frame, after, text, max_text_tokens)
+    keep = len(after) - own.start + 1  # a token is predicted by the position before it
     forward = inspect.signature(adapter.model.forward).parameters
     only = {"logits_to_keep": keep} if "logits_to_keep" in forward else {}
     logits = adapter.model(**inputs, **only, use_cache=False).logits[0, -keep:]
-    losses = cross_entropy(logits[: end - len(head)].float(), after[len(head) : end], reduction="none")
+    losses = cross_entropy(logits[: own.stop - own.start].float(), after[own], reduction="none")
     if not torch.isfinite(losses).all():
         raise MIRModelError(
             f"NaN or Inf in the logits ({adapter.model.dtype}); load the model in bfloat16 or float32"
         )
     return losses
-
-
-def _after_image(adapter: Adapter, inputs: dict[str, Tensor]) -> Tensor:
-    """[tokens] ids of every position after the last vision position."""
-    vision = adapter.vision_mask(inputs)
-    if vision is None:
-        raise MIRModelError(
-            f"{type(adapter.model).__name__}: perplexity of captions needs a placeholder id for the image, which this "
-            "family has not"
-        )
-    ids: Tensor = inputs["input_ids"][0, int(vision.nonzero().max()) + 1 :]
-    return ids
-
-
-def _shared(a: Tensor, b: Tensor) -> int:
-    """How many ids two sequences have in common from their start."""
-    length = min(len(a), len(b))
-    return int(a[:length].eq(b[:length]).int().cumprod(0).sum())
 
 
 def _perplexity(nll: Any, tokens: Any, axis: int = -1) -> Any:

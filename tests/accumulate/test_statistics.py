@@ -98,6 +98,28 @@ def test_rows_of_low_precision_are_summed_in_high(dtype):
     assert_equals_two_pass(accumulate(data.split(97)), data, rtol=1e-10)
 
 
+def outlier_by_numpy(data):
+    norms = np.linalg.norm(data.double().numpy(), axis=1)
+    return abs(norms[-1] - np.median(norms)) > 3 * norms.std(ddof=1)
+
+
+def test_float32_rows_on_either_side_of_the_outlier_limit_are_told_apart():
+    data = torch.randn(101, 2, generator=torch.Generator().manual_seed(0)) + 10
+    data[-1] = torch.tensor([float(data.norm(dim=1).median()), 0.0])
+    inside, outside = np.float32(0), np.float32(100)
+    while (middle := (inside + outside) / np.float32(2)) not in (inside, outside):
+        data[-1, 1] = float(middle)
+        if outlier_by_numpy(data):
+            outside = middle
+        else:
+            inside = middle
+    flagged = []
+    for second in (inside, outside):  # neighbours in float32, whose rows' norms are the same in float32
+        data[-1, 1] = float(second)
+        flagged.append(bool(accumulate([data]).outlier_masks[0][-1]))
+    assert flagged == [False, True]
+
+
 def test_memory_does_not_grow_with_the_number_of_rows():
     first = FirstPass(buffers=LITTLE_ROOM)
     waiting = []

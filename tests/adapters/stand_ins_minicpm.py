@@ -124,8 +124,8 @@ class MiniCPMV2(MiniCPMPreTrainedModel):
 
 
 class MiniCPMVProcessor:
-    def __init__(self, tokenizer):
-        self.tokenizer, self.image_processor = tokenizer, slices
+    def __init__(self, tokenizer, padding=-1):
+        self.tokenizer, self.image_processor, self.padding = tokenizer, slices, padding
 
     def __call__(self, text, images=None, max_length=None, return_tensors="pt", **kwargs):
         parts = [each for image in images for each in self.image_processor(image)]
@@ -133,6 +133,7 @@ class MiniCPMVProcessor:
         ids = torch.tensor(self.tokenizer(text)["input_ids"][:max_length])
         return {
             "input_ids": ids[None],
+            "attention_mask": ids[None].ne(self.padding),  # by the id alone: in the real code 0
             "image_bound": [bounds(self.tokenizer, ids)],
             "pixel_values": [[pixels(each)[0] for each in parts]],
         }
@@ -166,6 +167,7 @@ class MiniCPMV(WithVision):
         inputs = processor(prompt, [image], return_tensors="pt", max_length=max_inp_length)
         generation = {"do_sample": True} if sampling else {"num_beams": 3, "repetition_penalty": 1.2}
         generation.update((name, kwargs[name]) for name in generation.keys() & kwargs.keys())
+        generation["attention_mask"] = inputs["attention_mask"]
         embeds, _ = self.get_vllm_embedding(inputs)
         ids = self.llm.generate(
             inputs_embeds=embeds, pad_token_id=0, max_new_tokens=max_new_tokens, **generation

@@ -221,12 +221,16 @@ def test_disagreement_shows_both_runs_of_positions():
 
 
 @pytest.mark.parametrize(
-    ("vision", "message"),
+    ("vision", "attended", "message"),
     [
-        pytest.param([False] * 4, "cross-attention", id="no vision row"),
-        pytest.param([True] * 4, "no input row", id="no text row"),
+        pytest.param([0, 0, 0, 0], [1, 1, 1, 1], "cross-attention", id="no vision row"),
+        pytest.param([1, 0, 0, 1], [0, 1, 1, 0], "cross-attention", id="padding at both ends"),
+        pytest.param(
+            [1, 0, 1, 0], [0, 1, 0, 1], "enter the decoder at 2-2 of 4, .* hides", id="hidden in the text"
+        ),
+        pytest.param([1, 1, 1, 1], [1, 1, 1, 1], "no input row", id="no text row"),
     ],
 )
-def test_a_sequence_of_one_modality_is_refused(vision, message):
+def test_a_sequence_of_one_modality_is_refused(vision, attended, message):
     with pytest.raises(MIRModelError, match=message):
-        check_provenance(torch.tensor(vision), torch.ones(4).bool(), "Model")
+        check_provenance(torch.tensor(vision).bool(), torch.tensor(attended).bool(), "Model")

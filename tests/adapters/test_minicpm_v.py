@@ -97,6 +97,15 @@ def test_a_sequence_longer_than_the_context_is_refused():
         )
 
 
+def test_a_placeholder_that_the_familys_code_takes_for_padding_is_named():
+    processor = MiniCPMVProcessor(TOKENIZER, padding=TOKENIZER.unk_token_id)
+    with pytest.raises(
+        MIRModelError, match=r"no token's enter the decoder at \d+-\d+ .* hides .* placeholder"
+    ) as told:
+        measure(MiniCPMV(), processor, PAIRS, progress=False)
+    assert "cross-attention" not in str(told.value)
+
+
 def test_a_tokenizer_whose_processor_cannot_be_loaded_is_told(monkeypatch):
     def absent(path, **_):
         raise OSError("no such repository")

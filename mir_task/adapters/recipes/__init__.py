@@ -112,7 +112,8 @@ RECIPES: tuple[Recipe, ...] = (
             "GLM-4V-9B",
             ("ChatGLMForConditionalGeneration",),
             "splice",
-            "XuRui314/GLM4v-Finetune@513b75d (modelling; 4.57: its tokenizer does not run on 5.x)",
+            "XuRui314/GLM4v-Finetune@513b75d (modelling; configuration, vision tower and tokenizer are files of the "
+            "hub's THUDM/glm-4v-9b beside it; 4.57: its tokenizer does not run on 5.x)",
         ),
     ),
     Recipe(
@@ -121,7 +122,7 @@ RECIPES: tuple[Recipe, ...] = (
             "XComposer2, XComposer2-4KHD, XComposer2.5",
             ("InternLMXComposer2ForCausalLM",),
             "splice",
-            "InternLM/InternLM-XComposer@0f70c3e (2.5; 4.57)",
+            "InternLM/InternLM-XComposer@0f70c3e (2.5; 4.57; on 5.x with a shim)",
         ),
     ),
 )

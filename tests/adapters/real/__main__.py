@@ -31,6 +31,7 @@ FAMILIES = [
     "mini_gemini",
     "internvl1",
     "aligngpt",
+    "xcomposer2_5",
 ]
 TOLERANCE = 1e-5
 
