@@ -69,7 +69,9 @@ def _chart(chart: Chart, keys: Mapping[str, int]) -> dict[str, Any]:
             "bands": [
                 _without_defaults(
                     {
-                        "points": [[_short(n) for n in place] for place in zip(b.x, b.low, b.high, strict=True)],
+                        "points": [
+                            [_short(n) for n in place] for place in zip(b.x, b.low, b.high, strict=True)
+                        ],
                         "paint": b.paint,
                         "opacity": b.opacity,
                         "label": b.label,
@@ -81,6 +83,7 @@ def _chart(chart: Chart, keys: Mapping[str, int]) -> dict[str, Any]:
             "legend": chart.legend,
             "marked": sorted(keys[name] for name in chart.marked),
             "caption": chart.caption,
+            "names": {} if chart.key else {keys[name]: label for name, label in chart.names.items()},
             "variants": {name: _chart(variant, keys) for name, variant in chart.variants.items()},
         }
     )
@@ -127,7 +130,11 @@ def _point(point: Point, keys: Mapping[str, int]) -> list[Any]:
 
 def _without_defaults(fields: dict[str, Any]) -> dict[str, Any]:
     """Without what is empty, false or unknown: most of the fields of most charts."""
-    return {name: value for name, value in fields.items() if value not in (None, False, "", [], {})}
+    return {
+        name: value
+        for name, value in fields.items()
+        if value is not None and value is not False and value != "" and value != [] and value != {}
+    }
 
 
 def _short(number: float) -> float:

@@ -55,6 +55,7 @@ def render(findings: Findings, drawings: Gallery, regression: Regression, title:
         "shares": text.percent_interval,
         "inline": _inline,
         "brief": text.brief,
+        "points": text.points,
         "marker": marker,
         "cell": _cell,
         "sentence": text.sentence,
@@ -95,8 +96,11 @@ def render(findings: Findings, drawings: Gallery, regression: Regression, title:
 
 def _verdict(findings: Findings) -> dict[str, list[str]]:
     """At most six reasons, and the rest."""
-    said = findings.verdict.sentences
-    return {"reasons": said[:MOST_REASONS], "details": said[MOST_REASONS:]}
+    said = findings.verdict
+    reasons = getattr(said, "reasons", None)  # of a verdict that has chosen them
+    if reasons is not None:
+        return {"reasons": reasons, "details": getattr(said, "details", [])}
+    return {"reasons": said.sentences[:MOST_REASONS], "details": said.sentences[MOST_REASONS:]}
 
 
 def _leaderboard(findings: Findings) -> dict[str, Any]:
@@ -119,7 +123,10 @@ def _candidates(findings: Findings) -> dict[tuple[str, str], dict[str, Any]]:
     """What the decision says of each checkpoint, by group and name; it may name them by their labels."""
     names = {(c.group, n): c.name for c in findings.comparison.checkpoints for n in (c.label, c.name)}
     return {
-        (candidate.group, names.get((candidate.group, candidate.model), candidate.model)): candidate.model_dump()
+        (
+            candidate.group,
+            names.get((candidate.group, candidate.model), candidate.model),
+        ): candidate.model_dump()
         for candidate in findings.decision.candidates
     }
 

@@ -86,7 +86,9 @@ class Chart:
     marked: frozenset[str] = frozenset()
     """Models with a ring around their points: the recommended ones."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """What the static picture writes beside the points of a model."""
+    """What stands beside the points of a model: its name, or a number."""
+    key: str = ""
+    """What the numbers mean, where names are numbers, which only the static picture has."""
     variants: Mapping[str, Chart] = field(default_factory=dict)
     """The same chart of other scores, for the page's script to change to, by the name of the score."""
     wide: bool = False

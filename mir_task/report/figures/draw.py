@@ -25,6 +25,8 @@ from mir_task.report.figures.style import (
 ROW = 0.2
 """Inches."""
 WIDE = 5.6
+CROWD = 150
+"""Points of a chart, which are drawn smaller beyond."""
 LEGEND = 0.5
 """Inches below the axes."""
 LONGEST_TITLE, LONGEST_ROW, LONGEST_LABEL = 42, 26, 30
@@ -49,8 +51,9 @@ def draw(chart: Chart) -> Drawing:
             guide(place, color=HAIRLINE, lw=0.8, zorder=0)
         for band in chart.bands:
             _band(axes, band)
+        crowded = sum(len(series.points) for series in chart.series) > CROWD and not chart.y.rows
         for series in chart.series:
-            _series(axes, series)
+            _series(axes, series, crowded)
         _rings(axes, chart)
         _axis(axes, axes.xaxis, chart.x, "x")
         _axis(axes, axes.yaxis, chart.y, "y")
@@ -61,7 +64,7 @@ def draw(chart: Chart) -> Drawing:
         figure.set_layout_engine("none")  # it would lay out again at every drawing, most of the time of all
         if chart.names:
             _names(axes, chart)
-        return drawn(figure, chart.name, chart.caption, chart.png)
+        return drawn(figure, chart.name, f"{chart.caption} {chart.key}".strip(), chart.png)
 
 
 def shortened(text: str, longest: int) -> str:
@@ -81,14 +84,15 @@ def _band(axes: Any, band: Band) -> None:
     )
 
 
-def _series(axes: Any, series: Series) -> None:
+def _series(axes: Any, series: Series, crowded: bool) -> None:
     points, paint = series.points, HAIRLINE if series.quiet else _paint(series.paint)
     x, y = [point.x for point in points], [point.y for point in points]
-    for point in points:
-        if point.across:
-            axes.plot(point.across, (point.y, point.y), color=paint, lw=0.9, solid_capstyle="butt")
-        if point.up:
-            axes.plot((point.x, point.x), point.up, color=paint, lw=0.9, solid_capstyle="butt")
+    across = [(point.y, *point.across) for point in points if point.across]
+    up = [(point.x, *point.up) for point in points if point.up]
+    if across:
+        axes.hlines(*zip(*across, strict=True), color=paint, lw=0.9)
+    if up:
+        axes.vlines(*zip(*up, strict=True), color=paint, lw=0.9)
     axes.plot(
         x,
         y,
@@ -96,7 +100,7 @@ def _series(axes: Any, series: Series) -> None:
         ls=STYLES[series.line],
         lw=0.6 if series.quiet else 1.2,
         marker=None if series.marker is None else MARKERS[series.marker],
-        markersize=5,
+        markersize=3 if crowded else 5,
         markerfacecolor="none" if series.hollow else paint,
         markeredgewidth=1 if series.hollow else 0,
         zorder=1 if series.quiet else 2,

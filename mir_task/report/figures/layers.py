@@ -80,7 +80,9 @@ def overlay(checkpoints: Sequence[Checkpoint], metric: LayerMetric, curve: Curve
     floor = _floor_of_all([result for _, result in results]) if metric.name == "fid" else None
     caption = metric.meaning
     if floor:
-        caption += " Grey area: the noise floors of both modalities, lowest to highest; what lies below is noise."
+        caption += (
+            " Grey area: the noise floors of both modalities, lowest to highest; what lies below is noise."
+        )
     if len(results) > MOST_MODELS:
         caption += f" In colours the {MOST_MODELS} models of lowest MIR; the others are grey"
         caption += f", up to {MOST_CURVES} of {len(checkpoints)}." if len(checkpoints) > MOST_CURVES else "."

@@ -41,13 +41,14 @@ def scatter(
     return Chart(
         name,
         _title(fit),
-        f"{caption(fit)} {key(members)}".strip() if fit.score == AVERAGE else caption(fit),
+        caption(fit),
         Axis(mir_axis(fit)),
         Axis(f"{fit.score}, negated" if turned else score_axis(fit), limits=limits),
         series,
         bands,
         marked=marked & {c.name for c in shown},
         names=_names(members, shown),
+        key=key(members),
     )
 
 

@@ -1,5 +1,29 @@
 // Draws a chart when it comes into view, and again when its score, the colours or the lit model change.
+const CROWD = 150; // points, which are drawn smaller then
 const drawn = new Map();
+Chart.defaults.font.family = css("--sans");
+
+// Names beside points, where there are few; one that would lie over another is left to the pointer.
+function writeNames(chart) {
+  const { ctx, chartArea } = chart;
+  const taken = [];
+  ctx.font = `11px ${css("--sans")}`;
+  ctx.fillStyle = css("--ink");
+  ctx.textBaseline = "middle";
+  chart.data.datasets.forEach((dataset, index) => {
+    chart.getDatasetMeta(index).data.forEach((element, place) => {
+      const name = chart.source.names[dataset.data[place].model];
+      if (name === undefined) return;
+      const wide = ctx.measureText(name).width;
+      const left = element.x + 12 + wide > chartArea.right ? element.x - 12 - wide : element.x + 12;
+      const meets = (box) => left < box.left + box.wide && box.left < left + wide && Math.abs(box.y - element.y) < 13;
+      if (left < chartArea.left || taken.some(meets)) return;
+      taken.push({ left, wide, y: element.y });
+      ctx.fillText(name, left, element.y);
+    });
+  });
+}
+
 
 const marks = {
   id: "marks",
@@ -47,24 +71,26 @@ const marks = {
         }
       });
     });
+    if (chart.source.names) writeNames(chart);
     ctx.restore();
   },
 };
 
 function configOf(data) {
+  const reach = reachOf(data);
+  const crowded = data.series.reduce((sum, { points }) => sum + points.length, 0) > CROWD && !data.y.rows;
   return {
     type: "scatter",
-    data: { datasets: [...(data.bands ?? []).flatMap(datasetsOf), ...data.series.map(datasetOf)] },
+    data: { datasets: [...(data.bands ?? []).flatMap(datasetsOf), ...data.series.map((series) => datasetOf(series, crowded ? 0.65 : 1))] },
     options: {
       animation: false,
       maintainAspectRatio: false,
-      font: { family: css("--sans") },
       interaction: { mode: "nearest", intersect: true },
       onHover: (_, elements, chart) => {
         const [first] = elements;
         highlight.light(first ? chart.data.datasets[first.datasetIndex].data[first.index].model : null);
       },
-      scales: { x: scaleOf(data.x), y: scaleOf(data.y) },
+      scales: { x: { ...scaleOf(data.x), ...reach.x }, y: { ...scaleOf(data.y), ...reach.y } },
       plugins: {
         title: { display: true, text: data.title, align: "start", color: css("--ink"), padding: { bottom: 6 } },
         legend: {
@@ -73,8 +99,9 @@ function configOf(data) {
           align: "start",
           labels: {
             usePointStyle: true,
-            color: css("--ink"),
-            filter: ({ text }) => text !== "",
+            boxHeight: 8,
+            boxWidth: 18,
+            generateLabels: legendOf,
           },
         },
         tooltip: tooltipOf(data),
@@ -100,8 +127,10 @@ function draw(figure) {
   const box = figure.querySelector(".live");
   figure.classList.add("drawn");
   const rows = data.y.rows?.length;
-  box.style.height = rows ? `${100 + 22 * rows + (data.legend ? 30 : 0)}px` : "";
-  figure.querySelector("figcaption").textContent = data.caption;
+  const named = data.legend ? [...data.series, ...(data.bands ?? [])].filter(({ label, quiet }) => label && !quiet).length : 0;
+  const high = rows ? 100 + 22 * rows : figure.classList.contains("wide") ? 350 : 300;
+  box.style.height = `${high + 24 * Math.ceil(named / 2.5)}px`;
+  figure.querySelector("figcaption").firstChild.textContent = data.caption;
   const canvas = box.querySelector("canvas");
   const config = configOf(data);
   const chart = new Chart(canvas, { ...config, plugins: [{ id: "source", beforeInit: (made) => { made.source = data; } }, ...config.plugins] });

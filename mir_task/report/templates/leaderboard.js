@@ -18,8 +18,8 @@ if (board) {
     autoWidth: false,
     order: [],
     pageLength: FOLD,
-    layout: { topStart: null, topEnd: null, bottomStart: "info", bottomEnd: null },
-    language: { info: "_START_ to _END_ of _TOTAL_", infoEmpty: "None", infoFiltered: "of _MAX_", emptyTable: "No models", zeroRecords: "No model has such a name" },
+    layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
+    language: { zeroRecords: "No model has such a name" },
     columnDefs: heads.map((head, target) => ({ targets: target, type: head.classList.contains("num") ? "number-or-missing" : "string" })),
   });
   const tools = document.getElementById("tools");
@@ -28,11 +28,18 @@ if (board) {
   groups?.addEventListener("change", () => {
     table.search.fixed("group", (text, data, index) => groups.value === "" || rows[index].dataset.group === groups.value).draw();
   });
-  fold.hidden = rows.length <= FOLD;
+  const count = document.getElementById("count");
+  const tell = () => {
+    const { start, end, recordsDisplay } = table.page.info();
+    count.textContent = `${end - start} of ${recordsDisplay} models${recordsDisplay < rows.length ? " found" : ""}`;
+    fold.hidden = recordsDisplay <= FOLD;
+  };
+  table.on("draw", tell);
+  tell();
   fold.addEventListener("click", () => {
     const open = fold.getAttribute("aria-expanded") === "true";
     fold.setAttribute("aria-expanded", String(!open));
-    fold.textContent = open ? `Show all ${rows.length}` : `Show the first ${FOLD}`;
+    fold.textContent = open ? "Show all" : `Show the first ${FOLD}`;
     table.page.len(open ? FOLD : -1).draw();
   });
   board.tBodies[0].addEventListener("mouseover", ({ target }) => {

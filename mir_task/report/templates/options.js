@@ -15,7 +15,7 @@ const paintOf = (paint) => css(paint === undefined ? "--muted" : `--series-${pai
 const shown = (number) => String(Number(Number(number).toPrecision(4))).replace("-", "\u2212");
 const faded = (colour, opacity) => colour + Math.round(255 * opacity).toString(16).padStart(2, "0");
 
-function datasetOf(series) {
+function datasetOf(series, size) {
   const colour = series.quiet ? css("--hairline") : paintOf(series.paint);
   const shape = series.marker === undefined ? null : SHAPES[series.marker];
   const modelAt = (index) => series.model ?? series.points[index]?.[2] ?? null;
@@ -37,13 +37,14 @@ function datasetOf(series) {
     borderWidth: () => (series.model !== undefined && state(0) === "lit" ? 3 : series.quiet ? 0.8 : 1.6),
     backgroundColor: series.hollow ? "transparent" : painted,
     pointBorderColor: painted,
-    pointBorderWidth: shape && (series.hollow || shape.pointStyle === "cross") ? 2 : 0,
-    pointStyle: shape ? shape.pointStyle : "circle",
+    pointBorderWidth: !shape || series.hollow || shape.pointStyle === "cross" ? 2 : 0,
+    pointStyle: shape ? shape.pointStyle : "line",
     pointRotation: shape?.rotation ?? 0,
-    pointRadius: (context) => (shape ? shape.size * (state(context.dataIndex) === "lit" ? 1.7 : 1) : 0),
+    pointRadius: (context) => (shape ? size * shape.size * (state(context.dataIndex) === "lit" ? 1.7 : 1) : 0),
     pointHoverRadius: shape ? shape.size * 1.7 : series.model === undefined ? 0 : 4,
     pointHitRadius: shape || series.model !== undefined ? 8 : 0,
     order: series.quiet ? 2 : 1,
+    inLegend: Boolean(series.label) && !series.quiet && { colour, hollow: series.hollow },
   };
 }
 
@@ -59,11 +60,11 @@ function datasetsOf(band) {
     order: 3,
   });
   const colour = faded(paintOf(band.paint), band.opacity);
-  return [edge(1), { ...edge(2), fill: "-1", backgroundColor: colour, pointStyle: "rect", bandColour: colour }];
+  return [edge(1), { ...edge(2), fill: "-1", backgroundColor: colour, pointStyle: "rect", inLegend: Boolean(band.label) && { colour } }];
 }
 
 function scaleOf(axis) {
-  const ticks = { color: css("--muted"), maxRotation: 0 };
+  const ticks = { color: css("--muted"), maxRotation: 0, includeBounds: false };
   if (axis.rows) {
     Object.assign(ticks, { stepSize: 1, autoSkip: false, color: css("--ink") });
     ticks.callback = (place) => {
@@ -87,6 +88,30 @@ function scaleOf(axis) {
     ticks,
     ...limits,
   };
+}
+
+// Without the colours that the lit model changes.
+function legendOf(chart) {
+  return chart.data.datasets.flatMap((dataset, datasetIndex) => (dataset.inLegend ? [{
+    text: dataset.label,
+    datasetIndex,
+    fontColor: css("--ink"),
+    fillStyle: dataset.inLegend.hollow ? "transparent" : dataset.inLegend.colour,
+    strokeStyle: dataset.inLegend.colour,
+    lineWidth: dataset.pointBorderWidth ?? 0,
+    lineDash: dataset.borderDash ?? [],
+    pointStyle: dataset.pointStyle,
+    rotation: dataset.pointRotation ?? 0,
+    hidden: !chart.isDatasetVisible(datasetIndex),
+  }] : []));
+}
+
+// Ends of the bars, which Chart.js does not know of.
+function reachOf(data) {
+  const points = data.series.flatMap((series) => series.points);
+  const ends = (index) => points.flatMap((point) => point[index] ?? []);
+  const limits = (index) => (ends(index).length ? { suggestedMin: Math.min(...ends(index)), suggestedMax: Math.max(...ends(index)) } : {});
+  return { x: limits(3), y: limits(4) };
 }
 
 function tooltipOf(data) {
