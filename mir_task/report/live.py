@@ -111,6 +111,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
             "log": axis.log,
             "whole": axis.whole,
             "rows": list(axis.rows),
+            "row": None if axis.row == 1 else axis.row,
             "low": axis.limits[0],
             "high": axis.limits[1],
             "shares": axis.shares,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ CANDIDATE_COLUMNS = {"p_best": "P(best)", "expected_loss": "Expected loss", "pre
 """What the decision knows of a checkpoint that could be chosen, and the heading of its column."""
 MOST_REASONS = 6
 MOST_PROBLEMS = 3
+FEW_COLUMNS = 4
+"""Benchmarks and other numbers that the leaderboard has room for on an upright sheet of paper."""
 MANY_GROUPS = 12
 """Tables with a row for each group are folded where there are more."""
 
@@ -55,7 +57,6 @@ def render(findings: Findings, drawings: Gallery, regression: Regression, title:
         "shares": text.percent_interval,
         "inline": _inline,
         "brief": text.brief,
-        "points": text.points,
         "marker": marker,
         "cell": _cell,
         "sentence": text.sentence,
@@ -79,6 +80,7 @@ def render(findings: Findings, drawings: Gallery, regression: Regression, title:
         "scripts": [Markup(script) for script in texts],
         "policy": policy(texts),
         "most_problems": MOST_PROBLEMS,
+        "few_columns": FEW_COLUMNS,
         "many": MANY_GROUPS,
         "groups": findings.comparison.groups,
         "short": text.short(list(findings.comparison.groups)),
@@ -115,8 +117,17 @@ def _leaderboard(findings: Findings) -> dict[str, Any]:
         "candidates": candidates,
         "candidate_columns": {name: column for name, column in CANDIDATE_COLUMNS.items() if name in known},
         "extras": dict(sorted(extras.items(), key=lambda item: item[0] not in PROGRESS)),
-        "scores": list(dict.fromkeys(name for c in checkpoints for name in c.scores)),
+        "scores": _digits(c.scores for c in checkpoints),
     }
+
+
+def _digits(scores: Iterable[Mapping[str, float]]) -> dict[str, int]:
+    """Digits after the point by benchmark, whose scores may be out of one, of a hundred or of thousands."""
+    largest: dict[str, float] = {}
+    for of_model in scores:
+        for name, value in of_model.items():
+            largest[name] = max(abs(value), largest.get(name, 0.0))
+    return {name: 3 if value <= 1 else 1 if value < 1000 else 0 for name, value in largest.items()}
 
 
 def _candidates(findings: Findings) -> dict[tuple[str, str], dict[str, Any]]:

@@ -28,11 +28,6 @@ def brief(value: float | None) -> str:
     return (f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}").replace("-", MINUS)
 
 
-def points(value: float | None) -> str:
-    """A score of a benchmark, which may be out of one, of a hundred or of thousands; a dash where there is none."""
-    return number(value, 3 if value is None or abs(value) < 10 else 1 if abs(value) < 1000 else 0)
-
-
 def interval(ends: Interval | None, digits: int = 2) -> str:
     """``[low, high]``; a dash where none is claimed."""
     return MISSING if ends is None else f"[{number(ends[0], digits)}, {number(ends[1], digits)}]"

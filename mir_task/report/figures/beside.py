@@ -48,7 +48,7 @@ def beside(found: Sequence[BesideMIR], name: str = "baselines") -> Chart | None:
         + (" (filled: all groups, open: each)" if several_groups else "")
         + ". A coin would get 50%.",
         Axis("pairs in order", limits=(-0.03, 1.03), shares=True),
-        Axis("", rows=[predictor for predictor, _ in rows]),
+        Axis("", rows=[predictor for predictor, _ in rows], row=2.2),
         [
             *(each if several_groups else []),
             Series("baseline", theirs, 1, 1),

@@ -62,6 +62,8 @@ class Axis:
     """Ticks at whole numbers alone."""
     rows: Sequence[str] = ()
     """Names of the places 0, 1, 2 ...; the first is on top."""
+    row: float = 1.0
+    """Height of a row, against the usual one."""
     limits: tuple[float | None, float | None] = (None, None)
     shares: bool = False
     """Values between 0 and 1 are shown as per cent."""

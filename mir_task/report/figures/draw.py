@@ -43,7 +43,7 @@ def draw(chart: Chart) -> Drawing:
     """The chart in the report's style, as SVG and, where ``report.md`` shows it, as pixels."""
     width, height = PANEL
     if chart.y.rows:
-        height = 1.0 + ROW * len(chart.y.rows)
+        height = 1.0 + ROW * chart.y.row * len(chart.y.rows)
     size = WIDE if chart.wide else width, height + LEGEND * chart.legend
     with panel(size) as (figure, axes):
         for direction, place in chart.guides:

@@ -128,7 +128,7 @@ function draw(figure) {
   figure.classList.add("drawn");
   const rows = data.y.rows?.length;
   const named = data.legend ? [...data.series, ...(data.bands ?? [])].filter(({ label, quiet }) => label && !quiet).length : 0;
-  const high = rows ? 100 + 22 * rows : figure.classList.contains("wide") ? 350 : 300;
+  const high = rows ? 100 + 22 * (data.y.row ?? 1) * rows : figure.classList.contains("wide") ? 350 : 300;
   box.style.height = `${high + 24 * Math.ceil(named / 2.5)}px`;
   figure.querySelector("figcaption").firstChild.textContent = data.caption;
   const canvas = box.querySelector("canvas");

@@ -71,14 +71,19 @@ function scaleOf(axis) {
       const row = axis.rows[place] ?? "";
       return row.length > 26 ? `…${row.slice(-25)}` : row;
     };
-  } else if (axis.shares) ticks.callback = (share) => `${Math.round(100 * share)}%`;
-  else if (axis.log) Object.assign(ticks, { autoSkip: true, maxTicksLimit: 8, callback: shown });
-  else {
+  } else if (axis.shares) {
+    ticks.callback = (share) => `${Math.round(100 * share)}%`;
+  } else if (axis.log) {
+    const compact = new Intl.NumberFormat("en", { notation: "compact" });
+    const named = (value) => [1, 2, 5].includes(Number((value / 10 ** Math.floor(Math.log10(value) + 1e-9)).toPrecision(6)));
+    Object.assign(ticks, { autoSkip: false, callback: (value) => (named(value) ? compact.format(value) : null) });
+  } else {
     Object.assign(ticks, axis.whole ? { precision: 0 } : {});
     ticks.callback = (place) => shown(place);
   }
+  const everyRow = (scale) => { scale.ticks = axis.rows.map((_, value) => ({ value })); };
   const limits = axis.rows
-    ? { min: -0.6, max: axis.rows.length - 0.4, reverse: true, afterBuildTicks: (scale) => { scale.ticks = axis.rows.map((_, value) => ({ value })); } }
+    ? { min: -0.6, max: axis.rows.length - 0.4, reverse: true, afterBuildTicks: everyRow }
     : { min: axis.low, max: axis.high, grace: axis.low === undefined ? "6%" : 0 };
   return {
     type: axis.log ? "logarithmic" : "linear",
