@@ -96,12 +96,10 @@ def test_charts_have_the_colours_of_light_and_dark(browser, paper):
     page.goto((paper / "report.html").as_uri())
     see_everything(page)
 
-    def ink():
-        return page.evaluate("Chart.getChart(document.querySelector('canvas')).options.scales.x.title.color")
-
-    light = ink()
+    ink = "Chart.getChart(document.querySelector('canvas')).options.scales.x.title.color"
+    light = page.evaluate(ink)
     page.emulate_media(color_scheme="dark")
-    assert ink() == page.evaluate("css('--ink')") != light
+    page.wait_for_function(f"{ink} === css('--ink') && {ink} !== '{light}'", timeout=5000)
     page.close()
 
 

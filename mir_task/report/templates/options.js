@@ -121,15 +121,22 @@ function reachOf(data) {
 
 function tooltipOf(data) {
   const place = (axis, value) => (axis.rows ? axis.rows[Math.round(value)] : axis.shares ? `${Math.round(100 * value)}%` : shown(value));
+  const named = (axis) => (axis.label || "row").replace(/ \(.* is better\)$/, "");
   const bar = (ends) => (ends ? ` [${shown(ends[0])}, ${shown(ends[1])}]` : "");
   return {
     displayColors: false,
+    backgroundColor: css("--ink"),
+    titleColor: css("--paper"),
+    bodyColor: css("--paper"),
+    caretPadding: 10,
+    // On the side where there is room, and never over the point.
+    yAlign: ({ chart, tooltipItems }) => (tooltipItems?.[0]?.element.y < chart.height / 2 ? "top" : "bottom"),
     callbacks: {
       title: ([item]) => (item.raw.model === null ? item.dataset.label : report.models[item.raw.model]),
       label: ({ raw, dataset }) => [
         ...(raw.model !== null && dataset.label && dataset.label !== report.models[raw.model] ? [dataset.label] : []),
-        `${data.x.label || "row"}: ${place(data.x, raw.x)}${bar(raw.across)}`,
-        data.y.rows ? (raw.model === null ? data.y.rows[Math.round(raw.y)] : "") : `${data.y.label}: ${place(data.y, raw.y)}${bar(raw.up)}`,
+        `${named(data.x)}: ${place(data.x, raw.x)}${bar(raw.across)}`,
+        data.y.rows ? (raw.model === null ? data.y.rows[Math.round(raw.y)] : "") : `${named(data.y)}: ${place(data.y, raw.y)}${bar(raw.up)}`,
         ...(raw.model !== null && data.marked?.includes(raw.model) ? ["recommended"] : []),
       ].filter(Boolean),
     },
