@@ -150,7 +150,10 @@ class Leaderboard:
         self.page = page
 
     def click(self, heading):
+        sorted_by = "[...document.querySelectorAll('#leaderboard th')].map((head) => head.ariaSort).join()"
+        before = self.page.evaluate(sorted_by)
         self.page.locator("#leaderboard thead th").filter(has_text=heading).first.click()
+        wait_until(self.page, f"{sorted_by} !== '{before}'")
 
     def search(self, text):
         self.page.locator("#search").fill(text)
