@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +11,23 @@ from markupsafe import Markup
 
 from mir_task.report import text
 from mir_task.report.analysis import Findings
+from mir_task.report.columns import PROGRESS
 from mir_task.report.figures.scatter import key
-from mir_task.report.figures.style import SERIES, Drawing
-from mir_task.report.gallery import Gallery
+from mir_task.report.figures.style import DARK_SERIES, SERIES, Drawing, marker
+from mir_task.report.gallery import Gallery, recommended
+from mir_task.report.live import data, model_keys, policy, scripts
 from mir_task.report.protocol import FIELDS
 from mir_task.report.records import Run
 from mir_task.report.schema import Fit, Regression
 
-DARK_SERIES = ("#7fb2ee", "#f0a06c", "#7ccf9b", "#d69ad9", "#d9bd68", "#7fd0d9", "#ef8ba6", "#a6b2f5")
 MOST_FILES = 40
+CANDIDATE_COLUMNS = {"p_best": "P(best)", "expected_loss": "Expected loss", "predicted": "Predicted"}
+"""What the decision knows of a checkpoint that could be chosen, and the heading of its column."""
+MOST_PROBLEMS = 3
+FEW_COLUMNS = 4
+"""Benchmarks and other numbers that the leaderboard has room for on an upright sheet of paper."""
+MANY_GROUPS = 12
+"""Tables with a row for each group are folded where there are more."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +57,13 @@ def render(
         "percent": text.percent,
         "shares": text.percent_interval,
         "inline": _inline,
+        "brief": text.brief,
+        "marker": marker,
         "cell": _cell,
         "sentence": text.sentence,
     }
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    texts = scripts()
     context: dict[str, Any] = {
         "title": title,
         "refresh": refresh,
@@ -61,6 +73,18 @@ def render(
         "keys": {group: key(members) for group, members in findings.comparison.groups.items()},
         "checkpoints": findings.comparison.checkpoints,
         "columns": findings.comparison.columns,
+        "headline": findings.decision.sentence,
+        "reasons": findings.verdict.reasons,
+        "details": findings.verdict.details,
+        **_leaderboard(findings),
+        "variants": list(dict.fromkeys(name for chart in drawings.groups for name in chart.variants)),
+        "live": {chart.name for chart in drawings.live},
+        "data": data(drawings.live, findings.comparison.checkpoints),
+        "scripts": [Markup(script) for script in texts],
+        "policy": policy(texts),
+        "most_problems": MOST_PROBLEMS,
+        "few_columns": FEW_COLUMNS,
+        "many": MANY_GROUPS,
         "groups": findings.comparison.groups,
         "short": text.short(list(findings.comparison.groups)),
         "benchmark_table": benchmark_table(findings.benchmarks),
@@ -73,6 +97,43 @@ def render(
         environment.get_template("report.html.jinja").render(context),
         environment.get_template("report.md.jinja").render(context),
     )
+
+
+def _leaderboard(findings: Findings) -> dict[str, Any]:
+    """What the leaderboard shows beside MIR, by name of the column."""
+    checkpoints = findings.comparison.checkpoints
+    extras = {name: PROGRESS.get(name, "") for c in checkpoints for name in c.extras}
+    candidates = _candidates(findings)
+    known = {name for values in candidates.values() for name, value in values.items() if value is not None}
+    return {
+        "recommended": recommended(findings),
+        "model_keys": model_keys(checkpoints),
+        "candidates": candidates,
+        "candidate_columns": {name: column for name, column in CANDIDATE_COLUMNS.items() if name in known},
+        "extras": dict(sorted(extras.items(), key=lambda item: item[0] not in PROGRESS)),
+        "scores": _digits(c.scores for c in checkpoints),
+    }
+
+
+def _digits(scores: Iterable[Mapping[str, float]]) -> dict[str, int]:
+    """Digits after the point by benchmark, whose scores may be out of one, of a hundred or of thousands."""
+    largest: dict[str, float] = {}
+    for of_model in scores:
+        for name, value in of_model.items():
+            largest[name] = max(abs(value), largest.get(name, 0.0))
+    return {name: 3 if value <= 1 else 1 if value < 1000 else 0 for name, value in largest.items()}
+
+
+def _candidates(findings: Findings) -> dict[tuple[str, str], dict[str, Any]]:
+    """What the decision says of each checkpoint, by group and name; it may name them by their labels."""
+    names = {(c.group, n): c.name for c in findings.comparison.checkpoints for n in (c.label, c.name)}
+    return {
+        (
+            candidate.group,
+            names.get((candidate.group, candidate.model), candidate.model),
+        ): candidate.model_dump()
+        for candidate in findings.decision.candidates
+    }
 
 
 def benchmark_table(fits: Sequence[Fit]) -> dict[str, dict[str, Fit]]:

@@ -21,6 +21,13 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.replace("-", MINUS)
 
 
+def brief(value: float | None) -> str:
+    """A number of any size with four significant digits; a dash where there is none."""
+    if value is None:
+        return MISSING
+    return (f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}").replace("-", MINUS)
+
+
 def interval(ends: Interval | None, digits: int = 2) -> str:
     """``[low, high]``; a dash where none is claimed."""
     return MISSING if ends is None else f"[{number(ends[0], digits)}, {number(ends[1], digits)}]"

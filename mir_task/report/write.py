@@ -42,7 +42,7 @@ def write(findings: Findings, output: Path, title: str | None = None, refresh: i
     figures.mkdir(parents=True, exist_ok=True)
     for old in [*figures.glob("*.svg"), *figures.glob("*.png")]:
         old.unlink()  # left by an earlier report with other groups
-    for drawing in drawings.all:
+    for drawing in drawings.drawings.values():
         (figures / f"{drawing.name}.svg").write_text(drawing.svg, encoding="utf-8")
         if drawing.png:
             (figures / f"{drawing.name}.png").write_bytes(drawing.png)

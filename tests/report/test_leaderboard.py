@@ -30,8 +30,8 @@ def test_mir_per_layer_of_a_per_layer_file_is_in_every_leaderboard(workshop):
     workshop.report(workshop.results)
     expected = 2.5 - math.log10(32)
     assert [float(number) for number in workshop.column("mir_per_layer")] == pytest.approx([expected])
-    assert f'<td class="num" data-value="{expected}">0.995</td>' in workshop.page
-    assert "MIR per layer</button>" in workshop.page
+    assert f'<td class="num" data-order="{expected}">0.995</td>' in workshop.page
+    assert ">MIR per layer</th>" in workshop.page
     header, _, row = re.findall(r"(?m)^\|.*\|$", workshop.markdown)[:3]
     assert dict(zip(header.split(" | "), row.split(" | "), strict=True))["MIR per layer"] == "0.995"
 
@@ -85,7 +85,7 @@ def test_a_heading_in_the_table_of_metrics_is_all_that_a_column_takes(workshop, 
     workshop.result("m", 2.5, mir_reference=2.75)
     workshop.report(workshop.results)
     assert workshop.column("mir_reference") == ["2.75"]
-    assert "By the script</button>" in workshop.page and "| By the script |" in workshop.markdown
+    assert ">By the script</th>" in workshop.page and "| By the script |" in workshop.markdown
 
 
 # Copies and spreadsheets

@@ -87,7 +87,7 @@ def test_committed_report_is_what_the_command_makes(paper):
 
 def test_page_is_one_file_without_network(paper):
     page = (paper / "report.html").read_text()
-    assert page.count("<svg") == len(list((paper / "figures").glob("*.svg"))) > 50
+    assert page.count('class="still"><svg') == len(list((paper / "figures").glob("*.svg"))) > 50
     outside = re.findall(r"""(?:src|href)=["']?([^"'#> ]+)|url\(["']?([^)#"']+)""", page)
     assert {a or b for a, b in outside} <= {"data:,"}
     assert "@import" not in page

@@ -4,55 +4,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from mir_task.metrics import Curve, LayerMetric
 from mir_task.report.compare import Checkpoint
-from mir_task.report.figures.style import HAIRLINE, INK, MUTED, Drawing, colour, drawn, panel, slug
+from mir_task.report.figures.chart import Axis, Band, Chart, Line, Point, Series
+from mir_task.report.figures.style import SERIES, slug
 from mir_task.report.text import number
 from mir_task.result import LayerResult, MIRResult
 
-TALL = (3.7, 3.5)
-"""Inches; room for a legend below the axes."""
-MOST_MODELS = 8
-"""Curves that one panel can hold and a reader tell apart."""
-
-LONGEST_TITLE, LONGEST_LABEL = 42, 30
-"""Characters."""
+MOST_MODELS = len(SERIES)
+"""Curves in colours of their own."""
+MOST_CURVES = 40
+"""Curves of all models; those beyond the coloured ones are grey."""
 
 
-def terms(label: str, result: MIRResult, name: str, index: int) -> Drawing:
+def terms(checkpoint: Checkpoint, result: MIRResult, name: str, index: int) -> Chart:
     """Mean term and covariance term of one model, stacked to the distance, with the noise floors."""
-    layers = np.array([layer.layer for layer in result.layers])
-    mean = np.array([layer.mean_term for layer in result.layers])
-    fid = np.array([layer.fid for layer in result.layers])
-    with panel(TALL) as (figure, axes):
-        paint = colour(index)
-        axes.fill_between(layers, 0, mean, color=paint, alpha=0.55, lw=0, label="mean term")
-        axes.fill_between(layers, mean, fid, color=paint, alpha=0.22, lw=0, label="covariance term")
-        axes.plot(layers, fid, color=paint, lw=1.3)
-        errors = [layer.standard_error for layer in result.layers]
-        if all(error is not None for error in errors):
-            axes.errorbar(
-                layers, fid, yerr=np.array(errors, dtype=float), fmt="none", ecolor=paint, elinewidth=0.8
-            )
-        vision = [layer.noise_floor_vision for layer in result.layers]
-        text = [layer.noise_floor_text for layer in result.layers]
-        _noise_floor(axes, layers, vision, "vision", (0, (4, 2)))
-        _noise_floor(axes, layers, text, "text", (0, (1, 1.5)))
-        axes.set_ylim(bottom=0)
-        _layer_axis(axes, layers)
-        axes.set_ylabel("distance (mean text norm, squared)")
-        axes.set_title(_end(label, LONGEST_TITLE))
-        figure.legend(loc="outside lower left", ncols=2, handlelength=1.6)
-        return drawn(figure, name, _terms_caption(result), png=True)
+    layers = [float(layer.layer) for layer in result.layers]
+    mean = [layer.mean_term for layer in result.layers]
+    fid = [layer.fid for layer in result.layers]
+    return Chart(
+        name,
+        checkpoint.label,
+        _terms_caption(result),
+        _layer_axis(layers),
+        Axis("distance (mean text norm, squared)", limits=(0.0, None)),
+        [
+            Series("distance", _distances(result), index, line="solid", model=checkpoint.name),
+            *_floors(result),
+        ],
+        [
+            Band(layers, [0.0] * len(mean), mean, index, 0.55, "mean term"),
+            Band(layers, mean, fid, index, 0.22, "covariance term"),
+        ],
+        legend=True,
+        png=True,
+    )
 
 
-def overlay(checkpoints: Sequence[Checkpoint], metric: LayerMetric, curve: Curve) -> Drawing | None:
-    """One number of every model over the layers, a line for each.
+def overlay(checkpoints: Sequence[Checkpoint], metric: LayerMetric, curve: Curve) -> Chart | None:
+    """One number of every model over the layers, a line for each; the distance above the models' noise floors.
 
     Args:
         checkpoints: models whose layers are known.
@@ -62,63 +53,100 @@ def overlay(checkpoints: Sequence[Checkpoint], metric: LayerMetric, curve: Curve
     Returns:
         None if no layer has the number.
     """
-    results = [(c.label, c.result) for c in checkpoints[:MOST_MODELS] if c.result]
-    lines = [_values(result, metric) for _, result in results]
-    if all(math.isnan(value) for line in lines for value in line):
-        return None
-    with panel(TALL) as (figure, axes):
-        for index, ((label, result), line) in enumerate(zip(results, lines, strict=True)):
-            axes.plot(
-                [layer.layer for layer in result.layers],
-                line,
-                color=colour(index),
-                lw=1.3,
-                marker="o" if len(line) < 3 else None,
-                markersize=4,
-                label=_end(label, LONGEST_LABEL),
+    results = [(c, c.result) for c in checkpoints[:MOST_CURVES] if c.result]
+    series = []
+    for index, (checkpoint, result) in enumerate(results):
+        points = [
+            Point(layer.layer, value)
+            for layer in result.layers
+            if (value := _value(layer, metric)) is not None
+        ]
+        single = 0 if len(points) < 3 else None
+        quiet = index >= MOST_MODELS
+        series.append(
+            Series(
+                checkpoint.label,
+                points,
+                None if quiet else index,
+                single,
+                "solid",
+                model=checkpoint.name,
+                quiet=quiet,
             )
-        if curve.hairline is not None:
-            axes.axhline(curve.hairline, color=HAIRLINE, lw=0.8, zorder=0)
-        _, deepest = max(results, key=lambda named: len(named[1].layers))
-        _layer_axis(axes, np.array([layer.layer for layer in deepest.layers]))
-        axes.set_title(curve.title)
-        axes.set_ylabel(curve.axis)
-        axes.set_ylim(bottom=0)
-        figure.legend(loc="outside lower left", ncols=2, handlelength=1.2)
-        caption = metric.meaning
-        if len(checkpoints) > MOST_MODELS:
-            caption += f" The {MOST_MODELS} lowest of {len(checkpoints)} models."
-        return drawn(figure, slug(curve.title), caption, png=True)
+        )
+    if not any(each.points for each in series):
+        return None
+    layers = [float(layer.layer) for _, result in results for layer in result.layers]
+    floor = _floor_of_all([result for _, result in results]) if metric.name == "fid" else None
+    caption = metric.meaning
+    if floor:
+        caption += (
+            " Grey area: the noise floors of both modalities, lowest to highest; what lies below is noise."
+        )
+    if len(results) > MOST_MODELS:
+        caption += f" In colours the {MOST_MODELS} models of lowest MIR; the others are grey"
+        caption += f", up to {MOST_CURVES} of {len(checkpoints)}." if len(checkpoints) > MOST_CURVES else "."
+    return Chart(
+        slug(curve.title),
+        curve.title,
+        caption,
+        _layer_axis(layers),
+        Axis(curve.axis, limits=(0.0, None)),
+        series,
+        [floor] if floor else [],
+        guides=[("y", curve.hairline)] if curve.hairline is not None else [],
+        legend=True,
+        png=True,
+    )
 
 
-def _values(result: MIRResult, metric: LayerMetric) -> list[float]:
-    """[layers] the metric's number; NaN, a gap in the line, where it is not known."""
-    read = [metric.read(layer) for layer in result.layers]
-    return [math.nan if value is None else value for value in read]
+def _value(layer: LayerResult, metric: LayerMetric) -> float | None:
+    value = metric.read(layer)
+    return None if value is None or not math.isfinite(value) else float(value)
 
 
-def _end(label: str, longest: int) -> str:
-    return label if len(label) <= longest else "…" + label[1 - longest :]
+def _distances(result: MIRResult) -> list[Point]:
+    return [
+        Point(
+            layer.layer,
+            layer.fid,
+            up=None
+            if layer.standard_error is None
+            else (layer.fid - layer.standard_error, layer.fid + layer.standard_error),
+        )
+        for layer in result.layers
+    ]
 
 
-def _layer_axis(axes: Any, layers: Any) -> None:
-    axes.set_xlabel("decoder layer")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    axes.set_xlim(layers.min() - 0.3, layers.max() + 0.3)
-    axes.tick_params(colors=MUTED)
+def _layer_axis(layers: Sequence[float]) -> Axis:
+    return Axis("decoder layer", whole=True, limits=(min(layers) - 0.3, max(layers) + 0.3))
 
 
-def _noise_floor(
-    axes: Any,
-    layers: Any,
-    values: Sequence[float | None],
-    modality: str,
-    style: tuple[int, tuple[float, float]],
-) -> None:
-    """A line, unless the floor was not estimated at some layer."""
-    if all(value is not None for value in values):
-        floor = np.array(values, dtype=float)
-        axes.plot(layers, floor, color=INK, lw=1, ls=style, label=f"noise floor, {modality}")
+def _floors(result: MIRResult) -> list[Series]:
+    """A line for each modality, unless its floor was not estimated at some layer."""
+    styles: tuple[tuple[str, Line], ...] = (("vision", "dashed"), ("text", "dotted"))
+    found = []
+    for modality, line in styles:
+        floor = [(layer.layer, getattr(layer, f"noise_floor_{modality}")) for layer in result.layers]
+        if all(value is not None for _, value in floor):
+            points = [Point(at, value) for at, value in floor]
+            found.append(Series(f"noise floor, {modality}", points, None, line=line))
+    return found
+
+
+def _floor_of_all(results: Sequence[MIRResult]) -> Band | None:
+    """From the lowest to the highest noise floor at each layer, over models and modalities."""
+    floors: dict[int, list[float]] = {}
+    for result in results:
+        for layer in result.layers:
+            known = [
+                floor for floor in (layer.noise_floor_vision, layer.noise_floor_text) if floor is not None
+            ]
+            floors.setdefault(layer.layer, []).extend(known)
+    if not floors or not all(floors.values()):
+        return None
+    at = sorted(floors)
+    return Band(at, [min(floors[i]) for i in at], [max(floors[i]) for i in at], None, 0.3, "noise floors")
 
 
 def _terms_caption(result: MIRResult) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from matplotlib.ticker import MaxNLocator
-
-from mir_task.report.figures.style import INK, MUTED, Drawing, colour, drawn, panel
+from mir_task.report.figures.chart import Axis, Band, Chart, Point, Series
+from mir_task.report.figures.style import marker
 from mir_task.report.trainings import Training
 
 NAME = "mir-over-steps"
@@ -17,46 +15,59 @@ LONGEST_LABEL = 24
 """Characters."""
 
 
-def steps(trainings: Sequence[Training]) -> Drawing:
+def steps(trainings: Sequence[Training]) -> Chart:
     """A line for each training; its caption says where each one's MIR goes."""
-    with panel() as (figure, axes):
-        for index, training in enumerate(trainings):
-            points = training.trajectory.points
-            x = np.array([point.step for point in points])
-            mir = np.array([point.mir for point in points])
-            error = np.array([np.nan if p.standard_error is None else p.standard_error for p in points])
-            paint = colour(index)
-            axes.fill_between(x, mir - error, mir + error, color=paint, alpha=0.22, lw=0)
-            axes.plot(
-                x, mir, color=paint, lw=1.3, marker="o", markersize=3, label=_end(training.trajectory.label)
+    turns = [turn for training in trainings if (turn := training.direction.turn)]
+    return Chart(
+        NAME,
+        "MIR by training step, in training",
+        caption(trainings),
+        Axis("training step", whole=True),
+        Axis("MIR (lower is better)"),
+        [
+            Series(
+                _end(training.trajectory.label),
+                [Point(p.step, p.mir, p.checkpoint) for p in training.trajectory.points],
+                index,
+                marker(index),
+                "solid",
             )
-            if turn := training.direction.turn:
-                height = next(point.mir for point in points if point.step == turn.step)
-                axes.plot([turn.step], [height], marker="v", markersize=8, color=paint, markeredgecolor=INK)
-                axes.axvspan(turn.earliest, turn.latest, color=MUTED, alpha=0.12, lw=0)
-                axes.annotate(
-                    f"turn, step {turn.step:g}",
-                    (turn.step, height),
-                    textcoords="offset points",
-                    xytext=(0, 8),
-                    ha="center",
-                    color=INK,
-                )
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        axes.set_xlabel("training step")
-        axes.set_ylabel("MIR (lower is better)")
-        axes.margins(y=0.2)
-        if 1 < len(trainings) <= MOST_NAMED:
-            axes.legend(loc="best", handlelength=1.2)
-        return drawn(figure, NAME, caption(trainings), png=True)
+            for index, training in enumerate(trainings)
+        ],
+        bands=[band for index, training in enumerate(trainings) for band in _bands(training, index)],
+        guides=[("x", turn.step) for turn in turns],
+        names={
+            point.checkpoint: f"turn, step {point.step:g}"
+            for training in trainings
+            for point in training.trajectory.points
+            if training.direction.turn and point.step == training.direction.turn.step
+        },
+        legend=1 < len(trainings) <= MOST_NAMED,
+        png=True,
+    )
 
 
 def caption(trainings: Sequence[Training]) -> str:
     """What the figure shows, and where MIR of each training goes."""
     turned = any(training.direction.turn for training in trainings)
-    mark = " Triangles: turns; grey: steps that the turn may lie at." if turned else ""
+    mark = " Upright lines: turns; grey: steps that the turn may lie at." if turned else ""
     said = " ".join(training.sentence for training in trainings[:MOST_NAMED])
     return f"MIR over training steps. Bands: one standard error.{mark} {said}"
+
+
+def _bands(training: Training, index: int) -> list[Band]:
+    """The standard error of one training's MIR where every step has one, and the steps that its turn may lie at."""
+    points = training.trajectory.points
+    mir = [point.mir for point in points]
+    errors = [point.standard_error for point in points if point.standard_error is not None]
+    bands = []
+    if len(errors) == len(points):
+        low, high = ([m + sign * e for m, e in zip(mir, errors, strict=True)] for sign in (-1, 1))
+        bands.append(Band([point.step for point in points], low, high, index, 0.22))
+    turn = training.direction.turn
+    if turn and turn.earliest < turn.latest:
+        bands.append(Band([turn.earliest, turn.latest], [min(mir)] * 2, [max(mir)] * 2, None))
+    return bands
 
 
 def _end(label: str) -> str:

@@ -16,8 +16,12 @@ INK = "#1c2024"
 MUTED = "#6a7178"
 HAIRLINE = "#d5d9dd"
 PAPER = "#ffffff"
-SERIES = ("#1f5fa8", "#b4541a", "#2f7d4f", "#8a3f8f", "#8c6d1f", "#3a8a94", "#a83250", "#5b6bb5")
-"""Told apart also by colour-blind readers in the order of use; points carry names besides."""
+SERIES = ("#2936b7", "#864e18", "#34a08e", "#ad74ff", "#b18e15", "#65223b")
+DARK_SERIES = ("#2773ee", "#b16512", "#78fad1", "#dfb9fc", "#fab72a", "#b1667e")
+"""Found by search for the largest CIEDE2000 distance between any two, by normal sight and without red or green cones
+(Machado 2009), at a contrast of at least 3 with the paper."""
+MARKERS = ("o", "s", "^", "D", "v", "P")
+"""Shapes by matplotlib's names; the page's script has the same in the same order."""
 VARIABLES = {
     INK: "var(--ink)",
     MUTED: "var(--muted)",
@@ -106,6 +110,11 @@ def drawn(figure: Figure, name: str, caption: str, png: bool = False) -> Drawing
 def colour(index: int) -> str:
     """Colour of a series; after the last comes the first again."""
     return SERIES[index % len(SERIES)]
+
+
+def marker(index: int) -> int:
+    """Shape of a series: shifted at each round of the colours, so that 36 series look different."""
+    return (index + index // len(SERIES)) % len(MARKERS)
 
 
 def slug(*parts: str) -> str:

@@ -1,0 +1,110 @@
+"""The picture below the report's first sentence: what the recommendation rests on."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from scipy import stats
+
+from mir_task.report.compare import Checkpoint
+from mir_task.report.figures.chart import Axis, Chart, Point, Series
+from mir_task.report.figures.scatter import MOST_GROUPS, complete
+from mir_task.report.figures.style import marker
+from mir_task.report.schema import Fit
+from mir_task.report.text import short
+
+MOST_ROWS = 24
+"""Models of a dot plot."""
+TO_95 = float(stats.norm.ppf(0.975))
+"""Standard errors from an estimate to the end of its 95% interval."""
+
+
+def by_mir(
+    groups: Mapping[str, Sequence[Checkpoint]], recommended: frozenset[str], name: str = "answer"
+) -> Chart:
+    """MIR of every model with its 95% interval, lowest first."""
+    index = {group: number for number, group in enumerate(groups)}
+    names = short(list(groups))
+    every = sorted((c for members in groups.values() for c in members), key=lambda c: c.mir)
+    shown = every[:MOST_ROWS]
+    series = [
+        Series("", [_with_interval(c, place)], index[c.group], marker(index[c.group]))
+        for place, c in enumerate(shown)
+    ]
+    labels = [c.label if len(groups) == 1 else f"{c.label} ({names[c.group]})" for c in shown]
+    errors = any(c.uncertainty for c in shown)
+    caption = "MIR of each model, lowest first" + (
+        "; bars are 95% intervals." if errors else "; no errors are known."
+    )
+    if len(every) > MOST_ROWS:
+        caption += f" The {MOST_ROWS} lowest of {len(every)} models."
+    return Chart(
+        name,
+        "MIR before SFT",
+        _with_rings(caption, {c.name for c in shown} & recommended),
+        Axis("MIR (lower is better)"),
+        Axis("", rows=labels),
+        series,
+        marked=recommended & {c.name for c in shown},
+        wide=True,
+        png=True,
+    )
+
+
+def within_groups(
+    groups: Mapping[str, Sequence[Checkpoint]],
+    fits: Sequence[Fit],
+    recommended: frozenset[str],
+    name: str = "answer",
+) -> Chart | None:
+    """Score against MIR, each from its group's mean, all groups in one panel; None if no group has two models."""
+    index = {group: number for number, group in enumerate(groups)}
+    names = short(list(groups))
+    related = [fit for fit in fits if fit.n >= 2]
+    few = len(related) <= MOST_GROUPS
+    series = []
+    for fit in related:
+        members = complete(groups[fit.group], fit)
+        number = index[fit.group]
+        points = _centred(members)
+        series.append(Series(names[fit.group], points, number if few else None, marker(number) if few else 0))
+    if not series:
+        return None
+    marked = recommended & {point.model for each in series for point in each.points}
+    caption = (
+        "Each model's MIR and score, less the mean of its group: where MIR tells, points fall from upper left to "
+        "lower right."
+    )
+    return Chart(
+        name,
+        "Score after SFT against MIR, within groups",
+        _with_rings(caption, marked),
+        Axis("MIR less the group's mean (lower is better)"),
+        Axis("score less the group's mean"),
+        series,
+        guides=[("x", 0.0), ("y", 0.0)],
+        legend=few,
+        marked=marked,
+        names={c.name: c.label for members in groups.values() for c in members if c.name in marked}
+        if len(marked) <= 6
+        else {},
+        wide=True,
+        png=True,
+    )
+
+
+def _with_interval(checkpoint: Checkpoint, place: int) -> Point:
+    reach = TO_95 * checkpoint.uncertainty if checkpoint.uncertainty else None
+    ends = (checkpoint.mir - reach, checkpoint.mir + reach) if reach else None
+    return Point(checkpoint.mir, place, checkpoint.name, across=ends)
+
+
+def _centred(members: Sequence[Checkpoint]) -> list[Point]:
+    mir = statistics.fmean(c.mir for c in members)
+    score = statistics.fmean(c.average for c in members if c.average is not None)
+    return [Point(c.mir - mir, c.average - score, c.name) for c in members if c.average is not None]
+
+
+def _with_rings(caption: str, marked: set[str] | frozenset[str]) -> str:
+    return f"{caption} Ringed: recommended." if marked else caption
