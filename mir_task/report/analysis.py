@@ -19,6 +19,7 @@ from mir_task.report.names import not_found
 from mir_task.report.pool import pooled
 from mir_task.report.predict import predictions
 from mir_task.report.protocol import of_one_task
+from mir_task.report.recipes import by_recipe
 from mir_task.report.records import Evidence, MIRReportError, Run, listing
 from mir_task.report.regress import BesideMIR
 from mir_task.report.scales import Benchmark, ScoreSettings, understood
@@ -91,10 +92,10 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
     settings = settings or Settings()
     scores = merged(evidence.rows, of_one_task(evidence.runs, settings.task))
     score_notes = check_scores(scores.runs, settings.allow_mixed_protocols)
-    evidence = replace(evidence, rows=scores.rows)
-    comparison = compare(
-        _with_named_baselines(evidence, settings.baselines), settings.task, settings.allow_mixed_protocols
-    )
+    evidence = _with_named_baselines(replace(evidence, rows=scores.rows), settings.baselines)
+    units = by_recipe(evidence.runs, evidence.rows, evidence.recipes)
+    evidence = replace(evidence, runs=units.runs, rows=units.rows)
+    comparison = compare(evidence, settings.task, settings.allow_mixed_protocols)
     named = () if settings.benchmarks == ("common",) else settings.benchmarks
     scales = understood(evidence.rows, replace(settings.scores, benchmarks=named))
     comparison = in_points(comparison, scales)
@@ -138,6 +139,7 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
         understood=[
             *echo(scales, evidence.left_out),
             *echo_models(comparison),
+            *units.notes,
             *scores.notes,
             *evidence.understood,
         ],

@@ -16,7 +16,7 @@ AVERAGE = "average"
 """Column with the average as the source states it."""
 MIR_COLUMNS = {metric.name: metric.name for metric in MIR_METRICS} | {"pairs": "mir_pairs"}
 """Columns that hold MIR and the numbers beside it, with the metric that each is."""
-TEXT_COLUMNS = ("model", "group", "average_over", "source", "note", "task")
+TEXT_COLUMNS = ("model", "group", "recipe", "average_over", "source", "note", "task")
 PROGRESS = {
     "step": "training step",
     "samples": "training samples",

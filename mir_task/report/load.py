@@ -131,6 +131,13 @@ class _Reader:
         for name, reason in table.left_out.items():
             if reason == EMPTY:
                 self._empty.setdefault(name, f"the column {name!r} holds no value in any line ({path})")
+        for model, recipe in table.recipes.items():
+            if (known := self._found.recipes.setdefault(model, recipe)) != recipe:
+                raise UnreadableError(
+                    f"{model!r} is of the recipe {recipe!r} here, and of {known!r} in another table",
+                    "column 'recipe'",
+                    "a model has one recipe",
+                )
         self._found.citations += [name for name in table.citations if name not in self._found.citations]
 
     def evidence(self) -> Evidence:

@@ -63,9 +63,9 @@ def merged(rows: Iterable[Row], models: Iterable[Run] = ()) -> Merged:
         # A table may state the mean over the runs, rounded.
         shared = _of_one_run(of_all, reruns) if of_all else None
         if each and shared:
-            found.append(_joined(_mean(each), shared, reruns, rounded=len(each) > 1))
+            found.append(_joined(mean_of(each), shared, reruns, rounded=len(each) > 1))
         else:
-            found.append(shared or _mean(each))
+            found.append(shared or mean_of(each))
     notes = []
     if reruns:
         notes.append(
@@ -163,7 +163,7 @@ def _joined(before: Row, row: Row, reruns: list[str], rounded: bool = False) -> 
     )
 
 
-def _mean(rows: Sequence[Row]) -> Row:
+def mean_of(rows: Sequence[Row]) -> Row:
     """The mean over replicates, benchmark by benchmark, with the standard deviation."""
     if len(rows) == 1:
         return rows[0]

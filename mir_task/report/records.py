@@ -133,6 +133,8 @@ class Evidence:
     skipped: list[Skipped] = field(default_factory=list)
     before_sft: dict[str, dict[str, float]] = field(default_factory=dict)
     """Other tasks' scores of models whose MIR was measured, by model: candidates for baselines."""
+    recipes: dict[str, str] = field(default_factory=dict)
+    """The recipe that each model was trained by, where a table says so."""
     citations: list[str] = field(default_factory=list)
     score_metrics: dict[str, str] = field(default_factory=dict)
     """Which metric of an lmms-eval task was taken for its score."""

@@ -25,6 +25,8 @@ class Table:
     """Sources that it names, each once."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Columns that are not taken for scores, and why."""
+    recipes: dict[str, str] = field(default_factory=dict)
+    """By model, the recipe that it was trained by."""
 
 
 def read_table(path: Path, baselines: Iterable[str], ignored: Collection[str] = ()) -> Table:
@@ -83,6 +85,12 @@ def table_of(
                     place=place,
                     replicate=columns.replicate(fields),
                 )
+            )
+        if texts["recipe"] and table.recipes.setdefault(model, texts["recipe"]) != texts["recipe"]:
+            raise UnreadableError(
+                f"{model!r} is of the recipe {table.recipes[model]!r} on another line, and of {texts['recipe']!r} here",
+                f"{place}, column 'recipe'",
+                "a model has one recipe",
             )
         if texts["source"] and texts["source"] not in table.citations:
             table.citations.append(texts["source"])

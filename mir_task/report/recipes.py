@@ -1,0 +1,62 @@
+"""Recipes as units: trainings of one recipe, by different seeds, are no independent models and count once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from mir_task.report.merge import mean_of
+from mir_task.report.names import resolve
+from mir_task.report.records import Row, Run, listing
+from mir_task.report.text import count
+
+COLUMN = "recipe"
+"""Column of a table that names the recipe that a model was trained by."""
+
+
+@dataclass(frozen=True)
+class ByRecipe:
+    """Runs and scores under the names of recipes."""
+
+    runs: list[Run]
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+
+
+def by_recipe(runs: Sequence[Run], rows: Sequence[Row], recipes: Mapping[str, str]) -> ByRecipe:
+    """Put recipes in the place of the models that are trainings of them.
+
+    The MIR of a recipe is the mean over its trainings, as that of several runs of a model is; so are its scores. The
+    spread over trainings is noise of both.
+
+    Args:
+        runs: of MIR.
+        rows: of scores, one for each model and group.
+        recipes: by model; models without one stay as they are.
+    """
+    if not recipes:
+        return ByRecipe(list(runs), list(rows))
+
+    def recipe_of(model: str) -> str | None:
+        known = resolve(model, recipes)
+        return recipes[known] if known else None
+
+    by_name: dict[tuple[str | None, str], list[Row]] = {}
+    for row in rows:
+        by_name.setdefault((row.group, recipe_of(row.model) or row.model), []).append(row)
+    trainings: dict[str, set[str]] = {}
+    for model in [*(run.model for run in runs), *(row.model for row in rows)]:
+        if name := recipe_of(model):
+            trainings.setdefault(name, set()).add(model)
+    several = {name: models for name, models in trainings.items() if len(models) > 1}
+    notes = []
+    if several:
+        notes.append(
+            f"{count(sum(map(len, several.values())), 'model')} are trainings of {count(len(several), 'recipe')}, "
+            f"which count once each, with the mean of theirs: {listing(several, 4)}."
+        )
+    return ByRecipe(
+        [replace(run, model=recipe_of(run.model) or run.model) for run in runs],
+        [replace(mean_of(same), model=name) for (_, name), same in by_name.items()],
+        notes,
+    )
