@@ -77,8 +77,11 @@ class Checkpoint:
 
     @property
     def runs_disagree(self) -> bool:
-        """Whether the runs differ by more than their standard errors allow, by a chi-squared test."""
-        if not self.standard_error or not self.spread:
+        """Whether the runs differ by more than their standard errors allow, by a chi-squared test.
+
+        Those of several trainings of one recipe are expected to.
+        """
+        if len({run.trained for run in self.runs}) > 1 or not self.standard_error or not self.spread:
             return False
         free = len(self.runs) - 1
         return bool(stats.chi2.sf(free * (self.spread / self.standard_error) ** 2, free) < DISAGREEMENT)

@@ -56,7 +56,10 @@ def by_recipe(runs: Sequence[Run], rows: Sequence[Row], recipes: Mapping[str, st
             f"which count once each, with the mean of theirs: {listing(several, 4)}."
         )
     return ByRecipe(
-        [replace(run, model=recipe_of(run.model) or run.model) for run in runs],
+        [
+            replace(run, model=name, trained=run.model) if (name := recipe_of(run.model)) else run
+            for run in runs
+        ],
         [replace(mean_of(same), model=name) for (_, name), same in by_name.items()],
         notes,
     )

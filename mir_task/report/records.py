@@ -33,6 +33,8 @@ class Run:
     """Other numbers of the same checkpoint before SFT: loss, perplexity, training step."""
     place: str = ""
     """Line of the table, for messages; empty of other files."""
+    trained: str | None = None
+    """The model that was measured, where ``model`` is the recipe that it was trained by."""
     training: str | None = None
     """The training that it was measured in, where it was: its output folder. ``extras`` has the step then."""
 

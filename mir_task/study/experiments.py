@@ -47,13 +47,18 @@ class Run:
     seed: int
 
     @property
-    def name(self) -> str:
+    def recipe(self) -> str:
         """Name made of the settings, so that experiments share runs; fit for a file's name."""
         default = asdict(Pretraining())
         changed = [
             f"{key}-{value}" for key, value in asdict(self.pretraining).items() if value != default[key]
         ]
-        return f"{'_'.join(changed) or 'base'}_s{self.seed}"
+        return "_".join(changed) or "base"
+
+    @property
+    def name(self) -> str:
+        """The recipe's name and the seed."""
+        return f"{self.recipe}_s{self.seed}"
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,11 @@ def test_the_spread_over_trainings_is_noise_of_both(workshop):
     assert [float(value) for value in workshop.column("loss")] == pytest.approx([1.1 + i for i in range(5)])
 
 
+def test_trainings_that_differ_are_no_reason_for_a_warning(workshop):
+    said = workshop.report(workshop.table(trainings(mir_se=0.0001)))
+    assert "differ by more than their standard errors allow" not in said
+
+
 def test_recipes_of_one_table_hold_for_scores_of_another(workshop):
     rows = trainings()
     mir = workshop.table([{k: r[k] for k in ("model", "recipe", "mir")} for r in rows], "mir.csv")
