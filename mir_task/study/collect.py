@@ -22,10 +22,10 @@ METRIC = "exact_match,none"
 def collect(scale: Scale, layout: Layout) -> Path:
     """Write ``scores.csv`` and ``models.csv``: a row for each complete run in each of its experiments.
 
-    A report reads ``scores.csv`` beside the per-layer files. Columns: ``model``, ``recipe`` (the same for
-    all its seeds), ``group`` (the experiment), ``seed``, ``note`` (the variant), the skills, their ``average`` and ``average_over``, and the baselines ``loss``
-    (final, of stage 1), ``caption_ppl``, ``in_context``, and ``samples`` (image-caption pairs seen). ``models.csv``
-    adds the columns of :func:`mir_task.study.numbers.predictors`.
+    A report reads ``scores.csv`` beside the per-layer files. Columns: ``model``, ``recipe`` (the same for all its
+    seeds), ``group`` (the experiment), ``seed``, ``note`` (the variant), the skills, their ``average`` and
+    ``average_over``, and the baselines ``loss`` (final, of stage 1), ``caption_ppl``, ``in_context``, and ``samples``
+    (image-caption pairs seen). ``models.csv`` adds the columns of :func:`mir_task.study.numbers.predictors`.
     """
     scores, models = [], []
     for experiment, variant, run in members(scale):
