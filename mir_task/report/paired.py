@@ -6,7 +6,6 @@ taken together, tell how much of the noise two models share.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,31 +21,43 @@ Array = NDArray[np.float64]
 Choice = tuple[object, ...]
 """What must be equal for two results' groups to be groups of the same pairs."""
 
+USUAL_GROUPS = 10
+"""Groups of pairs of this package's measurements, for tables that give a standard error alone."""
+
 
 def error_covariance(members: Sequence[Checkpoint]) -> Array | None:
     """Covariance matrix [n, n] of the errors of the checkpoints' MIR, in the order given.
 
-    Diagonal: the square of the standard error, or the mean of the squares where there are several runs, plus what their
-    spread says of the mean of the runs. Off the diagonal: the covariance by paired jackknife values where two results
-    have them of the same groups of pairs; zero otherwise. Several choices of pairs (seeds) overlap, so their errors are
-    not taken for independent.
+    Diagonal: the square of :attr:`Checkpoint.uncertainty`. Off the diagonal: the covariance by paired jackknife values,
+    where two results have them of the same groups of pairs; zero otherwise. Runs are averaged. Several choices of pairs
+    (seeds) overlap, so their errors are not taken for independent.
 
     Returns:
         None where the error of one of them is not known. Positive semidefinite otherwise.
     """
     if any(c.uncertainty is None for c in members):
         return None
-    of_pairs = [_by_choice(c) for c in members]
     covariance = np.zeros((len(members), len(members)))
-    for i, mine in enumerate(of_pairs):
-        for j, theirs in enumerate(of_pairs[:i]):
-            covariance[i, j] = covariance[j, i] = sum(
-                math.sqrt(weight * theirs[choice][0]) * _jackknife(values, theirs[choice][1])
-                for choice, (weight, values) in mine.items()
-                if choice in theirs
-            )
-        covariance[i, i] = (members[i].uncertainty or 0.0) ** 2
+    for having in _by_choice(members).values():
+        indices = list(having)
+        deviations = np.array([having[index] for index in indices])
+        covariance[np.ix_(indices, indices)] += deviations @ deviations.T
+    np.fill_diagonal(covariance, [(c.uncertainty or 0.0) ** 2 for c in members])
     return covariance
+
+
+def share_pairs(members: Sequence[Checkpoint]) -> NDArray[np.bool_]:
+    """Whether each two checkpoints [n, n] have jackknife values of the same groups of pairs."""
+    shared = np.zeros((len(members), len(members)), dtype=bool)
+    for having in _by_choice(members).values():
+        shared[np.ix_(list(having), list(having))] = True
+    return shared
+
+
+def groups_of_pairs(checkpoint: Checkpoint) -> int:
+    """Groups of pairs behind the checkpoint's standard error: the fewest of its runs."""
+    known = [run.result.groups for run in checkpoint.runs if run.result and run.result.groups]
+    return max(2, min(known, default=USUAL_GROUPS))
 
 
 def choice_of_pairs(run: Run) -> Choice | None:
@@ -61,20 +72,25 @@ def choice_of_pairs(run: Run) -> Choice | None:
     return (*result.protocol.pair_ids, skipped, result.groups, len(result.mir_left_out))
 
 
-def _by_choice(checkpoint: Checkpoint) -> dict[Choice, tuple[float, Array]]:
-    """For each choice of pairs: the share of the checkpoint's runs, and the mean of their jackknife values."""
-    values: dict[Choice, list[Sequence[float]]] = {}
-    for run in checkpoint.runs:
-        choice = choice_of_pairs(run)
-        if choice is not None and run.result and run.result.mir_left_out:
-            values.setdefault(choice, []).append(run.result.mir_left_out)
+def _by_choice(members: Sequence[Checkpoint]) -> dict[Choice, dict[int, Array]]:
+    """By choice of pairs and index of a checkpoint: deviations [G] whose products sum to covariances.
+
+    ``sqrt(w (G - 1) / G) (value_g - mean)``, values averaged over those of the checkpoint's runs that have this choice,
+    w their share of its runs.
+    """
+    values: dict[Choice, dict[int, list[Sequence[float]]]] = {}
+    for index, c in enumerate(members):
+        for run in c.runs:
+            choice = choice_of_pairs(run)
+            if choice is not None and run.result and run.result.mir_left_out:
+                values.setdefault(choice, {}).setdefault(index, []).append(run.result.mir_left_out)
+
+    def deviations(index: int, of_runs: list[Sequence[float]]) -> Array:
+        mean = np.mean(np.array(of_runs, dtype=np.float64), axis=0)
+        scale = len(of_runs) / len(members[index].runs) * (len(mean) - 1) / len(mean)
+        return np.asarray(np.sqrt(scale) * (mean - mean.mean()))
+
     return {
-        choice: (len(each) / len(checkpoint.runs), np.mean(np.array(each), axis=0))
-        for choice, each in values.items()
+        choice: {index: deviations(index, of_runs) for index, of_runs in having.items()}
+        for choice, having in values.items()
     }
-
-
-def _jackknife(a: Array, b: Array) -> float:
-    """Covariance of two estimates by delete-a-group jackknife, from their values [G] without each group."""
-    groups = len(a)
-    return (groups - 1) / groups * float((a - a.mean()) @ (b - b.mean()))

@@ -18,6 +18,7 @@ from mir_task.report.influence import influence_of
 from mir_task.report.names import not_found
 from mir_task.report.records import MIRReportError, listing
 from mir_task.report.schema import Fit, Interaction, LeaveOneOut, Pooled, Regret, Slope, WithinGroups
+from mir_task.report.ties import ties
 
 NAME = "pooled"
 SIGNIFICANCE = 0.05
@@ -55,7 +56,6 @@ def pooled(averaged: Averaged, asked: Sequence[str] = ()) -> Pooled | None:
     data["group"] = [c.group for c in members]
     data["name"] = [c.label for c in members]
     x, y = data["mir"].to_numpy(), data["score"].to_numpy()
-    errors = np.array([c.standard_error or 0.0 for c in members])
     within = within_groups(data)
     slopes = interaction(data)
     content = _without_intervals(fit) | {
@@ -65,7 +65,7 @@ def pooled(averaged: Averaged, asked: Sequence[str] = ()) -> Pooled | None:
         "within": within,
         "interaction": slopes,
         "loo": _left_out_errors(data),
-        "ranking_accuracy_within": choice.ranking_accuracy(x, y, "lower", errors, list(data["group"])),
+        "ranking_accuracy_within": choice.ranking_accuracy(x, y, "lower", ties(members), list(data["group"])),
         "disagreement": _disagreement(fit.slope, within, slopes),
     }
     return Pooled.model_validate(content)

@@ -23,8 +23,8 @@ CONFIDENCE = 0.95
 def predictions(comparison: Comparison) -> list[Prediction]:
     """Score and 95% prediction interval of every checkpoint without an average whose group has enough with one.
 
-    The line is fitted to MIR as it was measured, noise included, so that a new checkpoint measured as well as the others
-    needs no allowance for its own noise. What its noise is larger by is added.
+    The line is fitted to MIR as it was measured, noise included, so that a new checkpoint measured as well as the
+    others needs no allowance for its own noise. What its noise is larger by is added.
     """
     found = []
     for group, members in comparison.groups.items():

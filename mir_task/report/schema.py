@@ -82,7 +82,8 @@ class RankingAccuracy(_Frozen):
     pairs: int = Field(description="pairs of models that differ in predictor and score")
     tied: int = Field(description="pairs of models equal in predictor or score, not counted")
     within_error: int = Field(
-        default=0, description="counted pairs whose MIR differs by less than its standard error"
+        default=0,
+        description="counted pairs of one group whose MIR cannot be told apart: 95%, Holm over the leaderboard's pairs",
     )
 
 
@@ -200,8 +201,8 @@ class Combined(_Frozen):
 class Against(_Frozen):
     """MIR against one baseline: pairs of recipes within groups that each puts in the order of their scores.
 
-    Of the same recipes, in the groups where the baseline varies. Pairs count that differ in score; one that is tied in a
-    predictor counts half for it, as a coin would get.
+    Both are asked about the same recipes, in the groups where the baseline varies. Pairs count that differ in score;
+    one that is tied in a predictor counts half for it, as a coin would get.
     """
 
     predictor: str = Field(description="the baseline's column, or that of the training step")
