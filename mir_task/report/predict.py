@@ -62,8 +62,11 @@ def prediction_interval(x: Array, y: Array, at: float, excess: float = 0.0) -> t
     line = sm.OLS(y, sm.add_constant(x)).fit()
     found = line.get_prediction(np.array([[1.0, at]]))
     predicted = float(found.predicted_mean[0])
-    error = math.hypot(float(found.se_obs[0]), float(line.params[1]) * math.sqrt(excess))
-    width = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 2)) * error
+    known = float(found.se_obs[0]) ** 2
+    # Satterthwaite: the variance of the line is estimated, that of further noise of the new MIR given.
+    further = float(line.params[1]) ** 2 * excess
+    freedom = (len(x) - 2) * ((known + further) / known) ** 2 if known else math.inf
+    width = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(known + further)
     return predicted, (predicted - width, predicted + width)
 
 

@@ -54,7 +54,9 @@ class Slope(_Frozen):
     intercept: float
     r_squared: float
     theil_sen: float = Field(description="median of the slopes between all pairs of models")
-    theil_sen_interval: Interval | None = Field(description="95%; null below 8 models")
+    theil_sen_interval: Interval | None = Field(
+        default=None, description="null: none was found that covers 95%"
+    )
 
 
 class LeaveOneOut(_Frozen):
@@ -147,11 +149,11 @@ class WithinGroups(_Frozen):
 
 
 class Interaction(_Frozen):
-    """Do slopes differ between groups? F test of a slope for each group against one slope, levels free in both."""
+    """Do slopes differ between groups? A slope for each group against one slope, levels free in both."""
 
     f: float
     degrees_of_freedom: tuple[int, int] = Field(description="of the interaction and of the residual")
-    p: float
+    p: float = Field(description="by parametric bootstrap with each group's own noise, not from Fisher's F")
 
 
 class Pooled(Fit):
