@@ -108,7 +108,11 @@ def _ties() -> Iterator[Simulation]:
         (0.8, 2, "two seeds each"),
         (0.8, 3, "three seeds each"),
     ):
-        for design, sizes in (("two models", (2,)), ("eight models", (8,)), ("the study's groups", STUDY)):
+        for design, sizes in (
+            ("two models", (2,)),
+            ("eight models", (8,)),
+            ("three groups of five", (5, 5, 5)),
+        ):
             yield (
                 {"what": "ties", "quantity": "false alarms", "world": f"{design}, {how}", "n": sum(sizes)},
                 partial(alarms, sizes=sizes, shared=shared, runs=runs),

@@ -126,14 +126,12 @@ def share_interval(correct: Sequence[int], pairs: Sequence[int], chance: Chance)
     difference = 2 * right - total
     if 0 < right < total:
         sizes = np.asarray(pairs, dtype=np.float64)
-        residuals = np.asarray(correct) - right / total * sizes
-        groups = np.count_nonzero(sizes)
-        variance = groups / (groups - 1) * float(np.square(residuals).sum())
+        error = error_over_groups(np.asarray(correct) - right / total * sizes, sizes)
         alike = _variance_of_correct(chance, difference)
         if alike is None:
             return None
-        if variance > alike:
-            width = float(stats.t.ppf(0.975, freedom_of_groups(sizes))) * error_over_groups(residuals, sizes)
+        if error > math.sqrt(alike) / total:
+            width = float(stats.t.ppf(0.975, freedom_of_groups(sizes))) * error
             return max(0.0, right / total - width), min(1.0, right / total + width)
     return _of_tilted(chance, difference, total)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame
@@ -48,16 +50,21 @@ def interaction(data: DataFrame) -> Interaction | None:
         return None
     between, within = len(names) - 1, int(freedom.sum())
     noise = _noise_around_one_slope(xx, xy, yy, count)
-    random = np.random.default_rng(0)
-    drawn_slopes = random.normal(size=(DRAWS, len(names))) * np.sqrt(noise / xx)
-    drawn_residuals = noise * np.where(
-        freedom > 0, random.chisquare(np.maximum(freedom, 1), size=(DRAWS, len(names))), 0.0
-    )
+    normal, chi_squared = _drawn(tuple(freedom))
     observed = float(_ratio(slopes, residual, xx))
-    beyond = int((_ratio(drawn_slopes, drawn_residuals, xx) >= observed).sum())
+    beyond = int((_ratio(normal * np.sqrt(noise / xx), chi_squared * noise, xx) >= observed).sum())
     return Interaction(
         f=observed * within / between, degrees_of_freedom=(between, within), p=(1 + beyond) / (1 + DRAWS)
     )
+
+
+@lru_cache(maxsize=4)
+def _drawn(freedom: tuple[float, ...]) -> tuple[Array, Array]:
+    """Normal and chi-squared numbers [draws, groups] of these degrees of freedom, 0 of none."""
+    random = np.random.default_rng(0)
+    size = (DRAWS, len(freedom))
+    chi_squared = random.chisquare(np.maximum(freedom, 1), size=size)
+    return random.normal(size=size), np.where(np.array(freedom) > 0, chi_squared, 0.0)
 
 
 def _ratio(slopes: Array, residual: Array, xx: Array) -> Array:

@@ -6,6 +6,7 @@ taken together, tell how much of the noise two models share.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -28,9 +29,10 @@ USUAL_GROUPS = 10
 def error_covariance(members: Sequence[Checkpoint]) -> Array | None:
     """Covariance matrix [n, n] of the errors of the checkpoints' MIR, in the order given.
 
-    Diagonal: the square of :attr:`Checkpoint.uncertainty`. Off the diagonal: the covariance by paired jackknife values,
-    where two results have them of the same groups of pairs; zero otherwise. Runs are averaged. Several choices of pairs
-    (seeds) overlap, so their errors are not taken for independent.
+    Diagonal: the square of the standard error, and what the spread over runs says (:func:`spread_of_runs`). Off the
+    diagonal: the covariance by paired jackknife values, where two results have them of the same groups of pairs; zero
+    otherwise. Runs are averaged. Several choices of pairs (seeds) overlap, so their errors are not taken for
+    independent.
 
     Returns:
         None where the error of one of them is not known. Positive semidefinite otherwise.
@@ -42,8 +44,37 @@ def error_covariance(members: Sequence[Checkpoint]) -> Array | None:
         indices = list(having)
         deviations = np.array([having[index] for index in indices])
         covariance[np.ix_(indices, indices)] += deviations @ deviations.T
-    np.fill_diagonal(covariance, [(c.uncertainty or 0.0) ** 2 for c in members])
+    np.fill_diagonal(
+        covariance, spread_of_runs(members)[0] + [(c.standard_error or 0.0) ** 2 for c in members]
+    )
     return covariance
+
+
+def spread_of_runs(members: Sequence[Checkpoint]) -> tuple[Array, float]:
+    """Variance [n] that runs (training seeds) add to the mean of each checkpoint's runs, and its degrees of freedom.
+
+    Of one run's variance few runs tell little, so it is pooled over the checkpoints, which have one recipe's kind of
+    noise each: those of a single run take it too. A checkpoint whose own is larger keeps it. Runs on different pairs
+    differ by the noise of the pairs already; only what goes beyond counts.
+
+    Returns:
+        Zeros and infinity where no checkpoint has several runs.
+    """
+    runs = np.array([max(1, len(c.runs)) for c in members], dtype=np.float64)
+    own = np.array([_beyond_pairs(c) for c in members])
+    freedom = float((runs - 1).sum())
+    if not freedom:
+        return np.zeros(len(members)), math.inf
+    of_one_run = float(((runs - 1) * own).sum()) / freedom
+    return np.maximum(own, of_one_run) / runs, freedom
+
+
+def _beyond_pairs(checkpoint: Checkpoint) -> float:
+    """Variance over the checkpoint's runs, less the noise of the pairs where each run has other pairs."""
+    choices = [choice_of_pairs(run) for run in checkpoint.runs]
+    apart = None not in choices and len(set(choices)) == len(choices)
+    noise = (checkpoint.standard_error or 0.0) ** 2 if apart else 0.0
+    return max(0.0, (checkpoint.spread or 0.0) ** 2 - noise)
 
 
 def share_pairs(members: Sequence[Checkpoint]) -> NDArray[np.bool_]:
