@@ -23,7 +23,7 @@ from mir_task.report.schema import Interval
 
 Array = NDArray[np.float64]
 
-REPEATS = 2000
+REPEATS = 1500
 PAPER = (4, 6, 5, 4, 4)
 """Models of the paper's tables 1 to 5."""
 STUDY = (8, 4, 7, 4, 4, 2, 5, 4, 6)

@@ -29,8 +29,8 @@ USUAL_GROUPS = 10
 def error_covariance(members: Sequence[Checkpoint]) -> Array | None:
     """Covariance matrix [n, n] of the errors of the checkpoints' MIR, in the order given.
 
-    Diagonal: the square of the standard error, and what the spread over runs says (:func:`spread_of_runs`). Off the
-    diagonal: the covariance by paired jackknife values, where two results have them of the same groups of pairs; zero
+    Diagonal: the square of the standard error, from the jackknife values where there are some, and what the spread over
+    runs says (:func:`spread_of_runs`). Off the diagonal: the covariance by paired jackknife values, where two results have them of the same groups of pairs; zero
     otherwise. Runs are averaged. Several choices of pairs (seeds) overlap, so their errors are not taken for
     independent.
 
@@ -44,10 +44,16 @@ def error_covariance(members: Sequence[Checkpoint]) -> Array | None:
         indices = list(having)
         deviations = np.array([having[index] for index in indices])
         covariance[np.ix_(indices, indices)] += deviations @ deviations.T
-    np.fill_diagonal(
-        covariance, spread_of_runs(members)[0] + [(c.standard_error or 0.0) ** 2 for c in members]
-    )
-    return covariance
+    # Not the standard error throughout: it may be rounded, and the small variance of a difference is a remainder.
+    without = np.array([_share_without_values(c) for c in members])
+    errors = np.array([c.standard_error or 0.0 for c in members])
+    return np.asarray(covariance + np.diag(without * errors**2 + spread_of_runs(members)[0]))
+
+
+def _share_without_values(checkpoint: Checkpoint) -> float:
+    """Share of the checkpoint's runs that have no jackknife values."""
+    without = [choice_of_pairs(run) is None for run in checkpoint.runs]
+    return sum(without) / len(without) if without else 1.0
 
 
 def spread_of_runs(members: Sequence[Checkpoint]) -> tuple[Array, float]:

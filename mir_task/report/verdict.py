@@ -283,9 +283,10 @@ def _noise(comparison: Comparison) -> list[str]:
     tied = sum(c.rank[0] != c.rank[1] for members in several.values() for c in members)
     total = sum(map(len, several.values()))
     if not tied:
-        return [f"All {total} models differ in MIR by more than its standard error."]
+        return [f"All {total} models differ in MIR beyond its errors (95%, all pairs of models together)."]
     return [
-        f"{sentence(count(tied, 'model'))} of {total} cannot be told from a neighbour by MIR's standard error."
+        f"{sentence(count(tied, 'model'))} of {total} cannot be told from another of their group by MIR (95%, all "
+        "pairs of models together)."
     ]
 
 
@@ -307,7 +308,7 @@ def _leader(group: str, members: Sequence[Checkpoint], several: bool) -> str:
     if len(first) == 1:
         return f"{first[0]} has the lowest MIR{where}"
     shared = join(first) if len(first) < 5 else listing(first, 4)
-    return f"{shared} share the lowest MIR{where} within its standard error"
+    return f"{shared} share the lowest MIR{where} within its errors"
 
 
 def _nothing_to_relate(fits: Sequence[Fit]) -> list[str]:
