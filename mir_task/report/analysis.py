@@ -16,7 +16,7 @@ from mir_task.report.echo import echo
 from mir_task.report.merge import merged
 from mir_task.report.names import not_found
 from mir_task.report.pool import pooled
-from mir_task.report.predict import predictions
+from mir_task.report.predict import extrapolations, predictions
 from mir_task.report.records import Evidence, MIRReportError, Run
 from mir_task.report.regress import BesideMIR
 from mir_task.report.scales import Benchmark, ScoreSettings, understood
@@ -107,6 +107,7 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
     warnings = [*comparison.warnings, *averaged.warnings]
     pool = pooled(averaged, settings.pool)
     beside_mir = regress.baselines(averaged, settings.baselines)
+    predicted = predictions(averaged.comparison)
     said = verdict(averaged.comparison, fits, pool, beside_mir, in_all)
     return Findings(
         evidence=evidence,
@@ -119,10 +120,10 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
         understood=echo(scales, evidence.left_out),
         beside_mir=beside_mir,
         against=against(averaged, settings.baselines),
-        predictions=predictions(averaged.comparison),
+        predictions=predicted,
         decision=decide(said.headline),
         verdict=_with_warnings(said, warnings),
-        notes=[*score_notes, *comparison.notes, *averaged.notes],
+        notes=[*score_notes, *comparison.notes, *averaged.notes, *extrapolations(predicted)],
         problems=[f"skipped {skipped}" for skipped in evidence.skipped]
         + comparison.problems
         + averaged.without_average

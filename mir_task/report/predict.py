@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mir_task.report.compare import Checkpoint, Comparison
+from mir_task.report.records import listing
 from mir_task.report.schema import Interval, Prediction
 
 Array = NDArray[np.float64]
@@ -48,6 +49,19 @@ def predictions(comparison: Comparison) -> list[Prediction]:
                     )
                 )
     return found
+
+
+def extrapolations(found: Sequence[Prediction]) -> list[str]:
+    """What to know of predictions at a MIR that no scored model of the group has on one side."""
+    outside: dict[str, list[str]] = {}
+    for prediction in found:
+        if not prediction.inside:
+            outside.setdefault(prediction.group, []).append(prediction.model)
+    return [
+        f"{group}: the MIR of {listing(models)} lies outside the range of the models that have a score, so the predicted "
+        "score is an extrapolation."
+        for group, models in outside.items()
+    ]
 
 
 def prediction_interval(x: Array, y: Array, at: float, excess: float = 0.0) -> tuple[float, Interval]:
