@@ -30,9 +30,9 @@ def error_covariance(members: Sequence[Checkpoint]) -> Array | None:
     """Covariance matrix [n, n] of the errors of the checkpoints' MIR, in the order given.
 
     Diagonal: the square of the standard error, from the jackknife values where there are some, and what the spread over
-    runs says (:func:`spread_of_runs`). Off the diagonal: the covariance by paired jackknife values, where two results have them of the same groups of pairs; zero
-    otherwise. Runs are averaged. Several choices of pairs (seeds) overlap, so their errors are not taken for
-    independent.
+    runs says (:func:`spread_of_runs`). Off the diagonal: the covariance by paired jackknife values, where two results
+    have them of the same groups of pairs; zero otherwise. Runs are averaged. Several choices of pairs (seeds) overlap,
+    so their errors are not taken for independent.
 
     Returns:
         None where the error of one of them is not known. Positive semidefinite otherwise.

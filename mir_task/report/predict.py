@@ -58,8 +58,8 @@ def extrapolations(found: Sequence[Prediction]) -> list[str]:
         if not prediction.inside:
             outside.setdefault(prediction.group, []).append(prediction.model)
     return [
-        f"{group}: the MIR of {listing(models)} lies outside the range of the models that have a score, so the predicted "
-        "score is an extrapolation."
+        f"{group}: the MIR of {listing(models)} lies outside the range of the models that have a score, so the "
+        "predicted score is an extrapolation."
         for group, models in outside.items()
     ]
 
