@@ -82,4 +82,6 @@ def test_a_checkpoint_without_a_score_is_predicted_in_the_report(workshop, falli
     (found,) = workshop.regression.predictions
     assert (found.model, found.inside) == ("new", False)
     assert found.predicted == pytest.approx(70)
-    assert any("new lies outside the range of the models that have a score" in n for n in workshop.regression.notes)
+    assert any(
+        "new lies outside the range of the models that have a score" in n for n in workshop.regression.notes
+    )
