@@ -48,6 +48,16 @@ def test_a_file_without_mir_per_layer_loads(result, tmp_path):
     assert MIRResult.load(file).mir_per_layer == result.mir_per_layer
 
 
+def test_a_file_of_before_values_without_each_group_loads(result, tmp_path):
+    file = edited(result.save(tmp_path / "result.json"), lambda value: value.pop("mir_left_out"))
+    assert MIRResult.load(file).mir_left_out is None
+
+
+def test_values_without_each_group_are_in_the_file(result, tmp_path):
+    result = result.model_copy(update={"mir_left_out": [1.0, -math.inf, 2.5]})
+    assert MIRResult.load(result.save(tmp_path / "result.json")).mir_left_out == [1.0, -math.inf, 2.5]
+
+
 def test_mir_per_layer_always_follows_from_mir_and_layers(result, tmp_path):
     file = edited(result.save(tmp_path / "result.json"), lambda value: value.update(mir_per_layer=99))
     assert MIRResult.load(file).mir_per_layer == result.mir_per_layer

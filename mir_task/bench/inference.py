@@ -13,19 +13,23 @@ from pandas import DataFrame
 from scipy import stats
 from tqdm import tqdm
 
+from mir_task.bench import decisions
 from mir_task.report import association
 from mir_task.report.combined import combined
 from mir_task.report.compare import Checkpoint
-from mir_task.report.pool import interaction, within_groups
+from mir_task.report.interaction import interaction
+from mir_task.report.pool import within_groups
 from mir_task.report.schema import Interval
 
 Array = NDArray[np.float64]
 
-REPEATS = 2000
+REPEATS = 1500
 PAPER = (4, 6, 5, 4, 4)
 """Models of the paper's tables 1 to 5."""
 STUDY = (8, 4, 7, 4, 4, 2, 5, 4, 6)
 """Recipes of the groups of ``results/study``."""
+LARGE = (12, 3, 3, 4, 4)
+"""One group that has most of the pairs."""
 ALPHA = 0.05
 
 
@@ -37,6 +41,7 @@ def run(repeats: int = REPEATS) -> Iterator[dict[str, Any]]:
         *_coverages(),
         *_within(),
         *_shares(),
+        *decisions.simulations(),
     ]
     for seed, (about, simulate) in enumerate(tqdm(simulations, desc="inference")):
         random = np.random.default_rng(seed)
@@ -102,17 +107,35 @@ def _levels() -> Iterator[tuple[dict[str, Any], Callable[[np.random.Generator], 
 def _alarms() -> Iterator[tuple[dict[str, Any], Callable[[np.random.Generator], bool | None]]]:
     """The interaction test where all groups have one slope."""
 
-    def alarms(random: np.random.Generator, sizes: Sequence[int], slope: float, uneven: bool) -> bool:
-        found = interaction(_lines(random, sizes, slope, uneven))
+    def alarms(
+        random: np.random.Generator, sizes: Sequence[int], slope: float, noise: Sequence[float]
+    ) -> bool:
+        found = interaction(_lines(random, sizes, slope, noise))
         assert found is not None
         return found.p < ALPHA
 
-    for design, sizes in (("the paper's tables", PAPER), ("the study's groups", STUDY)):
-        for slope, uneven in ((0.0, False), (-5.0, False), (0.0, True)):
-            world = f"{design}, slope {slope:g}" + (", noise up to 3 times as large" if uneven else "")
+    for design, sizes in (
+        ("the paper's tables", PAPER),
+        ("the study's groups", STUDY),
+        ("two groups of four", (4, 4)),
+    ):
+        rising = list(3.0 ** np.linspace(-0.5, 0.5, len(sizes)))
+        loud = [3.0] + [1.0] * (len(sizes) - 1)
+        for slope, noise, how in (
+            (0.0, [1.0] * len(sizes), ""),
+            (-5.0, [1.0] * len(sizes), ""),
+            (0.0, rising, ", noise up to 3 times as large"),
+            (-5.0, rising[::-1], ", noise up to 3 times as large, the other way round"),
+            (0.0, loud, ", one group 3 times as noisy as the others"),
+        ):
             yield (
-                {"what": "interaction test", "quantity": "false alarms", "world": world, "n": sum(sizes)},
-                partial(alarms, sizes=sizes, slope=slope, uneven=uneven),
+                {
+                    "what": "interaction test",
+                    "quantity": "false alarms",
+                    "world": f"{design}, slope {slope:g}{how}",
+                    "n": sum(sizes),
+                },
+                partial(alarms, sizes=sizes, slope=slope, noise=noise),
             )
 
 
@@ -128,9 +151,6 @@ def _coverages() -> Iterator[tuple[dict[str, Any], Callable[[np.random.Generator
 
     def slope(x: Array, y: Array) -> Interval | None:
         return association.slope(x, y).interval
-
-    def theil_sen(x: Array, y: Array) -> Interval | None:
-        return association.slope(x, y).theil_sen_interval
 
     def covers(
         random: np.random.Generator,
@@ -150,7 +170,6 @@ def _coverages() -> Iterator[tuple[dict[str, Any], Callable[[np.random.Generator
         "Pearson": (pearson, (4, 6, 12, 24), lambda r: r),
         "Spearman": (spearman, (8, 12, 24), lambda r: 6 / math.pi * math.asin(r / 2)),
         "slope": (slope, (4, 6, 12, 24), lambda r: r),
-        "Theil-Sen": (theil_sen, (8, 12, 24), lambda r: r),
     }
     for name, (interval, sizes, true) in kinds.items():
         for n in sizes:
@@ -165,19 +184,21 @@ def _within() -> Iterator[tuple[dict[str, Any], Callable[[np.random.Generator], 
     """The interval of the one slope within groups."""
 
     def covers(random: np.random.Generator, slope: float) -> bool | None:
-        found = within_groups(_lines(random, PAPER, slope, uneven=False))
+        found = within_groups(_lines(random, PAPER, slope, [1.0] * len(PAPER)))
         return found.interval and found.interval[0] <= slope <= found.interval[1] if found else None
 
     about = {"what": "slope within groups", "quantity": "coverage", "world": "the paper's tables, slope -5"}
     yield {**about, "n": sum(PAPER)}, partial(covers, slope=-5.0)
 
 
-def _lines(random: np.random.Generator, sizes: Sequence[int], slope: float, uneven: bool) -> DataFrame:
-    """Draw groups of one slope at levels of their own; ``uneven``: the last is three times as noisy as the first."""
+def _lines(
+    random: np.random.Generator, sizes: Sequence[int], slope: float, noise: Sequence[float]
+) -> DataFrame:
+    """Draw groups of one slope at levels of their own, each with its own standard deviation of the noise."""
     group = np.repeat(np.arange(len(sizes)), sizes)
     x = random.normal(size=len(group)) + 3 * random.normal(size=len(sizes))[group]
-    noise = 3.0 ** np.linspace(-0.5, 0.5, len(sizes))[group] if uneven else 1.0
-    y = slope * x + 3 * random.normal(size=len(sizes))[group] + noise * random.normal(size=len(group))
+    y = slope * x + 3 * random.normal(size=len(sizes))[group]
+    y += np.asarray(noise)[group] * random.normal(size=len(group))
     return DataFrame({"mir": x, "score": y, "group": group, "name": np.arange(len(group)).astype(str)})
 
 
@@ -192,7 +213,11 @@ def _shares() -> Iterator[tuple[dict[str, Any], Callable[[np.random.Generator], 
         return found.interval and found.interval[0] <= truth <= found.interval[1] if found else None
 
     quantiles = stats.norm.ppf((np.arange(2000) + 0.5) / 2000)
-    for design, sizes in (("the paper's tables", PAPER), ("the study's groups", STUDY)):
+    for design, sizes in (
+        ("the paper's tables", PAPER),
+        ("the study's groups", STUDY),
+        ("one large group", LARGE),
+    ):
         for r, differ in ((0.0, 0.0), (-0.6, 0.0), (-0.9, 0.0), (-0.97, 0.0), (-0.6, 0.5), (0.0, 0.8)):
             truth = float(np.mean(0.5 - np.arcsin(np.tanh(np.arctanh(r) + differ * quantiles)) / math.pi))
             world = f"{design}, correlation {r:g}" + (f", z of groups {differ:g} apart" if differ else "")

@@ -17,7 +17,7 @@ from mir_task.report.echo import echo, echo_models
 from mir_task.report.merge import merged
 from mir_task.report.names import not_found
 from mir_task.report.pool import pooled
-from mir_task.report.predict import predictions
+from mir_task.report.predict import extrapolations, predictions
 from mir_task.report.protocol import of_one_task
 from mir_task.report.recipes import by_recipe
 from mir_task.report.records import Evidence, MIRReportError, Run, listing
@@ -124,6 +124,7 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
     ]
     pool = pooled(averaged, settings.pool)
     beside_mir = regress.baselines(averaged, settings.baselines)
+    predicted = predictions(averaged.comparison)
     compared = against(averaged, settings.baselines)
     decision = decide(averaged.comparison.groups, settings.baselines, compared)
     if not any(fit.spearman for fit in fits):
@@ -146,10 +147,10 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
         beside_mir=beside_mir,
         trainings=in_training,
         against=compared,
-        predictions=predictions(averaged.comparison),
+        predictions=predicted,
         decision=decision,
         verdict=verdict(decision, averaged.comparison, fits, pool, beside_mir, in_all, compared, warnings),
-        notes=[*score_notes, *comparison.notes, *averaged.notes],
+        notes=[*score_notes, *comparison.notes, *averaged.notes, *extrapolations(predicted)],
         problems=[
             *(f"{skipped}; it is left out" for skipped in evidence.skipped),
             *evidence.no_scores,

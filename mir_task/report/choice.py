@@ -14,7 +14,11 @@ Array = NDArray[np.float64]
 
 
 def ranking_accuracy(
-    x: Array, y: Array, better: Better, errors: Array | None = None, groups: Sequence[str] | None = None
+    x: Array,
+    y: Array,
+    better: Better,
+    tied: NDArray[np.bool_] | None = None,
+    groups: Sequence[str] | None = None,
 ) -> RankingAccuracy:
     """How often the better predictor has the higher score.
 
@@ -22,7 +26,7 @@ def ranking_accuracy(
         x: [n] predictor.
         y: [n] score, higher is better.
         better: which end of x is better.
-        errors: [n] standard errors of x, to count the pairs that they leave open.
+        tied: [n, n] pairs whose x cannot be told apart, to count those among the pairs.
         groups: [n] names; count only pairs of one group.
     """
     first, second = np.triu_indices(len(x), k=1)
@@ -34,15 +38,13 @@ def ranking_accuracy(
     correct = int((agreement == (-1 if better == "lower" else 1)).sum())
     counted = agreement != 0
     pairs = int(counted.sum())
-    close = np.zeros(len(first), dtype=bool)
-    if errors is not None:
-        close = np.abs(x[first] - x[second]) <= np.hypot(errors[first], errors[second])
+    open_pairs = np.zeros(len(first), dtype=bool) if tied is None else tied[first, second]
     return RankingAccuracy(
         value=correct / pairs if pairs else None,
         correct=correct,
         pairs=pairs,
         tied=len(first) - pairs,
-        within_error=int((close & counted).sum()),
+        within_error=int((open_pairs & counted).sum()),
     )
 
 

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 from scipy import stats
 
 from mir_task.metrics import MIR_METRICS, MIRMetric
 from mir_task.report import protocol
 from mir_task.report.names import labels, near, resolve
 from mir_task.report.records import Evidence, MIRReportError, Row, Run, listing
+from mir_task.report.ties import ranked
 from mir_task.result import MIRResult
 
 COLUMNS = [metric for metric in MIR_METRICS if metric.column]
@@ -61,7 +61,9 @@ class Checkpoint:
     lower_is_better: frozenset[str] = frozenset()
     """Benchmarks whose score is better when lower."""
     rank: tuple[int, int] = (0, 0)
-    """Best and worst rank that the standard errors allow, within the group; equal where there is no tie."""
+    """Best and worst rank that the errors of MIR allow, within the group; equal where there is no tie."""
+    tied_with: frozenset[str] = frozenset()
+    """Names of the models of its group whose MIR it cannot be told from."""
 
     @property
     def result(self) -> MIRResult | None:
@@ -157,6 +159,7 @@ def compare(evidence: Evidence, task: str | None = None, allow_mixed: bool = Fal
         for c in joined
         if c.runs_disagree
     ]
+    notes += _without_error(joined)
     if others and task is None:
         (chosen,) = {run.task for run in runs if run.task}
         warnings.insert(0, f"MIR is that of the task {chosen}; there is also {listing(others)} (--task).")
@@ -280,15 +283,24 @@ def _hint(models: Sequence[Checkpoint], rows: Sequence[Row]) -> str:
     return found + (f" Near matches: {'; '.join(dict.fromkeys(pairs[:5]))}." if pairs else "")
 
 
+def _without_error(checkpoints: Sequence[Checkpoint]) -> list[str]:
+    """What it means that some models of a group lack the standard error that others have."""
+    lacking = [
+        c
+        for members in Comparison(list(checkpoints), []).groups.values()
+        for c in members
+        if c.uncertainty is None and any(other.uncertainty is not None for other in members)
+    ]
+    if not lacking:
+        return []
+    names = listing(c.label for c in lacking)
+    return [
+        f"No standard error of MIR is known of {names}, so it is not known which models they differ from."
+    ]
+
+
 def _ranked(checkpoints: list[Checkpoint]) -> list[Checkpoint]:
-    """Checkpoints by group and MIR; two tie unless they differ by more than the standard error of the difference."""
-    ranked = []
+    """Checkpoints by group and MIR, with their ranks within the group."""
     groups = Comparison(checkpoints, []).groups
-    for members in groups.values():
-        mir = np.array([c.mir for c in members])
-        errors = np.array([c.uncertainty or 0.0 for c in members])
-        lower = mir[:, None] - mir[None, :] > np.hypot(errors[:, None], errors[None, :])
-        for c, below, above in zip(members, lower.sum(axis=1), lower.sum(axis=0), strict=True):
-            ranked.append(replace(c, rank=(int(below) + 1, len(members) - int(above))))
     place = {group: number for number, group in enumerate(groups)}
-    return sorted(ranked, key=lambda c: (place[c.group], c.mir))
+    return sorted(ranked(list(groups.values())), key=lambda c: (place[c.group], c.mir))

@@ -22,31 +22,79 @@ Array = NDArray[np.float64]
 Choice = tuple[object, ...]
 """What must be equal for two results' groups to be groups of the same pairs."""
 
+USUAL_GROUPS = 10
+"""Groups of pairs of this package's measurements, for tables that give a standard error alone."""
+
 
 def error_covariance(members: Sequence[Checkpoint]) -> Array | None:
     """Covariance matrix [n, n] of the errors of the checkpoints' MIR, in the order given.
 
-    Diagonal: the square of the standard error, or the mean of the squares where there are several runs, plus what their
-    spread says of the mean of the runs. Off the diagonal: the covariance by paired jackknife values where two results
-    have them of the same groups of pairs; zero otherwise. Several choices of pairs (seeds) overlap, so their errors are
-    not taken for independent.
+    Diagonal: the square of the standard error, from the jackknife values where there are some, and what the spread over
+    runs says (:func:`spread_of_runs`). Off the diagonal: the covariance by paired jackknife values, where two results
+    have them of the same groups of pairs; zero otherwise. Runs are averaged. Several choices of pairs (seeds) overlap,
+    so their errors are not taken for independent.
 
     Returns:
         None where the error of one of them is not known. Positive semidefinite otherwise.
     """
     if any(c.uncertainty is None for c in members):
         return None
-    of_pairs = [_by_choice(c) for c in members]
     covariance = np.zeros((len(members), len(members)))
-    for i, mine in enumerate(of_pairs):
-        for j, theirs in enumerate(of_pairs[:i]):
-            covariance[i, j] = covariance[j, i] = sum(
-                math.sqrt(weight * theirs[choice][0]) * _jackknife(values, theirs[choice][1])
-                for choice, (weight, values) in mine.items()
-                if choice in theirs
-            )
-        covariance[i, i] = (members[i].uncertainty or 0.0) ** 2
-    return covariance
+    for having in _by_choice(members).values():
+        indices = list(having)
+        deviations = np.array([having[index] for index in indices])
+        covariance[np.ix_(indices, indices)] += deviations @ deviations.T
+    # Not the standard error throughout: it may be rounded, and the small variance of a difference is a remainder.
+    without = np.array([_share_without_values(c) for c in members])
+    errors = np.array([c.standard_error or 0.0 for c in members])
+    return np.asarray(covariance + np.diag(without * errors**2 + spread_of_runs(members)[0]))
+
+
+def _share_without_values(checkpoint: Checkpoint) -> float:
+    """Share of the checkpoint's runs that have no jackknife values."""
+    without = [choice_of_pairs(run) is None for run in checkpoint.runs]
+    return sum(without) / len(without) if without else 1.0
+
+
+def spread_of_runs(members: Sequence[Checkpoint]) -> tuple[Array, float]:
+    """Variance [n] that runs (training seeds) add to the mean of each checkpoint's runs, and its degrees of freedom.
+
+    Of one run's variance few runs tell little, so it is pooled over the checkpoints, which have one recipe's kind of
+    noise each: those of a single run take it too. A checkpoint whose own is larger keeps it. Runs on different pairs
+    differ by the noise of the pairs already; only what goes beyond counts.
+
+    Returns:
+        Zeros and infinity where no checkpoint has several runs.
+    """
+    runs = np.array([max(1, len(c.runs)) for c in members], dtype=np.float64)
+    own = np.array([_beyond_pairs(c) for c in members])
+    freedom = float((runs - 1).sum())
+    if not freedom:
+        return np.zeros(len(members)), math.inf
+    of_one_run = float(((runs - 1) * own).sum()) / freedom
+    return np.maximum(own, of_one_run) / runs, freedom
+
+
+def _beyond_pairs(checkpoint: Checkpoint) -> float:
+    """Variance over the checkpoint's runs, less the noise of the pairs where each run has other pairs."""
+    choices = [choice_of_pairs(run) for run in checkpoint.runs]
+    apart = None not in choices and len(set(choices)) == len(choices)
+    noise = (checkpoint.standard_error or 0.0) ** 2 if apart else 0.0
+    return max(0.0, (checkpoint.spread or 0.0) ** 2 - noise)
+
+
+def share_pairs(members: Sequence[Checkpoint]) -> NDArray[np.bool_]:
+    """Whether each two checkpoints [n, n] have jackknife values of the same groups of pairs."""
+    shared = np.zeros((len(members), len(members)), dtype=bool)
+    for having in _by_choice(members).values():
+        shared[np.ix_(list(having), list(having))] = True
+    return shared
+
+
+def groups_of_pairs(checkpoint: Checkpoint) -> int:
+    """Groups of pairs behind the checkpoint's standard error: the fewest of its runs."""
+    known = [run.result.groups for run in checkpoint.runs if run.result and run.result.groups]
+    return max(2, min(known, default=USUAL_GROUPS))
 
 
 def choice_of_pairs(run: Run) -> Choice | None:
@@ -61,20 +109,25 @@ def choice_of_pairs(run: Run) -> Choice | None:
     return (*result.protocol.pair_ids, skipped, result.groups, len(result.mir_left_out))
 
 
-def _by_choice(checkpoint: Checkpoint) -> dict[Choice, tuple[float, Array]]:
-    """For each choice of pairs: the share of the checkpoint's runs, and the mean of their jackknife values."""
-    values: dict[Choice, list[Sequence[float]]] = {}
-    for run in checkpoint.runs:
-        choice = choice_of_pairs(run)
-        if choice is not None and run.result and run.result.mir_left_out:
-            values.setdefault(choice, []).append(run.result.mir_left_out)
+def _by_choice(members: Sequence[Checkpoint]) -> dict[Choice, dict[int, Array]]:
+    """By choice of pairs and index of a checkpoint: deviations [G] whose products sum to covariances.
+
+    ``sqrt(w (G - 1) / G) (value_g - mean)``, values averaged over those of the checkpoint's runs that have this choice,
+    w their share of its runs.
+    """
+    values: dict[Choice, dict[int, list[Sequence[float]]]] = {}
+    for index, c in enumerate(members):
+        for run in c.runs:
+            choice = choice_of_pairs(run)
+            if choice is not None and run.result and run.result.mir_left_out:
+                values.setdefault(choice, {}).setdefault(index, []).append(run.result.mir_left_out)
+
+    def deviations(index: int, of_runs: list[Sequence[float]]) -> Array:
+        mean = np.mean(np.array(of_runs, dtype=np.float64), axis=0)
+        scale = len(of_runs) / len(members[index].runs) * (len(mean) - 1) / len(mean)
+        return np.asarray(np.sqrt(scale) * (mean - mean.mean()))
+
     return {
-        choice: (len(each) / len(checkpoint.runs), np.mean(np.array(each), axis=0))
-        for choice, each in values.items()
+        choice: {index: deviations(index, of_runs) for index, of_runs in having.items()}
+        for choice, having in values.items()
     }
-
-
-def _jackknife(a: Array, b: Array) -> float:
-    """Covariance of two estimates by delete-a-group jackknife, from their values [G] without each group."""
-    groups = len(a)
-    return (groups - 1) / groups * float((a - a.mean()) @ (b - b.mean()))

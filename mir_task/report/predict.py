@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mir_task.report.compare import Checkpoint, Comparison
+from mir_task.report.records import listing
 from mir_task.report.schema import Interval, Prediction
 
 Array = NDArray[np.float64]
@@ -23,8 +24,8 @@ CONFIDENCE = 0.95
 def predictions(comparison: Comparison) -> list[Prediction]:
     """Score and 95% prediction interval of every checkpoint without an average whose group has enough with one.
 
-    The line is fitted to MIR as it was measured, noise included, so that a new checkpoint measured as well as the others
-    needs no allowance for its own noise. What its noise is larger by is added.
+    The line is fitted to MIR as it was measured, noise included, so that a new checkpoint measured as well as the
+    others needs no allowance for its own noise. What its noise is larger by is added.
     """
     found = []
     for group, members in comparison.groups.items():
@@ -50,6 +51,19 @@ def predictions(comparison: Comparison) -> list[Prediction]:
     return found
 
 
+def extrapolations(found: Sequence[Prediction]) -> list[str]:
+    """What to know of predictions at a MIR that no scored model of the group has on one side."""
+    outside: dict[str, list[str]] = {}
+    for prediction in found:
+        if not prediction.inside:
+            outside.setdefault(prediction.group, []).append(prediction.model)
+    return [
+        f"{group}: the MIR of {listing(models)} lies outside the range of the models that have a score, so the "
+        "predicted score is an extrapolation."
+        for group, models in outside.items()
+    ]
+
+
 def prediction_interval(x: Array, y: Array, at: float, excess: float = 0.0) -> tuple[float, Interval]:
     """Value and 95% prediction interval of the line of y [n] on x [n] at a new x; n at least 3, x must vary.
 
@@ -62,8 +76,11 @@ def prediction_interval(x: Array, y: Array, at: float, excess: float = 0.0) -> t
     line = sm.OLS(y, sm.add_constant(x)).fit()
     found = line.get_prediction(np.array([[1.0, at]]))
     predicted = float(found.predicted_mean[0])
-    error = math.hypot(float(found.se_obs[0]), float(line.params[1]) * math.sqrt(excess))
-    width = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 2)) * error
+    known = float(found.se_obs[0]) ** 2
+    # Satterthwaite: the variance of the line is estimated, that of further noise of the new MIR given.
+    further = float(line.params[1]) ** 2 * excess
+    freedom = (len(x) - 2) * ((known + further) / known) ** 2 if known else math.inf
+    width = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(known + further)
     return predicted, (predicted - width, predicted + width)
 
 

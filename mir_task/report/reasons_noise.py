@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mir_task.report.compare import Comparison
 from mir_task.report.schema import Fit
-from mir_task.report.text import count, sentence
+from mir_task.report.text import count, join, p_equals, sentence, short
 
 
 def noise(comparison: Comparison) -> list[str]:
@@ -19,9 +19,22 @@ def noise(comparison: Comparison) -> list[str]:
     tied = sum(c.rank[0] != c.rank[1] for members in several.values() for c in members)
     total = sum(map(len, several.values()))
     if not tied:
-        return [f"All {total} models differ in MIR by more than its standard error."]
+        return [f"All {total} models differ in MIR beyond its errors (95%, all pairs of models together)."]
     return [
-        f"{sentence(count(tied, 'model'))} of {total} cannot be told from a neighbour by MIR's standard error."
+        f"{sentence(count(tied, 'model'))} of {total} cannot be told from another of their group by MIR (95%, all "
+        "pairs of models together)."
+    ]
+
+
+def score_noise(fits: Sequence[Fit]) -> list[str]:
+    """The groups whose scores are within their own noise."""
+    found = [(fit.group, fit.score_noise) for fit in fits if fit.score_noise and fit.score_noise.within_noise]
+    if not found:
+        return []
+    names = short([fit.group for fit in fits])
+    listed = join([f"{names[group]} ({p_equals(noise.p)})" for group, noise in found])
+    return [
+        f"The scores of {listed} differ no more than their errors allow: they cannot tell any predictor right or wrong."
     ]
 
 

@@ -17,6 +17,7 @@ from mir_task.report.influence import influence
 from mir_task.report.progress import progress
 from mir_task.report.schema import Fit
 from mir_task.report.score_noise import score_noise
+from mir_task.report.ties import ties
 
 MIR = "mir"
 
@@ -78,10 +79,10 @@ def fit(
     kept = set(map(id, complete))
     notes, numbers = _numbers(x, y, score, predictor)
     if len(x) >= 2:
-        errors = np.array([c.standard_error or 0.0 for c in complete]) if predictor == MIR else None
+        tied = ties(complete) if predictor == MIR else None
         if "slope" in numbers and len(x) >= association.MIN_FOR_INTERVAL:
             numbers["influence"] = influence(x, y, names)
-        numbers["ranking_accuracy"] = choice.ranking_accuracy(x, y, better, errors)
+        numbers["ranking_accuracy"] = choice.ranking_accuracy(x, y, better, tied)
         numbers["regret"] = choice.regret(x, y, better, names)
     return Fit.model_validate(
         {

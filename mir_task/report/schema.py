@@ -54,7 +54,9 @@ class Slope(_Frozen):
     intercept: float
     r_squared: float
     theil_sen: float = Field(description="median of the slopes between all pairs of models")
-    theil_sen_interval: Interval | None = Field(description="95%; null below 8 models")
+    theil_sen_interval: Interval | None = Field(
+        default=None, description="null: none was found that covers 95%"
+    )
 
 
 class LeaveOneOut(_Frozen):
@@ -82,7 +84,8 @@ class RankingAccuracy(_Frozen):
     pairs: int = Field(description="pairs of models that differ in predictor and score")
     tied: int = Field(description="pairs of models equal in predictor or score, not counted")
     within_error: int = Field(
-        default=0, description="counted pairs whose MIR differs by less than its standard error"
+        default=0,
+        description="counted pairs of one group whose MIR cannot be told apart: 95%, Holm over the leaderboard's pairs",
     )
 
 
@@ -146,11 +149,11 @@ class WithinGroups(_Frozen):
 
 
 class Interaction(_Frozen):
-    """Do slopes differ between groups? F test of a slope for each group against one slope, levels free in both."""
+    """Do slopes differ between groups? A slope for each group against one slope, levels free in both."""
 
     f: float
     degrees_of_freedom: tuple[int, int] = Field(description="of the interaction and of the residual")
-    p: float
+    p: float = Field(description="by parametric bootstrap with each group's own noise, not from Fisher's F")
 
 
 class Pooled(Fit):
@@ -200,8 +203,8 @@ class Combined(_Frozen):
 class Against(_Frozen):
     """MIR against one baseline: pairs of recipes within groups that each puts in the order of their scores.
 
-    Of the same recipes, in the groups where the baseline varies. Pairs count that differ in score; one that is tied in a
-    predictor counts half for it, as a coin would get.
+    Both are asked about the same recipes, in the groups where the baseline varies. Pairs count that differ in score;
+    one that is tied in a predictor counts half for it, as a coin would get.
     """
 
     predictor: str = Field(description="the baseline's column, or that of the training step")

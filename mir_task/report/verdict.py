@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mir_task.report.compare import Comparison
 from mir_task.report.reasons_beside import against_counts, against_each
-from mir_task.report.reasons_noise import noise, nothing_to_relate
+from mir_task.report.reasons_noise import noise, nothing_to_relate, score_noise
 from mir_task.report.reasons_order import certainty, cost, ordering
 from mir_task.report.reasons_slope import across, size
 from mir_task.report.regress import BesideMIR
@@ -51,7 +51,7 @@ def verdict(
 ) -> Verdict:
     """The decision, and why: warnings, what it rests on, what choosing by MIR costs, other measures, noise."""
     related = [fit for fit in fits if fit.spearman]
-    reasons = [*warnings[:MOST_WARNINGS], *decision.rests_on]
+    reasons = [*warnings[:MOST_WARNINGS], *score_noise(related), *decision.rests_on]
     reasons += [cost(related)] if related else nothing_to_relate(fits)
     reasons += [*against_each(against), *noise(comparison)]
     details = [*reasons[MOST_REASONS:], *warnings[MOST_WARNINGS:]]

@@ -46,6 +46,8 @@ def test_as_one_process(seen, scenario):
                 assert ours[name] == pytest.approx(value, rel=rel, abs=1e-9), name
             elif value is None or isinstance(value, int):
                 assert ours[name] == value, name
+    # Groups are of the same pairs, however these are dealt to processes.
+    assert (dealt["mir_left_out"] or []) == pytest.approx(alone["mir_left_out"] or [], rel=rel)
     for name in ("pairs", "groups", "batch_size", "skipped", "protocol", "model"):
         assert dealt[name] == alone[name]
 

@@ -116,12 +116,15 @@ def test_rows_once_more_give_what_groups_kept_apart_give(scatters):
 def test_standard_error_of_mir_is_that_of_its_logarithm():
     layers = [layer(modality(seed, 0.3 * seed), modality(seed + 1)) for seed in (0, 5)]
     expected = [math.log10(sum(part.left_out[g] for part in layers)) for g in range(10)]
-    assert totals(layers)["standard_error"] == pytest.approx(jackknife_error(expected), rel=1e-12)
+    found = totals(layers)
+    assert found["mir_left_out"] == pytest.approx(expected, rel=1e-12)
+    assert found["standard_error"] == jackknife_error(found["mir_left_out"])
 
 
 def test_too_few_groups_give_no_standard_error():
     result = layer(modality(0), modality(1), groups=4).result
     assert result.standard_error is None
+    assert totals([layer(modality(0), modality(1), groups=4)])["mir_left_out"] is None
     assert result.noise_floor_text is not None
 
 
@@ -176,6 +179,7 @@ def test_measure_estimates_from_ten_pairs_on(llava, ten_pairs):
     result = measure(*llava, ten_pairs, progress=False)
     assert result.groups == 10
     assert 0 < result.standard_error < 1
+    assert len(result.mir_left_out) == 10 and result.standard_error == jackknife_error(result.mir_left_out)
     assert all(layer.standard_error > 0 for layer in result.layers)
     assert result.mir_bias_corrected < result.mir
 

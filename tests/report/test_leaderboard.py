@@ -13,13 +13,24 @@ from mir_task.report import compare
 pytestmark = pytest.mark.usefixtures("undrawn")
 
 
-def test_differences_below_the_standard_error_are_ties(workshop):
-    workshop.five_results(step=0.04)
+def test_differences_within_the_errors_are_ties(workshop):
+    # Neighbours are 2.1 standard errors of their difference apart, and the next but one 4.2.
+    workshop.five_results(step=0.15)
     said = workshop.report(workshop.results)
     assert said.startswith("Choose run-e, run-d or run-c, whose MIR cannot be told apart (P 9")
     first = workshop.leaderboard[0]
     assert (first["rank"], first["rank_at_worst"]) == ("1", "2")
     assert "1–2" in workshop.page  # noqa: RUF001
+
+
+def test_models_on_the_same_pairs_are_told_apart_by_less(workshop):
+    left_out = [0.1, -0.1] * 5
+    for name, shift in (("a", 0.0), ("b", 0.01)):
+        noise = [value + shift + 1e-4 * i * (shift > 0) for i, value in enumerate(left_out)]
+        shared = {"mir_left_out": noise, "standard_error": 0.3, "groups": 10}
+        workshop.result(name, 2 + shift, **shared)
+    workshop.report(workshop.results)
+    assert workshop.column("rank_at_worst") == ["1", "2"]
 
 
 # MIR per layer

@@ -5,11 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import statsmodels.formula.api as smf
+from pandas import DataFrame
 from scipy import stats
 
 from mir_task.report import association, choice
 from mir_task.report.averages import Averaged
 from mir_task.report.compare import Checkpoint, Comparison
+from mir_task.report.interaction import interaction
 from mir_task.report.pool import pooled
 from mir_task.report.regress import fit
 
@@ -137,9 +140,13 @@ def test_intervals_of_ranks_need_eight_models_and_some_disagreement():
     assert found.interval == pytest.approx(tuple(wanted), rel=1e-6)
     assert association.spearman(x[:7], y[:7]).interval is None
     assert association.spearman(x, -x).interval is None
-    assert association.slope(x[:7], y[:7]).theil_sen_interval is None
-    low, high = association.slope(x[:8], y[:8]).theil_sen_interval
-    assert low < association.slope(x[:8], y[:8]).theil_sen < high
+
+
+def test_theil_sen_is_the_median_slope_and_claims_no_interval():
+    found = association.slope(X, Y)
+    slopes = [(Y[j] - Y[i]) / (X[j] - X[i]) for i, j in itertools.combinations(range(len(X)), 2)]
+    assert found.theil_sen == pytest.approx(np.median(slopes))
+    assert found.theil_sen_interval is None
 
 
 def test_the_pool_claims_no_interval_of_models_that_are_alike():
@@ -167,13 +174,13 @@ def test_ranking_accuracy_counts_pairs_in_the_order_of_their_scores():
     assert choice.ranking_accuracy(MIR, SCORES, "higher").correct == 1
 
 
-def test_pairs_closer_than_the_error_of_their_difference_are_counted_apart():
-    def within_error(of_m0):
-        errors = np.array([of_m0, 0.6, 0.1, 0.1])
-        return choice.ranking_accuracy(MIR, SCORES, "lower", errors).within_error
-
-    assert within_error(of_m0=0.5) == 0
-    assert within_error(of_m0=1.0) == 3
+def test_pairs_that_tie_in_the_leaderboard_are_counted_apart():
+    alike = [
+        replace(c, tied_with=frozenset({"g/m0", "g/m1"}) - {c.name}) for c in checkpoints(MIR, SCORES)[:2]
+    ]
+    members = [*alike, *checkpoints(MIR, SCORES)[2:]]
+    assert fit(members, "g").ranking_accuracy.within_error == 1
+    assert fit(checkpoints(MIR, SCORES), "g").ranking_accuracy.within_error == 0
 
 
 def test_regret_is_the_score_lost_by_choosing_the_lowest_mir():
@@ -225,8 +232,56 @@ def test_interaction_is_the_gain_of_a_line_for_each_group():
     f = (one - each) / (each / 4)
     assert found.interaction.f == pytest.approx(f)
     assert found.interaction.degrees_of_freedom == (1, 4)
-    assert found.interaction.p == pytest.approx(stats.f.sf(f, 1, 4))
+    assert found.interaction.p < 0.05
     assert found.disagreement == "size"
+
+
+def lines_of(random, slope, *noises, n=6):
+    """A group of ``n`` models for each standard deviation of the noise around one slope."""
+    groups = np.repeat(np.arange(len(noises)), n)
+    x = random.normal(size=len(groups))
+    y = slope * x + np.array(noises)[groups] * random.normal(size=len(groups))
+    return DataFrame({"mir": x, "score": y, "group": groups})
+
+
+def f_of(data):
+    """F of the interaction, by statsmodels."""
+    one, each = (smf.ols(f"score ~ C(group) {term}", data).fit() for term in ("+ mir", "* mir"))
+    return each.compare_f_test(one)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_f_of_the_interaction_is_that_of_statsmodels(seed):
+    data = lines_of(np.random.default_rng(seed), -2.0, 1.0, 2.0, 0.5)
+    found, (f, _, within) = interaction(data), f_of(data)
+    assert found.f == pytest.approx(f)
+    assert found.degrees_of_freedom == (2, 12) and within == 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_p_of_the_interaction_is_that_of_worlds_of_one_slope(seed):
+    # Whole worlds are drawn anew, models and all, with the noise of each group around the weighted slope.
+    random = np.random.default_rng(seed)
+    data = lines_of(random, -2.0, 3.0, 1.0, n=12)
+    observed = f_of(data)[0]
+    slope = 0.0
+    for _ in range(20):
+        centred = data - data.groupby("group")[["mir", "score"]].transform("mean").assign(group=0)
+        noise = (centred["score"] - slope * centred["mir"]).pow(2).groupby(data["group"]).sum() / 11
+        weights = 1 / noise.to_numpy()[data["group"]]
+        slope = (weights * centred["mir"] * centred["score"]).sum() / (weights * centred["mir"] ** 2).sum()
+    drawn = []
+    for _ in range(2000):
+        y = noise.to_numpy()[data["group"]] ** 0.5 * random.normal(size=len(data))
+        each, together = [], [0.0, 0.0, 0.0]
+        for group in (0, 1):
+            x, z = data["mir"][data["group"] == group].to_numpy(), y[data["group"] == group]
+            x, z = x - x.mean(), z - z.mean()
+            each.append(z @ z - (x @ z) ** 2 / (x @ x))
+            together = [a + b for a, b in zip(together, (x @ x, x @ z, z @ z), strict=True)]
+        one = together[2] - together[1] ** 2 / together[0]
+        drawn.append((one - sum(each)) / (sum(each) / 20))
+    assert interaction(data).p == pytest.approx(np.mean(np.array(drawn) >= observed), abs=0.035)
 
 
 def test_alike_groups_have_no_interaction():
