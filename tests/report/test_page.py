@@ -9,8 +9,8 @@ from importlib import resources
 import pytest
 
 from mir_task.report import live, verdict
-from mir_task.report.decision import decide
 from mir_task.report.gallery import charts
+from mir_task.report.schema import Decision
 from mir_task.result import MIRResult
 
 VENDOR = resources.files("mir_task.report") / "vendor"
@@ -73,7 +73,9 @@ def test_sentence_picture_and_reasons_stand_above_the_leaderboard(workshop, fall
 
 
 def test_at_most_six_reasons_stand_open(workshop, falling, charted, monkeypatch):
-    said = verdict.Verdict("Headline.", [f"Reason {i}." for i in range(9)])
+    said = verdict.Verdict(
+        "Headline.", [f"Reason {i}." for i in range(6)], [f"Reason {i}." for i in range(6, 9)]
+    )
     monkeypatch.setattr("mir_task.report.analysis.verdict", lambda *_, **__: said)
     workshop.report(workshop.table(falling(4)))
     before = workshop.page.split("<summary>More on this answer")[0]
@@ -83,7 +85,7 @@ def test_at_most_six_reasons_stand_open(workshop, falling, charted, monkeypatch)
 @pytest.fixture
 def recommending(monkeypatch):
     """Reports that recommend the model m3."""
-    decision = decide("Fine-tune m3.").model_copy(update={"kind": "one", "recommended": ["m3"]})
+    decision = Decision(sentence="Fine-tune m3.", kind="one", recommended=["m3"])
     monkeypatch.setattr("mir_task.report.analysis.decide", lambda *_, **__: decision)
 
 
