@@ -11,18 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mir_task.accumulate.inliers import group_dtype
 from mir_task.accumulate.modalities import Modalities
 from mir_task.accumulate.statistics import FirstPass, SecondPass, Settled
 from mir_task.accumulate.summary import ModalitySummary
 from mir_task.errors import MIRDataError
-from mir_task.metric.frechet import FrechetTerms, terms_between
+from mir_task.metric.frechet import FrechetTerms, terms_and_maps, terms_between
 from mir_task.metric.influence import Influence, Linearised
 from mir_task.metric.released_script import reference_distance
+from mir_task.metric.root import Maps
 from mir_task.metric.uncertainty import (
     LINEARISE_ABOVE,
     half_distances,
     jackknife_error,
     left_out_distances,
+    needs_maps,
 )
 from mir_task.result import LayerResult, MIRResult
 
@@ -173,7 +176,7 @@ def measure_layer(
     Args:
         layer: its number, from 1.
         modalities: both summaries.
-        linearise_above: as for :func:`mir_task.metric.uncertainty.left_out_distances`.
+        linearise_above: hidden size from which distances without a group are taken to first order.
 
     Raises:
         MIRDataError: all text rows are zero, so that eq. 2 has no scale.
@@ -182,8 +185,14 @@ def measure_layer(
     if text.mean_norm == 0:
         raise MIRDataError(f"layer {layer}: every text row is zero, text-centric normalisation is undefined")
     alpha = 1 / text.mean_norm
-    terms = terms_between(vision.moments, text.moments)
-    left_out = left_out_distances(modalities, terms, linearise_above)
+    maps: Maps | None = None
+    if needs_maps(modalities, linearise_above):
+        dtype = group_dtype(len(vision.moments.mean))
+        terms, maps = terms_and_maps(vision.moments, text.moments, dtype)
+    else:
+        terms = terms_between(vision.moments, text.moments)
+    left_out = left_out_distances(modalities, terms, maps)
+    del maps  # its memory is needed for the halves
     result = _layer_result(layer, modalities, terms, alpha)
     if isinstance(left_out, Linearised):
         return PendingLayer(result, left_out)

@@ -1,0 +1,101 @@
+"""Sum of singular values by reduction to a band: three digits more than enough, from float32 products alone.
+
+A library's singular values go through a bidiagonal matrix, half of the way by products with vectors, which wait for
+memory. Here the matrix is brought to a band of 64 diagonals instead, all of the way by matrix products, and the sum is
+taken from the band without knowing any single value.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+BAND = 64
+STEP = 0.6
+"""Between points of the integral over log t; its error is about exp(-pi^2 / step), 1e-7."""
+LOWEST = 3e-7
+"""Smallest t, relative to the Frobenius norm: its square is still above the round-off of float64."""
+HIGHEST = 100.0
+"""Largest t, relative to the same."""
+
+
+def sum_of_singular_values(matrix: Tensor, band: int = BAND) -> float:
+    """Sum of the singular values of a square matrix [d, d], float32 or float64.
+
+    Returns:
+        The sum; off by about 1e-6 of itself and the round-off of the matrix's dtype, relative to the largest value.
+    """
+    if not matrix.any():
+        return 0.0
+    return _sum_of_roots(*_squared(*_banded(matrix, band)))
+
+
+def _banded(matrix: Tensor, band: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Q_1^T M Q_2 with orthogonal Q: its blocks on the diagonal and those right of it, as many or one fewer."""
+    rest = matrix.clone()
+    diagonal, right = [], []
+    while len(rest) > band:
+        triangle, reflectors, scale = _reflection(rest[:, :band])
+        diagonal.append(triangle)
+        rest = rest[:, band:]
+        rest -= reflectors @ torch.linalg.solve_triangular(scale.T, reflectors.T @ rest, upper=False)
+        top, rest = rest[:band], rest[band:]
+        if len(rest) <= band:
+            right.append(top)
+        else:
+            triangle, reflectors, scale = _reflection(top.T)
+            right.append(triangle.T)
+            rest -= torch.linalg.solve_triangular(scale, rest @ reflectors, upper=True, left=False) @ reflectors.T
+    return [*diagonal, rest], right
+
+
+def _reflection(panel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """R [b, b], V [m, b] and upper triangular U [b, b] of a panel [m, b], with (I - V U^-T V^T) panel = (R, 0)."""
+    packed, tau = torch.geqrf(panel)
+    reflectors = packed.tril(-1)
+    reflectors.diagonal().fill_(1)
+    idle = tau == 0  # a column that was zero below the diagonal: nothing to reflect
+    reflectors[:, idle] = 0
+    scale = (reflectors.T @ reflectors).triu(1)
+    scale.diagonal().copy_(torch.where(idle, 1, 1 / tau))
+    return packed[: len(tau)].triu(), reflectors, scale
+
+
+def _squared(diagonal: list[Tensor], right: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """B^T B of a banded B, float64: its blocks on the diagonal and those right of it."""
+    diagonal, right = [block.double() for block in diagonal], [block.double() for block in right]
+    squares = [block.T @ block for block in diagonal]
+    for square, block in zip(squares[1:], right, strict=True):
+        square += block.T @ block
+    return squares, [own.T @ block for own, block in zip(diagonal, right, strict=False)]
+
+
+def _sum_of_roots(diagonal: list[Tensor], right: list[Tensor]) -> float:
+    """tr P^(1/2) of a positive semidefinite block tridiagonal P.
+
+    It is the integral of log det(I + P / t^2) / pi over all t > 0, taken over log t at equal steps, where the error
+    falls exponentially with the number of points. Beyond the ends the points form geometric series: above, the
+    logarithm is tr P / t^2; below, it grows by 2 d for each unit of log t. (A root that is smaller than the lowest t
+    adds up to twice that t.) The determinants come from a block Cholesky factorisation, for all points at once.
+    """
+    size, trace = sum(map(len, diagonal)), math.fsum(float(block.trace()) for block in diagonal)
+    norm = math.sqrt(trace)
+    ends = math.log(LOWEST * norm), math.log(HIGHEST * norm)
+    points = torch.arange(*ends, STEP, dtype=torch.float64, device=diagonal[0].device)
+    shifts = (2 * points).exp()[:, None, None]
+    logarithms = -2 * size * points
+    eliminated: Tensor | float = 0.0
+    for index, block in enumerate(diagonal):
+        eye = torch.eye(len(block), dtype=torch.float64, device=block.device)
+        lower = torch.linalg.cholesky(block + shifts * eye - eliminated)
+        logarithms += 2 * lower.diagonal(dim1=1, dim2=2).log().sum(1)
+        if index < len(right):
+            solved = torch.linalg.solve_triangular(lower, right[index].expand(len(points), -1, -1), upper=False)
+            eliminated = solved.mT @ solved
+    ratio = math.exp(-STEP)
+    series = ratio / (1 - ratio)
+    below = (float(logarithms[0]) + 2 * size * STEP / (1 - ratio)) * series * math.exp(float(points[0]))
+    above = trace * series * math.exp(-float(points[-1]))
+    return STEP / math.pi * (below + float((points.exp() * logarithms).sum()) + above)
