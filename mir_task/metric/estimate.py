@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mir_task.accumulate.inliers import group_dtype
 from mir_task.accumulate.moments import Moments
 from mir_task.metric.band import sum_of_singular_values
 from mir_task.metric.polar import nuclear_norm
@@ -28,7 +27,7 @@ class Factored:
     trace: float
     """Of the covariance S."""
     lower: Tensor
-    """L [d, d] with S = L L^T, in the dtype of the groups: float64, float32 if d is large."""
+    """L [d, d] with S = L L^T, float32."""
 
     @classmethod
     def of(cls, moments: Moments) -> Factored:
@@ -44,7 +43,7 @@ class Factored:
             covariance.diagonal().add_(added)
             added *= GROWTH
             lower, failed = torch.linalg.cholesky_ex(covariance)
-        return cls(moments.mean, trace, lower.to(group_dtype(len(lower))))
+        return cls(moments.mean, trace, lower.float())
 
     def distance(self, other: Factored) -> float:
         """Squared Fréchet distance to other rows; its error is below 1e-5 of the traces where neither is singular."""
@@ -54,9 +53,7 @@ class Factored:
 
 
 def _nuclear_norm(matrix: Tensor, traces: float) -> float:
-    """Sum of the singular values, by the route that is fastest for the device and the width."""
-    if matrix.device.type != "cpu":
-        return nuclear_norm(matrix, POLAR_ACCURACY * traces)
-    if matrix.dtype == torch.float64:  # narrow: the library's eigenvalues
-        return float(torch.linalg.eigvalsh(matrix.T @ matrix).clamp(min=0).sqrt().sum())
-    return sum_of_singular_values(matrix)
+    """Sum of the singular values: by reduction to a band on the CPU, by matrix products alone elsewhere."""
+    if matrix.device.type == "cpu":
+        return sum_of_singular_values(matrix)
+    return nuclear_norm(matrix, POLAR_ACCURACY * traces)

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mir_task.accumulate.inliers import group_dtype
 from mir_task.accumulate.modalities import Modalities
 from mir_task.accumulate.statistics import FirstPass, SecondPass, Settled
 from mir_task.accumulate.summary import ModalitySummary
@@ -22,6 +21,7 @@ from mir_task.metric.released_script import reference_distance
 from mir_task.metric.root import Maps
 from mir_task.metric.uncertainty import (
     LINEARISE_ABOVE,
+    estimate_dtype,
     half_distances,
     jackknife_error,
     left_out_distances,
@@ -187,8 +187,7 @@ def measure_layer(
     alpha = 1 / text.mean_norm
     maps: Maps | None = None
     if needs_maps(modalities, linearise_above):
-        dtype = group_dtype(len(vision.moments.mean))
-        terms, maps = terms_and_maps(vision.moments, text.moments, dtype)
+        terms, maps = terms_and_maps(vision.moments, text.moments, estimate_dtype(len(vision.moments.mean)))
     else:
         terms = terms_between(vision.moments, text.moments)
     left_out = left_out_distances(modalities, terms, maps)

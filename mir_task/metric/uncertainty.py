@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import torch
+
 from mir_task.accumulate.modalities import Modalities
-from mir_task.accumulate.moments import RunningMoments, merged
+from mir_task.accumulate.moments import merged
 from mir_task.accumulate.summary import ModalitySummary
 from mir_task.metric.estimate import Factored
 from mir_task.metric.frechet import FrechetTerms, terms_between
@@ -52,6 +54,11 @@ def jackknife_error(values: Sequence[float]) -> float:
     count = len(values)
     mean = math.fsum(values) / count
     return math.sqrt((count - 1) / count * math.fsum((value - mean) ** 2 for value in values))
+
+
+def estimate_dtype(d: int) -> torch.dtype:
+    """Dtype of what standard errors are computed from: float32 where that is faster."""
+    return torch.float64 if d <= LINEARISE_ABOVE else torch.float32
 
 
 def needs_maps(modalities: Modalities[ModalitySummary], linearise_above: int = LINEARISE_ABOVE) -> bool:
@@ -108,15 +115,8 @@ def _anew(modalities: Modalities[ModalitySummary]) -> list[float]:
         for summary in modalities:
             assert summary.whole is not None, "there are rows"
             rest.append(summary.whole.without(summary.inliers[group]))
-        distances.append(alpha**2 * _distance(*rest))
+        distances.append(alpha**2 * sum(terms_between(*(each.finish() for each in rest))))
     return distances
-
-
-def _distance(a: RunningMoments, b: RunningMoments) -> float:
-    """A distance of which only differences from others of its kind matter."""
-    if a.width <= LINEARISE_ABOVE:
-        return sum(terms_between(a.finish(), b.finish()))
-    return Factored.of(a.finish()).distance(Factored.of(b.finish()))
 
 
 def half_distances(modalities: Modalities[ModalitySummary]) -> HalfDistances | None:
