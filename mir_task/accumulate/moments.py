@@ -156,7 +156,7 @@ def add_rows(rows: Tensor, dtype: torch.dtype, targets: Sequence[RunningMoments]
 
 
 def merged(several: list[RunningMoments]) -> RunningMoments:
-    """Moments of all rows together, summed in float64. The objects stay as they are; a single one is returned itself."""
+    """Moments of all rows together, summed in float64. The objects stay as they are; one alone is returned itself."""
     if len(several) == 1:
         return several[0]
     result = several[0].copy(dtype=torch.float64)

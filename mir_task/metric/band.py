@@ -1,8 +1,8 @@
 """Sum of singular values by reduction to a band: three digits more than enough, from float32 products alone.
 
 A library's singular values go through a bidiagonal matrix, half of the way by products with vectors, which wait for
-memory. Here the matrix is brought to a band of 32 or 64 diagonals instead, all of the way by matrix products, and the sum is
-taken from the band without knowing any single value.
+memory. Here the matrix is brought to a band of 32 or 64 diagonals instead, all of the way by matrix products, and the
+sum is taken from the band without knowing any single value.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _squared(diagonal: list[Tensor], right: list[Tensor]) -> tuple[list[Tensor],
 
 
 def _sum_of_roots(diagonal: list[Tensor], right: list[Tensor]) -> float:
-    """tr P^(1/2) of a positive semidefinite block tridiagonal P.
+    """The trace of P^(1/2) for a positive semidefinite block tridiagonal P.
 
     It is the integral of log det(I + P / t^2) / pi over all t > 0, taken over log t at equal steps, where the error
     falls exponentially with the number of points. Beyond the ends the points form geometric series: above, the
@@ -100,7 +100,9 @@ def _sum_of_roots(diagonal: list[Tensor], right: list[Tensor]) -> float:
         lower = torch.linalg.cholesky(block + shifts * eye - eliminated)
         logarithms += 2 * lower.diagonal(dim1=1, dim2=2).log().sum(1)
         if index < len(right):
-            solved = torch.linalg.solve_triangular(lower, right[index].expand(len(points), -1, -1), upper=False)
+            solved = torch.linalg.solve_triangular(
+                lower, right[index].expand(len(points), -1, -1), upper=False
+            )
             eliminated = solved.mT @ solved
     ratio = math.exp(-STEP)
     series = ratio / (1 - ratio)

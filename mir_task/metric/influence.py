@@ -15,7 +15,7 @@ from mir_task.accumulate.state import State
 from mir_task.accumulate.summary import ModalitySummary
 from mir_task.errors import MIRDataError
 from mir_task.metric.frechet import FrechetTerms
-from mir_task.metric.root import Maps
+from mir_task.metric.maps import Maps
 
 
 class FirstOrder(NamedTuple):

@@ -17,8 +17,8 @@ from mir_task.accumulate.summary import ModalitySummary
 from mir_task.errors import MIRDataError
 from mir_task.metric.frechet import FrechetTerms, terms_and_maps, terms_between
 from mir_task.metric.influence import Influence, Linearised
+from mir_task.metric.maps import Maps
 from mir_task.metric.released_script import reference_distance
-from mir_task.metric.root import Maps
 from mir_task.metric.uncertainty import (
     LINEARISE_ABOVE,
     estimate_dtype,

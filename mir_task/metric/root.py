@@ -1,4 +1,4 @@
-"""tr((S_a S_b)^(1/2)), the part of the Fréchet distance that costs time and digits, and the maps that differentiate it."""
+"""tr((S_a S_b)^(1/2)), the part of the Fréchet distance that costs time and digits, and its derivatives."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from mir_task.accumulate.moments import blocks
-from mir_task.errors import MIRDataError
+from mir_task.metric.factors import by_factors
+from mir_task.metric.maps import Maps
 from mir_task.metric.polar import nuclear_norm, polar_factor
 from mir_task.metric.products import congruence, gram, lower_product
 
@@ -20,18 +20,6 @@ LIBRARY_WIDTH = 1024
 """Width up to which eigenvectors are torch's."""
 NEGATIVE = 1e3
 """Largest round-off of a zero eigenvalue, in units of d eps times the largest: what is more negative is none."""
-
-
-class Maps(NamedTuple):
-    """The optimal maps between N(0, S_a) and N(0, S_b), [d, d] each, symmetric.
-
-    With T S_a T = S_b the derivative of the root's trace by S_a is T / 2, and by S_b it is T^-1 / 2 (Bures metric).
-    """
-
-    forward: Tensor
-    """T, from a to b."""
-    backward: Tensor
-    """T^-1."""
 
 
 class Root(NamedTuple):
@@ -58,7 +46,9 @@ def root_trace(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
     return by_factors(cov_a, cov_b, tolerance) if trace is None else trace
 
 
-def root_and_maps(cov_a: Tensor, cov_b: Tensor, tolerance: float, dtype: torch.dtype) -> tuple[float, Maps | None]:
+def root_and_maps(
+    cov_a: Tensor, cov_b: Tensor, tolerance: float, dtype: torch.dtype
+) -> tuple[float, Maps | None]:
     """The trace of :func:`root_trace` together with the maps, from one decomposition; no maps of singular matrices.
 
     Args:
@@ -111,8 +101,8 @@ def by_eigenvectors(cov_a: Tensor, cov_b: Tensor, dtype: torch.dtype) -> Root:
 def _eigh(lower: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues, ascending, and eigenvectors of a symmetric matrix on the CPU, from its lower triangle; taken over.
 
-    Where it takes seconds, by scipy's divide and conquer, which was 1.5 times as fast as torch's and takes a matrix less
-    of memory; where it takes milliseconds, by torch's, because scipy's pool of threads gets in the way of torch's.
+    Where it takes seconds, by scipy's divide and conquer, which was 1.5 times as fast as torch's and takes a matrix
+    less of memory; where it takes milliseconds, by torch's, because scipy's pool of threads gets in the way of torch's.
     """
     if len(lower) <= LIBRARY_WIDTH:
         return torch.linalg.eigh(lower)  # type: ignore[no-any-return]
@@ -171,36 +161,3 @@ def _polar_accuracy(cov_a: Tensor, cov_b: Tensor) -> float:
 
 def _symmetric(matrix: Tensor) -> Tensor:
     return (matrix + matrix.T) / 2
-
-
-def by_factors(cov_a: Tensor, cov_b: Tensor, tolerance: float) -> float:
-    """The trace of the root without squares: with S = F F^T it is the sum of the singular values of F_a^T F_b.
-
-    Exact to round-off for singular matrices too, and the faster the lower their ranks.
-    """
-    # Beside the larger of the two, so that a covariance that is zero but for round-off counts as zero.
-    allowed = tolerance * float(torch.maximum(cov_a.diagonal().abs().max(), cov_b.diagonal().abs().max()))
-    factor_a = _factor(cov_a, tolerance, allowed, "cov_a")
-    factor_b = _factor(cov_b, tolerance, allowed, "cov_b")
-    return float(torch.linalg.svdvals(factor_a.T @ factor_b).sum())
-
-
-def _factor(cov: Tensor, tolerance: float, allowed: float, name: str) -> Tensor:
-    """F [d, rank] with F F^T = cov [d, d], by Cholesky with complete pivoting, which needs no full rank; on the CPU."""
-    cov = cov.cpu()
-    scale = max(float(cov.diagonal().max()), 0.0)
-    # Transposed, which changes nothing of a symmetric matrix, it lies in memory as LAPACK wants it.
-    packed, pivots, rank, _ = scipy.linalg.lapack.dpstrf(cov.numpy().T, lower=1, tol=tolerance / 10 * scale)
-    transposed = torch.empty(rank, len(cov), dtype=torch.float64)
-    transposed[:, torch.from_numpy(pivots).long() - 1] = torch.from_numpy(packed[:, :rank].T).triu()
-    factor = transposed.T
-    left_out = max(
-        float((cov[rows, : rows.stop] - factor[rows] @ factor[: rows.stop].T).abs().max())
-        for rows in blocks(len(cov))
-    )
-    if left_out > allowed:
-        raise MIRDataError(
-            f"frechet_terms: {name} is not positive semidefinite (a part of size {left_out:.3g}, beside variances up "
-            f"to {scale:.3g}, has no factor); compute it from centred rows"
-        )
-    return factor

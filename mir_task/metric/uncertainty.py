@@ -17,9 +17,9 @@ from mir_task.accumulate.modalities import Modalities
 from mir_task.accumulate.moments import merged
 from mir_task.accumulate.summary import ModalitySummary
 from mir_task.metric.estimate import Factored
-from mir_task.metric.frechet import FrechetTerms, terms_between
+from mir_task.metric.frechet import FrechetTerms, singular_maps, terms_between
 from mir_task.metric.influence import Linearised, scales_without
-from mir_task.metric.root import Maps
+from mir_task.metric.maps import Maps
 
 T = TypeVar("T")
 
@@ -76,19 +76,26 @@ def left_out_distances(
     Args:
         modalities: both summaries, of the same groups.
         terms: of the unscaled distance of all rows.
-        maps: the optimal maps between vision and text, for distances to first order; None: each distance is computed
-            anew. That is what singular covariances need: of fewer rows than dimensions, each takes a direction of its
-            own with it when it is left out, and the distance has no derivative there.
+        maps: the optimal maps between vision and text, for distances to first order; None where a covariance is
+            singular, or d is small.
 
     Returns:
         One distance for each group that has rows. If the groups were not kept apart, an object that gives the distances
         when it has been given all rows once more. None if there are too few groups (below 5) for a standard error, or
-        there are no maps and the groups were not kept apart.
+        the groups were not kept apart and there are fewer rows than dimensions.
+
+    Without maps each distance is computed anew where the groups were kept apart. Where they were not, a singular
+    covariance is linearised within its range, except one that is singular because its rows are few: there the first
+    order was up to a third off.
     """
     if not _enough_groups(modalities):
         return None
     if maps is None:
-        return _anew(modalities) if _apart(modalities) else None
+        if _apart(modalities):
+            return _anew(modalities)
+        maps = _singular_maps(*modalities)
+    if maps is None:
+        return None
     linearised = Linearised.at(modalities, terms, maps)
     if not _apart(modalities):
         return linearised
@@ -96,6 +103,12 @@ def left_out_distances(
         for group, moments in enumerate(summary.inliers):
             influence.add(moments, group)
     return linearised.distances()
+
+
+def _singular_maps(vision: ModalitySummary, text: ModalitySummary) -> Maps | None:
+    assert vision.whole is not None and text.whole is not None, "there are rows"
+    rows = vision.whole.count, text.whole.count
+    return singular_maps(vision.moments, text.moments, estimate_dtype(vision.whole.width), rows)
 
 
 def _enough_groups(modalities: Modalities[ModalitySummary]) -> bool:
@@ -124,14 +137,13 @@ def half_distances(modalities: Modalities[ModalitySummary]) -> HalfDistances | N
 
     Up to d = 256 they are as exact as the distance itself, beyond that good to 1% (:mod:`mir_task.metric.estimate`).
     """
-    vision, text = modalities
-    if len(vision.inliers) < 2:
+    if not all(len(modality.inliers) > 1 for modality in modalities):
         return None
     halves = [modality.inliers[start::2] for modality in modalities for start in (0, 1)]
     if any(sum(each.count for each in half) < 2 for half in halves):
         return None
     moments = (merged(half).finish() for half in halves)
-    if vision.inliers[0].width <= LINEARISE_ABOVE:
+    if halves[0][0].width <= LINEARISE_ABOVE:
         return _between(list(moments), lambda a, b: sum(terms_between(a, b)))
     # One at a time: a factor takes less memory than what it comes from.
     return _between([Factored.of(each) for each in moments], Factored.distance)
