@@ -18,8 +18,8 @@ NARROW = 1024
 """Width up to which the narrower band is faster."""
 STEP = 0.5
 """Between points of the integral over log t; its error is about 2 exp(-pi^2 / step), 1e-8."""
-LOWEST = 3e-7
-"""Smallest t, relative to the Frobenius norm: its square is still above the round-off of float64."""
+LOWEST = (3e-10, 1e-8, 3e-7)
+"""Smallest t, relative to the Frobenius norm; the next one where round-off of squares leaves no Cholesky factor."""
 HIGHEST = 100.0
 """Largest t, relative to the same."""
 
@@ -32,13 +32,16 @@ def sum_of_singular_values(matrix: Tensor) -> float:
     """
     if not matrix.any():
         return 0.0
+    # Large rows and columns first: then a massive dimension does not drown the digits of all others.
+    rows, columns = (torch.linalg.vector_norm(matrix, dim=dim).argsort(descending=True) for dim in (1, 0))
     band = BAND if len(matrix) > NARROW else NARROW_BAND
-    return _sum_of_roots(*_squared(*_banded(matrix, band)))
+    squares = _squared(*_banded(matrix[rows][:, columns], band))
+    return next(found for lowest in LOWEST if (found := _sum_of_roots(*squares, lowest)) is not None)
 
 
 def _banded(matrix: Tensor, band: int) -> tuple[list[Tensor], list[Tensor]]:
-    """Q_1^T M Q_2 with orthogonal Q: its blocks on the diagonal and those right of it, one fewer."""
-    rest = matrix.clone()
+    """Q_1^T M Q_2 with orthogonal Q: its blocks on the diagonal and those right of it, one fewer; M is overwritten."""
+    rest = matrix
     diagonal, right = [], []
     while len(rest) > band:
         # From the left: zeros below the first columns.
@@ -80,8 +83,8 @@ def _squared(diagonal: list[Tensor], right: list[Tensor]) -> tuple[list[Tensor],
     return squares, [own.T @ block for own, block in zip(diagonal, right, strict=False)]
 
 
-def _sum_of_roots(diagonal: list[Tensor], right: list[Tensor]) -> float:
-    """The trace of P^(1/2) for a positive semidefinite block tridiagonal P.
+def _sum_of_roots(diagonal: list[Tensor], right: list[Tensor], lowest: float) -> float | None:
+    """The trace of P^(1/2) for a positive semidefinite block tridiagonal P; None if P + t^2 has no Cholesky factor.
 
     It is the integral of log det(I + P / t^2) / pi over all t > 0, taken over log t at equal steps, where the error
     falls exponentially with the number of points. Beyond the ends the points form geometric series: above, the
@@ -90,14 +93,16 @@ def _sum_of_roots(diagonal: list[Tensor], right: list[Tensor]) -> float:
     """
     size, trace = sum(map(len, diagonal)), math.fsum(float(block.trace()) for block in diagonal)
     norm = math.sqrt(trace)
-    ends = math.log(LOWEST * norm), math.log(HIGHEST * norm)
+    ends = math.log(lowest * norm), math.log(HIGHEST * norm)
     points = torch.arange(*ends, STEP, dtype=torch.float64, device=diagonal[0].device)
     shifts = (2 * points).exp()[:, None, None]
     logarithms = -2 * size * points
     eliminated: Tensor | float = 0.0
     for index, block in enumerate(diagonal):
         eye = torch.eye(len(block), dtype=torch.float64, device=block.device)
-        lower = torch.linalg.cholesky(block + shifts * eye - eliminated)
+        lower, failed = torch.linalg.cholesky_ex(block + shifts * eye - eliminated)
+        if failed.any():
+            return None
         logarithms += 2 * lower.diagonal(dim1=1, dim2=2).log().sum(1)
         if index < len(right):
             solved = torch.linalg.solve_triangular(

@@ -25,7 +25,7 @@ def congruence(cov: Tensor, lower: Tensor) -> Tensor:
 
 
 def gram(matrix: Tensor) -> Tensor:
-    """M M^T [n, n] of a matrix [n, m], exactly symmetric."""
+    """M M^T [n, n] of a matrix [n, m]."""
     result = matrix.new_empty(len(matrix), len(matrix))
     for rows in blocks(len(matrix)):
         result[rows, : rows.stop] = matrix[rows] @ matrix[: rows.stop].T
