@@ -18,8 +18,8 @@ NARROW = 1024
 """Width up to which the narrower band is faster."""
 STEP = 0.5
 """Between points of the integral over log t; its error is about 2 exp(-pi^2 / step), 1e-8."""
-LOWEST = (3e-10, 1e-8, 3e-7)
-"""Smallest t, relative to the Frobenius norm; the next one where round-off of squares leaves no Cholesky factor."""
+LOWEST = 3e-10
+"""Smallest t, relative to the Frobenius norm."""
 HIGHEST = 100.0
 """Largest t, relative to the same."""
 
@@ -35,8 +35,7 @@ def sum_of_singular_values(matrix: Tensor) -> float:
     # Large rows and columns first: then a massive dimension does not drown the digits of all others.
     rows, columns = (torch.linalg.vector_norm(matrix, dim=dim).argsort(descending=True) for dim in (1, 0))
     band = BAND if len(matrix) > NARROW else NARROW_BAND
-    squares = _squared(*_banded(matrix[rows][:, columns], band))
-    return next(found for lowest in LOWEST if (found := _sum_of_roots(*squares, lowest)) is not None)
+    return _sum_of_roots(*_squared(*_banded(matrix[rows][:, columns], band)))
 
 
 def _banded(matrix: Tensor, band: int) -> tuple[list[Tensor], list[Tensor]]:
@@ -83,32 +82,35 @@ def _squared(diagonal: list[Tensor], right: list[Tensor]) -> tuple[list[Tensor],
     return squares, [own.T @ block for own, block in zip(diagonal, right, strict=False)]
 
 
-def _sum_of_roots(diagonal: list[Tensor], right: list[Tensor], lowest: float) -> float | None:
-    """The trace of P^(1/2) for a positive semidefinite block tridiagonal P; None if P + t^2 has no Cholesky factor.
+def _sum_of_roots(diagonal: list[Tensor], right: list[Tensor]) -> float:
+    """The trace of P^(1/2) for a positive semidefinite block tridiagonal P.
 
     It is the integral of log det(I + P / t^2) / pi over all t > 0, taken over log t at equal steps, where the error
     falls exponentially with the number of points. Beyond the ends the points form geometric series: above, the
     logarithm is tr P / t^2; below, it grows by 2 d for each unit of log t. (A root that is smaller than the lowest t
-    adds up to twice that t.) The determinants come from a block Cholesky factorisation, for all points at once.
+    adds up to twice that t.) The determinants come from a block Cholesky factorisation, for all points at once; if P is
+    singular, round-off leaves none for the lowest t, where the integral then ends.
     """
     size, trace = sum(map(len, diagonal)), math.fsum(float(block.trace()) for block in diagonal)
     norm = math.sqrt(trace)
-    ends = math.log(lowest * norm), math.log(HIGHEST * norm)
+    ends = math.log(LOWEST * norm), math.log(HIGHEST * norm)
     points = torch.arange(*ends, STEP, dtype=torch.float64, device=diagonal[0].device)
     shifts = (2 * points).exp()[:, None, None]
     logarithms = -2 * size * points
+    lost = torch.zeros_like(points, dtype=torch.bool)
     eliminated: Tensor | float = 0.0
     for index, block in enumerate(diagonal):
         eye = torch.eye(len(block), dtype=torch.float64, device=block.device)
         lower, failed = torch.linalg.cholesky_ex(block + shifts * eye - eliminated)
-        if failed.any():
-            return None
+        lost |= failed > 0
         logarithms += 2 * lower.diagonal(dim1=1, dim2=2).log().sum(1)
         if index < len(right):
             solved = torch.linalg.solve_triangular(
                 lower, right[index].expand(len(points), -1, -1), upper=False
             )
             eliminated = solved.mT @ solved
+    start = int(lost.nonzero().max()) + 1 if lost.any() else 0
+    points, logarithms = points[start:], logarithms[start:]
     ratio = math.exp(-STEP)
     series = ratio / (1 - ratio)
     below = (float(logarithms[0]) + 2 * size * STEP / (1 - ratio)) * series * math.exp(float(points[0]))
