@@ -16,9 +16,9 @@ PHASES = {
     "pairs: rows into statistics": ("accumulate/statistics.py", "update", None),
     "layers: waiting rows into statistics": ("accumulate/statistics.py", "close", None),
     "layers: distance of vision and text, and its derivatives": (
-        "metric/frechet.py",
-        "terms_and_maps",
-        "measure_layer",
+        "metric/layers.py",
+        "_terms",
+        None,
     ),
     "layers: distances of halves (noise floors, bias)": ("metric/uncertainty.py", "half_distances", None),
     "layers: distances without each group (standard error)": (

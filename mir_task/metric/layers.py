@@ -181,21 +181,25 @@ def measure_layer(
     Raises:
         MIRDataError: all text rows are zero, so that eq. 2 has no scale.
     """
-    vision, text = modalities
+    text = modalities.text
     if text.mean_norm == 0:
         raise MIRDataError(f"layer {layer}: every text row is zero, text-centric normalisation is undefined")
     alpha = 1 / text.mean_norm
-    maps: Maps | None = None
-    if needs_maps(modalities, linearise_above):
-        terms, maps = terms_and_maps(vision.moments, text.moments, estimate_dtype(len(vision.moments.mean)))
-    else:
-        terms = terms_between(vision.moments, text.moments)
+    terms, maps = _terms(modalities, linearise_above)
     left_out = left_out_distances(modalities, terms, maps)
     del maps  # its memory is needed for the halves
     result = _layer_result(layer, modalities, terms, alpha)
     if isinstance(left_out, Linearised):
         return PendingLayer(result, left_out)
     return LayerMeasurement.of(result, left_out or [])
+
+
+def _terms(modalities: Modalities[ModalitySummary], linearise_above: int) -> tuple[FrechetTerms, Maps | None]:
+    """The unscaled distance of vision and text, with the optimal maps where the standard error needs them."""
+    vision, text = modalities.map(lambda summary: summary.moments)
+    if needs_maps(modalities, linearise_above):
+        return terms_and_maps(vision, text, estimate_dtype(len(vision.mean)))
+    return terms_between(vision, text), None
 
 
 def _layer_result(
