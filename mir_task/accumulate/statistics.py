@@ -209,6 +209,7 @@ class Settled:
         if self._record.rows < 2:
             raise MIRDataError(f"a covariance needs at least 2 rows, got {self._record.rows}")
         return ModalitySummary(
+            whole=self._inliers.whole,
             inliers=self._inliers.by_scatter,
             sample=self._record.sample,
             norms=self.norms,

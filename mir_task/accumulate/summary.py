@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from mir_task.accumulate.moments import Moments, RunningMoments, merged
+from mir_task.accumulate.moments import Moments, RunningMoments
 from mir_task.accumulate.reservoir import RowReservoir
 from mir_task.errors import MIRDataError
 
@@ -18,9 +18,11 @@ from mir_task.errors import MIRDataError
 class ModalitySummary:
     """One modality at one layer after outlier handling; rows are not scaled by alpha yet."""
 
+    whole: RunningMoments | None
+    """Moments of all rows that are no outliers (the paper removes the others), summed in float64; None without any."""
     inliers: list[RunningMoments]
-    """Moments of the rows that are no outliers (the paper removes the others), one for each scatter matrix: all rows
-    together, two halves (groups of even and of odd number), or one for each group."""
+    """The same for each scatter matrix: all rows together, two halves (groups of even and of odd number), or one for
+    each group; wide ones are summed in float32."""
     sample: RowReservoir
     """Random sample of all rows."""
     norms: list[Tensor]
@@ -63,7 +65,8 @@ class ModalitySummary:
         if left < 2:
             removed = f" after removing {self.outliers} outliers" if self.outliers else ""
             raise MIRDataError(f"a covariance needs at least 2 rows, got {left}{removed}")
-        return merged(self.inliers).finish()
+        assert self.whole is not None, "there are rows"
+        return self.whole.finish()
 
     @cached_property
     def replacements(self) -> list[Tensor]:

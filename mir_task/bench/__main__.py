@@ -10,16 +10,30 @@ from typing import Any
 
 import pandas as pd
 
-from mir_task.bench import ceiling, coverage, decision, distance, inference, layer, profile, report, whole
+from mir_task.bench import (
+    card,
+    ceiling,
+    coverage,
+    decision,
+    distance,
+    inference,
+    layer,
+    profile,
+    report,
+    whole,
+)
 from mir_task.bench.machine import describe
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] = {
     "distance": lambda arguments: distance.run(arguments.sizes),
     "layer": lambda arguments: layer.run(d=max(arguments.sizes)),
+    "step": lambda arguments: layer.step(d=max(arguments.sizes)),
     "overhead": lambda _: whole.overhead(),
+    "deep": lambda _: whole.deep(),
     "profile": lambda _: profile.run(),
     "accelerator": lambda _: whole.accelerator(),
     "memory": lambda _: whole.memory(),
+    "card": lambda _: card.run(),
     "ceiling": lambda _: ceiling.run(),
     "scaling": lambda _: whole.scaling(),
     "coverage": lambda _: coverage.run(),

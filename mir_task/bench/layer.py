@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mir_task.accumulate.modalities import Modalities
 from mir_task.accumulate.statistics import FirstPass, Settled
+from mir_task.accumulate.summary import ModalitySummary
 from mir_task.bench.features import hidden_states
 from mir_task.bench.isolated import measure
 from mir_task.bench.peers import script_fast_root
@@ -51,6 +52,23 @@ def script_fast(pairs: Pairs) -> float:
     return float(mean_term + cov_a.trace() + cov_b.trace() - 2 * script_fast_root(cov_a @ cov_b).trace())
 
 
+def groups_of_pairs(pairs: int, d: int) -> Modalities[ModalitySummary]:
+    """Summarise these rows as ``measure`` does, with ten groups."""
+    return _summaries(rows_of_pairs(pairs, d), groups=10)
+
+
+def distance_step(summaries: Modalities[ModalitySummary]) -> list[float | None]:
+    """Run what follows the last pair: distance, standard error, noise floors, bias correction, ``mir_reference``."""
+    measured = measure_layer(1, summaries).result
+    return [
+        measured.fid,
+        measured.standard_error,
+        measured.noise_floor_vision,
+        measured.noise_floor_text,
+        measured.fid_bias_corrected,
+    ]
+
+
 METHODS: dict[str, Callable[[Pairs], float]] = {
     "mir-task": ours,
     "mir-task with standard error": ours_with_error,
@@ -73,7 +91,24 @@ def run(pairs: int = PAIRS, d: int = D) -> Iterator[dict[str, Any]]:
         }
 
 
+def step(pairs: int = PAIRS, d: int = D) -> Iterator[dict[str, Any]]:
+    """Yield one record: the distance of a layer with everything that comes with it, from its statistics."""
+    measured = measure(groups_of_pairs, distance_step, pairs, d)
+    names = ("fid", "standard_error", "noise_floor_vision", "noise_floor_text", "fid_bias_corrected")
+    yield {
+        "pairs": pairs,
+        "d": d,
+        "seconds": measured.seconds,
+        "extra_mib": measured.extra_bytes / 2**20,
+        **dict(zip(names, measured.value, strict=True)),
+    }
+
+
 def _streaming(pairs: Pairs, groups: int) -> float:
+    return measure_layer(1, _summaries(pairs, groups)).result.fid
+
+
+def _summaries(pairs: Pairs, groups: int) -> Modalities[ModalitySummary]:
     first = Modalities(FirstPass(groups), FirstPass(groups))
     for index, rows in enumerate(pairs):
         first.vision.update(rows[0], index * groups // len(pairs))
@@ -82,7 +117,7 @@ def _streaming(pairs: Pairs, groups: int) -> float:
     del first
     summaries = [each.summary() for each in settled if isinstance(each, Settled)]
     assert len(summaries) == 2, "a second pass was needed"
-    return measure_layer(1, Modalities(*summaries)).result.fid
+    return Modalities(*summaries)
 
 
 def _script_statistics(pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:

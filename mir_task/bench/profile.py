@@ -15,7 +15,11 @@ PHASES = {
     "pairs: forward pass": ("adapters/prefill.py", "prefill", None),
     "pairs: rows into statistics": ("accumulate/statistics.py", "update", None),
     "layers: waiting rows into statistics": ("accumulate/statistics.py", "close", None),
-    "layers: distance of vision and text": ("metric/frechet.py", "terms_between", "measure_layer"),
+    "layers: distance of vision and text, and its derivatives": (
+        "metric/layers.py",
+        "_terms",
+        None,
+    ),
     "layers: distances of halves (noise floors, bias)": ("metric/uncertainty.py", "half_distances", None),
     "layers: distances without each group (standard error)": (
         "metric/uncertainty.py",

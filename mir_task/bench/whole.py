@@ -24,15 +24,20 @@ Arguments = tuple[Any, Any, Sequence[Pair]]
 """Model, processor and pairs, as ``measure`` takes them."""
 OVERHEAD: dict[str, Any] = {"pairs": 100, "layers": 8, "d": 1024}
 """The largest that all methods run in minutes on two cores."""
+DEEP: dict[str, Any] = {"layers": 30, "d": 576, "image_size": 112}
+"""SmolLM2-135M's depth and width, with 64 vision tokens."""
+DEEP_PAIRS = (12, 60)
 SEVEN_B: dict[str, Any] = {"pairs": 100, "layers": 32, "d": 4096}
 """The shape of LLaVA-1.5-7B."""
 
 
-def prepare(pairs: int, layers: int, d: int, device: str = "cpu", dtype: str = "float32") -> Arguments:
+def prepare(
+    pairs: int, layers: int, d: int, device: str = "cpu", dtype: str = "float32", image_size: int = IMAGE_SIZE
+) -> Arguments:
     """Build a random LLaVA with a Llama of this depth and width, its processor, and the built-in pairs, repeated."""
     processor = build_processor()
-    processor.image_processor.size = {"shortest_edge": IMAGE_SIZE}
-    processor.image_processor.crop_size = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
+    processor.image_processor.size = {"shortest_edge": image_size}
+    processor.image_processor.crop_size = {"height": image_size, "width": image_size}
     config = build_model(processor.tokenizer).config
     text = config.text_config.to_dict() | {
         "hidden_size": d,
@@ -43,7 +48,7 @@ def prepare(pairs: int, layers: int, d: int, device: str = "cpu", dtype: str = "
         "head_dim": 64,
     }
     config.text_config = LlamaConfig(**text)
-    config.vision_config.image_size = IMAGE_SIZE
+    config.vision_config.image_size = image_size
     torch.manual_seed(0)
     with torch.device(device):
         model = LlavaForConditionalGeneration._from_config(config, dtype=getattr(torch, dtype))
@@ -87,6 +92,13 @@ def overhead() -> Iterator[dict[str, Any]]:
         "released script's way, accurate": script,
     }
     yield from _over_bare(methods, **OVERHEAD)
+
+
+def deep() -> Iterator[dict[str, Any]]:
+    """Yield (b) for many narrow layers and few pairs, where distances weigh most."""
+    methods: dict[str, Callable[[Arguments], Any]] = {"bare forward passes": bare, "mir-task": ours}
+    for pairs in DEEP_PAIRS:
+        yield from _over_bare(methods, **DEEP, pairs=pairs)
 
 
 def accelerator() -> Iterator[dict[str, Any]]:
@@ -133,8 +145,9 @@ def _record(
     d: int,
     device: str = "cpu",
     dtype: str = "float32",
+    image_size: int = IMAGE_SIZE,
 ) -> dict[str, Any]:
-    measured = measure(prepare, method, pairs, layers, d, device, dtype)
+    measured = measure(prepare, method, pairs, layers, d, device, dtype, image_size)
     return {
         "method": name,
         "pairs": pairs,

@@ -11,6 +11,8 @@ import torch
 from loguru import logger
 
 from mir_task.accumulate.buffers import BufferSizes
+from mir_task.accumulate.inliers import group_dtype
+from mir_task.accumulate.triangle import Triangle
 from mir_task.errors import MIRDataError
 from mir_task.metric.uncertainty import MIN_GROUPS
 
@@ -65,8 +67,12 @@ class Footprint:
     """How many rows wait and are sampled."""
 
     def layer(self, scatters: int) -> int:
-        """Bytes that one layer's statistics take, at most, with so many scatter matrices a modality."""
-        scatter = min(scatters, self.own_groups) * self.d**2 * 8
+        """Bytes that one layer's statistics take, at most, with so many scatter matrices a modality.
+
+        Beside these, one of all rows is kept; with a single scatter matrix, it is the one of all rows.
+        """
+        apart = min(scatters, self.own_groups) if scatters > 1 else 0
+        scatter = self._whole + apart * self._group
         rows = self.buffers.waiting(self.d).capacity + self.buffers.sample_rows(self.d, self.itemsize)
         kept = rows * (self.d * self.itemsize + ROW_BYTES)
         captured = self.batch_size * (self.max_text_tokens + IMAGE_TOKENS) * self.d * self.itemsize
@@ -74,7 +80,17 @@ class Footprint:
 
     def working(self, scatters: int) -> int:
         """Bytes that the distance of one layer takes beside the statistics, those of other processes included."""
-        return (WORKING_MATRICES + max(scatters - self.own_groups, 0)) * self.d**2 * 8
+        return WORKING_MATRICES * self.d**2 * 8 + max(scatters - self.own_groups, 0) * self._group
+
+    @property
+    def _whole(self) -> int:
+        """Bytes of the scatter matrix of all rows, summed in float64."""
+        return Triangle.size(self.d) * torch.float64.itemsize
+
+    @property
+    def _group(self) -> int:
+        """Bytes of the scatter matrix of a group."""
+        return Triangle.size(self.d) * group_dtype(self.d).itemsize
 
     def fullest(self, devices: Sequence[torch.device], plan: Plan) -> int:
         """Bytes on the device that a plan takes most on."""

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from mir_task.accumulate.moments import Moments
 from mir_task.errors import MIRDataError
-from mir_task.metric.root import root_trace
+from mir_task.metric.factors import maps_on_ranges
+from mir_task.metric.maps import Maps
+from mir_task.metric.root import root_and_maps, root_trace
 
 
 class FrechetTerms(NamedTuple):
@@ -59,17 +61,42 @@ def frechet_terms(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) 
     mean_a, cov_a = _as_float64(mean_a, "mean_a"), _as_float64(cov_a, "cov_a")
     mean_b, cov_b = _as_float64(mean_b, "mean_b"), _as_float64(cov_b, "cov_b")
     cov_a, cov_b = _symmetric(cov_a, tolerance, "cov_a"), _symmetric(cov_b, tolerance, "cov_b")
-    return _terms(Moments(mean_a, cov_a), Moments(mean_b, cov_b), tolerance)
+    return _terms(
+        Moments(mean_a, cov_a), Moments(mean_b, cov_b), root_trace(cov_a, cov_b, tolerance), tolerance
+    )
 
 
 def terms_between(a: Moments, b: Moments) -> FrechetTerms:
     """:func:`frechet_terms` of two sets of rows."""
-    return _terms(a, b, _tolerance(max(a.epsilon, b.epsilon), len(a.mean)))
+    tolerance = _tolerance(max(a.epsilon, b.epsilon), len(a.mean))
+    return _terms(a, b, root_trace(a.covariance, b.covariance, tolerance), tolerance)
 
 
-def _terms(a: Moments, b: Moments, tolerance: float) -> FrechetTerms:
+def terms_and_maps(a: Moments, b: Moments, dtype: torch.dtype) -> tuple[FrechetTerms, Maps | None]:
+    """:func:`terms_between` with the optimal maps, from which the covariance term's derivatives follow.
+
+    Args:
+        a: moments of the rows of one set.
+        b: of the other.
+        dtype: of the maps.
+
+    Returns:
+        The terms, and the maps; None where a covariance is singular.
+    """
+    tolerance = _tolerance(max(a.epsilon, b.epsilon), len(a.mean))
+    root, maps = root_and_maps(a.covariance, b.covariance, tolerance, dtype)
+    return _terms(a, b, root, tolerance), maps
+
+
+def singular_maps(a: Moments, b: Moments, dtype: torch.dtype, rows: tuple[int, int]) -> Maps | None:
+    """The maps of covariances that may be singular, as :func:`mir_task.metric.factors.maps_on_ranges` gives them."""
+    tolerance = _tolerance(max(a.epsilon, b.epsilon), len(a.mean))
+    return maps_on_ranges(a.covariance, b.covariance, tolerance, dtype, rows)
+
+
+def _terms(a: Moments, b: Moments, root: float, tolerance: float) -> FrechetTerms:
     total = float(a.covariance.trace() + b.covariance.trace())
-    covariance_term = total - 2 * root_trace(a.covariance, b.covariance, tolerance)
+    covariance_term = total - 2 * root
     if covariance_term < -tolerance * total:
         raise MIRDataError(
             f"frechet_terms: the covariance term is {covariance_term:.3g}, negative beyond round-off "

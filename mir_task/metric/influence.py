@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from mir_task.accumulate.modalities import Modalities
-from mir_task.accumulate.moments import Moments, RunningMoments
+from mir_task.accumulate.moments import RunningMoments
 from mir_task.accumulate.state import State
 from mir_task.accumulate.summary import ModalitySummary
 from mir_task.errors import MIRDataError
 from mir_task.metric.frechet import FrechetTerms
-from mir_task.metric.root import congruence
+from mir_task.metric.maps import Maps
 
 
 class FirstOrder(NamedTuple):
@@ -34,7 +34,7 @@ class Influence:
     which needs memory for the gradient only.
 
     Args:
-        gradient: derivative of the covariance term by the modality's covariance, [d, d] float64, symmetric.
+        gradient: derivative of the covariance term by the modality's covariance, [d, d] symmetric, float64 or float32.
         centre: [d] float64, from which rows are shifted.
         outlier_masks: for each group which of its rows are outliers, [n] bool.
     """
@@ -111,7 +111,8 @@ class Influence:
         rest = [index for index in range(len(self._counts)) if index != group]
         count = sum(self._counts[index] for index in rest)
         mean = self._totals[rest].sum(0) / count
-        squares = sum(self._squares[index] for index in rest) - count * float(mean @ self._gradient @ mean)
+        of_mean = float(mean @ (self._gradient @ mean.to(self._gradient.dtype)).double())
+        squares = sum(self._squares[index] for index in rest) - count * of_mean
         return FirstOrder(self._centre + mean, squares / (count - 1))
 
 
@@ -125,17 +126,22 @@ class Linearised:
     """Text-centric scale without each group, by the group's number."""
 
     @classmethod
-    def at(cls, modalities: Modalities[ModalitySummary], terms: FrechetTerms) -> Linearised | None:
-        """Linearise at the moments of both modalities; None where a covariance is singular: it has no gradient."""
-        vision, text = modalities
-        gradients = _gradients(vision.moments, text.moments)
-        if gradients is None:
-            return None
-        influences = Modalities(
-            Influence(gradients.vision, vision.inliers[0].centre, vision.outlier_masks),
-            Influence(gradients.text, text.inliers[0].centre, text.outlier_masks),
-        )
-        return cls(terms.covariance_term, influences, scales_without(text))
+    def at(cls, modalities: Modalities[ModalitySummary], terms: FrechetTerms, maps: Maps) -> Linearised:
+        """Linearise at the moments of both modalities.
+
+        Args:
+            modalities: both summaries.
+            terms: of the distance between vision and text.
+            maps: the optimal maps between vision and text; taken over.
+        """
+        influences = []
+        for summary, map_away in zip(modalities, maps, strict=True):
+            # The derivative of tr S - 2 tr(S_v S_t)^(1/2) is I - T, and I - T^-1.
+            gradient = map_away.neg_()
+            gradient.diagonal().add_(1)
+            assert summary.whole is not None, "there are rows"
+            influences.append(Influence(gradient, summary.whole.centre, summary.outlier_masks))
+        return cls(terms.covariance_term, Modalities(*influences), scales_without(modalities.text))
 
     def distances(self) -> list[float]:
         """The scaled distance without each group in turn; all rows must have been added."""
@@ -157,21 +163,3 @@ def scales_without(text: ModalitySummary) -> dict[int, float]:
         for group, (norms, own) in enumerate(zip(text.norms, text.norm_sums, strict=True))
         if len(norms)
     }
-
-
-def _gradients(vision: Moments, text: Moments) -> Modalities[Tensor] | None:
-    """Derivatives of the covariance term by either covariance, [d, d] each; None where a covariance is singular.
-
-    d/dS_v = I - T and d/dS_t = I - T^-1, with T the optimal map from N(0, S_v) to N(0, S_t), T S_v T = S_t.
-    """
-    lower, failed = torch.linalg.cholesky_ex(vision.covariance)
-    if int(failed):
-        return None
-    squares, basis = torch.linalg.eigh(congruence(text.covariance, lower))
-    if float(squares[0]) <= 0:
-        return None
-    # With S_v = L L^T and R = (L^T S_t L)^(1/2): T = L^-T R L^-1 and T^-1 = L R^-1 L^T.
-    left = torch.linalg.solve_triangular(lower.T, basis * squares**0.25, upper=True)
-    right = lower @ (basis * squares**-0.25)
-    eye = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
-    return Modalities(eye - left @ left.T, eye - right @ right.T)

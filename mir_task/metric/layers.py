@@ -15,14 +15,17 @@ from mir_task.accumulate.modalities import Modalities
 from mir_task.accumulate.statistics import FirstPass, SecondPass, Settled
 from mir_task.accumulate.summary import ModalitySummary
 from mir_task.errors import MIRDataError
-from mir_task.metric.frechet import FrechetTerms, terms_between
+from mir_task.metric.frechet import FrechetTerms, terms_and_maps, terms_between
 from mir_task.metric.influence import Influence, Linearised
+from mir_task.metric.maps import Maps
 from mir_task.metric.released_script import reference_distance
 from mir_task.metric.uncertainty import (
     LINEARISE_ABOVE,
+    estimate_dtype,
     half_distances,
     jackknife_error,
     left_out_distances,
+    needs_maps,
 )
 from mir_task.result import LayerResult, MIRResult
 
@@ -173,21 +176,30 @@ def measure_layer(
     Args:
         layer: its number, from 1.
         modalities: both summaries.
-        linearise_above: as for :func:`mir_task.metric.uncertainty.left_out_distances`.
+        linearise_above: hidden size from which distances without a group are taken to first order.
 
     Raises:
         MIRDataError: all text rows are zero, so that eq. 2 has no scale.
     """
-    vision, text = modalities
+    text = modalities.text
     if text.mean_norm == 0:
         raise MIRDataError(f"layer {layer}: every text row is zero, text-centric normalisation is undefined")
     alpha = 1 / text.mean_norm
-    terms = terms_between(vision.moments, text.moments)
-    left_out = left_out_distances(modalities, terms, linearise_above)
+    terms, maps = _terms(modalities, linearise_above)
+    left_out = left_out_distances(modalities, terms, maps)
+    del maps  # its memory is needed for the halves
     result = _layer_result(layer, modalities, terms, alpha)
     if isinstance(left_out, Linearised):
         return PendingLayer(result, left_out)
     return LayerMeasurement.of(result, left_out or [])
+
+
+def _terms(modalities: Modalities[ModalitySummary], linearise_above: int) -> tuple[FrechetTerms, Maps | None]:
+    """The unscaled distance of vision and text, with the optimal maps where the standard error needs them."""
+    vision, text = modalities.map(lambda summary: summary.moments)
+    if needs_maps(modalities, linearise_above):
+        return terms_and_maps(vision, text, estimate_dtype(len(vision.mean)))
+    return terms_between(vision, text), None
 
 
 def _layer_result(

@@ -1,4 +1,4 @@
-"""Sum of singular values by matrix products alone, which accelerators do best."""
+"""Polar factor and sum of singular values by matrix products alone, which accelerators do best."""
 
 from __future__ import annotations
 
@@ -18,7 +18,20 @@ CUSHION = 1.001
 
 
 def nuclear_norm(matrix: Tensor, accuracy: float) -> float:
-    """Sum of the singular values of a matrix [m, n], from below, by iterating towards its polar factor.
+    """Sum of the singular values of a matrix [m, n], from below, as tr(X^T M) with X of :func:`polar_factor`.
+
+    Args:
+        matrix: float64 or float32.
+        accuracy: as for :func:`polar_factor`.
+
+    Returns:
+        The sum; short of the true one by at most ``accuracy``, up to round-off.
+    """
+    return float((polar_factor(matrix, accuracy) * matrix).sum(dtype=torch.float64))
+
+
+def polar_factor(matrix: Tensor, accuracy: float) -> Tensor:
+    """The orthogonal factor Q of a matrix M = Q H [m, n], but for its smallest singular values.
 
     For X with singular values f_i in [0, 1] and the singular vectors of M, tr(X^T M) = sum f_i s_i is a lower bound of
     sum s_i. Odd quintic polynomials X <- a X + b X (X^T X) + c X (X^T X)^2 bring all f_i that start above a bound to 1;
@@ -27,20 +40,20 @@ def nuclear_norm(matrix: Tensor, accuracy: float) -> float:
 
     Args:
         matrix: float64 or float32.
-        accuracy: largest error that the values below the bound may cause, in units of the singular values.
+        accuracy: largest error that the values below the bound may cause in tr(X^T M), in units of the singular values.
 
     Returns:
-        The sum; short of the true one by at most ``accuracy``, up to round-off.
+        X [m, n], of the matrix's dtype.
     """
     largest = float(torch.linalg.matrix_norm(matrix))  # Frobenius, at least the largest singular value
     if largest == 0:
-        return 0.0
+        return torch.zeros_like(matrix)
     lowest = max(accuracy / (min(matrix.shape) * largest), torch.finfo(matrix.dtype).tiny)
     x = matrix / largest
     for a, b, c in _polynomials(min(lowest, 0.5)):
         square = x.T @ x
         x = a * x + x @ torch.addmm(b * square, square, square, alpha=c)
-    return float((x * matrix).sum())
+    return x
 
 
 def _polynomials(lowest: float) -> Iterator[tuple[float, float, float]]:

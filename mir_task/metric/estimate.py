@@ -1,0 +1,59 @@
+"""Distances at three digits, for noise floors and bias: from triangular factors, each of which serves several."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mir_task.accumulate.moments import Moments
+from mir_task.metric.band import sum_of_singular_values
+from mir_task.metric.polar import nuclear_norm
+from mir_task.metric.products import product_of_factors
+
+POLAR_ACCURACY = 1e-6
+"""Of the polar iteration, relative to the traces."""
+GROWTH = 10.0
+
+
+@dataclass(frozen=True)
+class Factored:
+    """Moments of some rows, their covariance as a triangular factor."""
+
+    mean: Tensor
+    """[d] float64."""
+    trace: float
+    """Of the covariance S."""
+    lower: Tensor
+    """L [d, d] with S = L L^T, float32."""
+
+    @classmethod
+    def of(cls, moments: Moments) -> Factored:
+        """Factor a covariance; one that is singular gets a multiple of the identity added.
+
+        It is the least of round-off size with which the factor exists: about 1e-9 of the trace where sums are float32,
+        1e-17 where they are float64. Its root times that of the other covariance is the error.
+        """
+        covariance, trace = moments.covariance, float(moments.covariance.trace())
+        added = moments.epsilon * trace / math.sqrt(len(covariance)) or torch.finfo(torch.float64).tiny
+        lower, failed = torch.linalg.cholesky_ex(covariance)
+        while int(failed):
+            covariance.diagonal().add_(added)
+            added *= GROWTH
+            lower, failed = torch.linalg.cholesky_ex(covariance)
+        return cls(moments.mean, trace, lower.float())
+
+    def distance(self, other: Factored) -> float:
+        """Squared Fréchet distance to other rows; its error is below 1e-5 of the traces where neither is singular."""
+        product = product_of_factors(self.lower, other.lower)
+        covariance_term = self.trace + other.trace - 2 * _nuclear_norm(product, self.trace + other.trace)
+        return float((self.mean - other.mean).square().sum()) + max(covariance_term, 0.0)
+
+
+def _nuclear_norm(matrix: Tensor, traces: float) -> float:
+    """Sum of the singular values: by reduction to a band on the CPU, by matrix products alone elsewhere."""
+    if matrix.device.type == "cpu":
+        return sum_of_singular_values(matrix)
+    return nuclear_norm(matrix, POLAR_ACCURACY * traces)
