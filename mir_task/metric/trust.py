@@ -57,8 +57,8 @@ def same_pictures(result: MIRResult) -> Reason | None:
     return Reason(
         code="image_share",
         sentence=f"Pictures hardly differ in their vision tokens: {share:.2g} of the tokens' variance lies between "
-        f"pictures, where tokens drawn at random would have {at_random:.2g}. A model that sees nothing looks like this, "
-        "and its MIR means nothing.",
+        f"pictures, where tokens drawn at random would have {at_random:.2g}. A model that sees nothing looks like "
+        "this, and its MIR means nothing.",
         figures={"image_share": share, "image_share_at_random": at_random},
     )
 
@@ -81,8 +81,8 @@ def noise(result: MIRResult) -> Reason | None:
     return Reason(
         code="noise_floor",
         sentence=f"The summed distance, {total:.3g}, is within reach of noise: with ever more pairs it is expected to "
-        f"become {corrected:.3g}, and two halves of one modality are {floor:.3g} apart. Measure more pairs, or take the "
-        "modalities for merged as far as these pairs can tell.",
+        f"become {corrected:.3g}, and two halves of one modality are {floor:.3g} apart. Measure more pairs, or take "
+        "the modalities for merged as far as these pairs can tell.",
         figures={"sum": total, "sum_bias_corrected": corrected, "sum_noise_floor": floor},
     )
 
