@@ -8,6 +8,9 @@ from torch import Tensor
 from mir_task.accumulate.outliers import OutlierRule
 from mir_task.accumulate.state import State, scalar
 
+ROUND_OFF = 1e-14
+"""Variance beside the squared norm that rounding to float32 gives equal rows."""
+
 
 class BetweenPairs:
     """Sums of squares of rows: of all rows about their mean, and of the pairs' mean rows about it.
@@ -32,8 +35,13 @@ class BetweenPairs:
 
     @property
     def share(self) -> float | None:
-        """Share of the total that lies between pairs, from 0 to 1; None of fewer than two pairs, or of equal rows."""
-        if self.pairs < 2 or self.total <= 0:
+        """Share of the total that lies between pairs, from 0 to 1.
+
+        None of fewer than two pairs, or of rows that are all equal but for round-off.
+        """
+        if self.pairs < 2 or self._mean is None:
+            return None
+        if self.total <= ROUND_OFF * self.count * float(self._mean.dot(self._mean)):
             return None
         return min(self.between / self.total, 1.0)
 
