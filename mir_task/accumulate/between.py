@@ -27,11 +27,19 @@ class BetweenPairs:
     def __init__(self) -> None:
         self.pairs = 0
         self.count = 0
-        self.total = 0.0
-        """Sum over the rows of |x - mu|^2."""
-        self.between = 0.0
+        # On the rows' device, where nothing waits for them: mean [d] float64, and both sums, [2] float64.
+        self._mean: Tensor | None = None
+        self._sums = torch.zeros(2, dtype=torch.float64)
+
+    @property
+    def between(self) -> float:
         """Sum over the pairs of n_i |mu_i - mu|^2."""
-        self._mean: Tensor | None = None  # [d] float64
+        return float(self._sums[0])
+
+    @property
+    def total(self) -> float:
+        """Sum over the rows of |x - mu|^2."""
+        return float(self._sums[1])
 
     @property
     def share(self) -> float | None:
@@ -55,43 +63,41 @@ class BetweenPairs:
         """
         count, total, squares = len(rows), rows.sum(0, dtype=torch.float64), exact.square().sum()
         if count > 1 and (mask := OutlierRule.of(norms).mask(norms)).any():
-            outliers = mask.to(rows.device)
-            count -= int(mask.sum())
+            outliers = mask.nonzero().squeeze(1).to(rows.device)
+            count -= len(outliers)
             total -= rows[outliers].sum(0, dtype=torch.float64)
-            squares = exact[~outliers].square().sum()
+            squares = exact.index_fill(0, outliers, 0).square().sum()
         mean = total / count
-        self._merge(1, count, mean, max(float(squares - count * mean.dot(mean)), 0.0), 0.0)
+        within = (squares - count * mean.dot(mean)).clamp(min=0)
+        self._merge(1, count, mean, torch.stack([torch.zeros_like(within), within]))
 
     def merge(self, other: BetweenPairs) -> None:
         """Add the pairs that another object has seen."""
         if other._mean is not None:
-            self._merge(other.pairs, other.count, other._mean, other.total, other.between)
+            self._merge(other.pairs, other.count, other._mean, other._sums)
 
-    def _merge(self, pairs: int, count: int, mean: Tensor, total: float, between: float) -> None:
-        """Add the sums of squares of further pairs about their own mean."""
+    def _merge(self, pairs: int, count: int, mean: Tensor, sums: Tensor) -> None:
+        """Add further pairs, with their sums about their own mean."""
         if self._mean is None:
-            self._mean, moved = mean.clone(), 0.0
+            self._mean, self._sums = mean.clone(), sums.clone()
         else:
             step = mean.to(self._mean.device) - self._mean
             together = self.count + count
-            moved = float(step.dot(step)) * self.count * count / together
+            self._sums = self._sums + sums.to(step.device) + step.dot(step) * (self.count * count / together)
             self._mean = self._mean + step * (count / together)
         self.pairs += pairs
         self.count += count
-        self.total += total + moved
-        self.between += between + moved
 
     def state(self) -> State:
         """Everything, to be carried elsewhere; shares its memory."""
-        numbers = {"pairs": self.pairs, "count": self.count, "total": self.total, "between": self.between}
         mean = {} if self._mean is None else {"mean": self._mean}
-        return {name: scalar(number) for name, number in numbers.items()} | mean
+        return {"pairs": scalar(self.pairs), "count": scalar(self.count), "sums": self._sums, **mean}
 
     @classmethod
     def from_state(cls, state: State, device: torch.device) -> BetweenPairs:
         """The sums that :meth:`state` was taken from, bit for bit."""
         result = cls()
         result.pairs, result.count = int(state["pairs"]), int(state["count"])
-        result.total, result.between = float(state["total"]), float(state["between"])
+        result._sums = state["sums"].to(device)
         result._mean = state["mean"].to(device) if "mean" in state else None
         return result

@@ -10,13 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from mir_task.bench import ceiling, coverage, distance, inference, layer, profile, report, whole
+from mir_task.bench import ceiling, companions, coverage, distance, inference, layer, profile, report, whole
 from mir_task.bench.machine import describe
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] = {
     "distance": lambda arguments: distance.run(arguments.sizes),
     "layer": lambda arguments: layer.run(d=max(arguments.sizes)),
     "overhead": lambda _: whole.overhead(),
+    "companions": lambda _: companions.run(),
     "profile": lambda _: profile.run(),
     "accelerator": lambda _: whole.accelerator(),
     "memory": lambda _: whole.memory(),
