@@ -99,6 +99,26 @@ MIR_METRICS: tuple[MIRMetric, ...] = (
         logged=True,
     ),
     MIRMetric(
+        "mir_norm_matched",
+        "MIR with each layer's vision rows scaled to the text's mean norm",
+        read=lambda result: result.mir_norm_matched,
+        better="lower",
+        column="MIR, norms matched",
+    ),
+    MIRMetric(
+        "norm_ratio",
+        "median norm of vision rows over that of text rows, the geometric mean over layers",
+        read=lambda result: result.norm_ratio,
+        column="median norm ratio",
+    ),
+    MIRMetric(
+        "image_share",
+        "share of the vision rows' variance that lies between images, the median over layers (near zero, vision "
+        "tokens say the same whatever the picture)",
+        read=lambda result: result.image_share,
+        column="image share",
+    ),
+    MIRMetric(
         "mir_pairs",
         "image-text pairs that were measured",
         read=lambda result: result.pairs,
@@ -126,10 +146,22 @@ LAYER_METRICS: tuple[LayerMetric, ...] = (
         curve=Curve("Distance", axis="distance (mean text norm, squared)", single=False),
     ),
     LayerMetric(
-        "norm_ratio",
+        "mean_norm_ratio",
         "Above one, vision rows are longer than text rows; the scale of eq. 2 keeps this ratio.",
-        read=lambda layer: layer.norm_ratio,
+        read=lambda layer: layer.mean_norm_ratio,
         curve=Curve("Norm ratio", axis="mean vision norm / mean text norm", hairline=1.0),
+    ),
+    LayerMetric(
+        "variance_ratio",
+        "Far below one, vision rows are a narrow cloud beside text rows; outliers are removed.",
+        read=lambda layer: layer.variance_ratio,
+        curve=Curve("Variance ratio", axis="vision variance / text variance", hairline=1.0),
+    ),
+    LayerMetric(
+        "image_share",
+        "Near zero, vision rows are the same whatever the picture, and MIR says nothing about what the model sees.",
+        read=lambda layer: layer.image_share,
+        curve=Curve("Image share", axis="share of vision variance between images"),
     ),
 )
 

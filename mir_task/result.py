@@ -6,7 +6,9 @@ How each number is called and shown is in :mod:`mir_task.metrics`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, model_validator
@@ -88,11 +90,58 @@ class LayerResult(_Frozen):
     passes: int = Field(
         default=1, description="2 where outliers were too many to hold back and the pairs were run again"
     )
+    # What follows is null in files of 0.3 and before.
+    fid_norm_matched: float | None = Field(
+        default=None,
+        description="fid if vision rows were scaled to the text's mean norm; null where they are all zero",
+    )
+    vision_variance: float | None = Field(
+        default=None, description="trace of the covariance of vision rows, outliers removed, scaled as fid is"
+    )
+    text_variance: float | None = Field(
+        default=None, description="trace of the covariance of text rows, outliers removed, scaled as fid is"
+    )
+    vision_norm_median: float | None = Field(
+        default=None, description="median L2 norm of the vision rows, before scaling, outliers included"
+    )
+    text_norm_median: float | None = Field(
+        default=None, description="median L2 norm of the text rows, before scaling, outliers included"
+    )
+    image_share: float | None = Field(
+        default=None,
+        description="share of the vision rows' variance that lies between images' mean rows, from 0 to 1, each image's "
+        "own outliers removed; null for bare features",
+    )
 
     @property
-    def norm_ratio(self) -> float:
+    def mean_norm_ratio(self) -> float:
         """Mean norm of vision rows over that of text rows; NaN where all text rows are zero."""
         return self.vision_norm / self.text_norm if self.text_norm else math.nan
+
+    @property
+    def median_norm_ratio(self) -> float | None:
+        """Median norm of vision rows over that of text rows; None where it is not known, or the latter is zero."""
+        return _ratio(self.vision_norm_median, self.text_norm_median)
+
+    @property
+    def variance_ratio(self) -> float | None:
+        """Variance of vision rows over that of text rows; None where it is not known, or the latter is zero."""
+        return _ratio(self.vision_variance, self.text_variance)
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
+
+
+ReasonCode = Literal["image_share", "noise_floor", "norms", "outliers", "template"]
+
+
+class Reason(_Frozen):
+    """Why a MIR should not be believed, or not be compared with others."""
+
+    code: ReasonCode
+    sentence: str = Field(description="the reason in words, its figures among them")
+    figures: dict[str, float] = Field(default_factory=dict, description="numbers that the reason rests on")
 
 
 class Grading(_Frozen):
@@ -197,6 +246,11 @@ class MIRResult(_ResultFile):
         default_factory=list,
         description="pairs left out because on_error='skip' was asked for; not among 'pairs'",
     )
+    trust: list[Reason] = Field(
+        default_factory=list,
+        description="reasons not to believe or compare mir that were found; none found does not say that all is well, "
+        "and files of 0.3 and before were not looked at",
+    )
     layers: list[LayerResult] = Field(min_length=1)
     protocol: Protocol | None = None
     model: ModelInfo | None = None
@@ -210,6 +264,36 @@ class MIRResult(_ResultFile):
     def mir_per_layer(self) -> float:
         """MIR without the part that depth alone adds to it; -inf where ``mir`` is."""
         return self.mir - math.log10(len(self.layers))
+
+    @computed_field(  # type: ignore[prop-decorator]
+        description="median vision norm / median text norm, geometric mean over layers; null if not known of a layer"
+    )
+    @property
+    def norm_ratio(self) -> float | None:
+        """How many times as long as text rows vision rows are; None in files of 0.3 and before."""
+        ratios = _of_all(layer.median_norm_ratio for layer in self.layers)
+        return None if ratios is None else math.prod(ratio ** (1 / len(ratios)) for ratio in ratios)
+
+    @computed_field(  # type: ignore[prop-decorator]
+        description="log10 of the sum of fid_norm_matched over layers; null if not known of a layer; lower is better"
+    )
+    @property
+    def mir_norm_matched(self) -> float | None:
+        """MIR without what the ratio of mean norms adds to it; -inf where nothing is left."""
+        matched = _of_all(layer.fid_norm_matched for layer in self.layers)
+        if matched is None:
+            return None
+        total = math.fsum(matched)
+        return math.log10(total) if total > 0 else -math.inf
+
+    @computed_field(  # type: ignore[prop-decorator]
+        description="median over layers of their image_share; null if not known of a layer"
+    )
+    @property
+    def image_share(self) -> float | None:
+        """Share of the vision rows' variance that lies between images; near zero, they say the same of any picture."""
+        shares = _of_all(layer.image_share for layer in self.layers)
+        return None if shares is None else median(shares)
 
     @model_validator(mode="before")
     @classmethod
@@ -228,6 +312,13 @@ class MIRResult(_ResultFile):
     def text_tokens_per_pair(self) -> float | None:
         """Mean number of text tokens of a pair; None for bare features."""
         return self.layers[0].text_tokens / self.pairs if self.pairs else None
+
+
+def _of_all(numbers: Iterable[float | None]) -> list[float] | None:
+    """The numbers; None where one of them is not known."""
+    found = list(numbers)
+    known = [number for number in found if number is not None]
+    return known if len(known) == len(found) else None
 
 
 class CaptionPerplexity(_ResultFile):

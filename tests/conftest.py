@@ -49,6 +49,14 @@ def demo_llava():
     return LlavaForConditionalGeneration.from_pretrained(TRAINED), AutoProcessor.from_pretrained(TRAINED)
 
 
+@pytest.fixture(scope="session")
+def demo_result(demo_llava):
+    """What the demo's command line measures: all built-in pairs."""
+    from mir_task import measure
+
+    return measure(*demo_llava, builtin_pairs(), progress=False)
+
+
 @pytest.fixture
 def llava(shared_llava):
     """Model and processor; a test may damage the model's weights, they are put back."""

@@ -29,14 +29,14 @@ def features():
 def test_numbers_that_bare_features_do_not_tell_are_none(features):
     read = values(MIR_METRICS, features)
     known = {name for name, number in read.items() if number is not None}
-    assert known == {"mir", "mir_per_layer", "mir_reference"}
+    assert known == {"mir", "mir_per_layer", "mir_reference", "mir_norm_matched", "norm_ratio"}
     assert read["mir"] == features.mir
 
 
 def test_lower_is_better_of_distances_and_perplexity_and_neither_way_of_what_they_were_measured_on():
     direction = higher_is_better(MIR_METRICS) | higher_is_better(CAPTION_METRICS)
     lower = {name for name, higher in direction.items() if higher is False}
-    assert lower == {"mir", "mir_per_layer", "mir_reference", "caption_ppl"}
+    assert lower == {"mir", "mir_per_layer", "mir_reference", "mir_norm_matched", "caption_ppl"}
     assert {higher for name, higher in direction.items() if name not in lower} == {None}
 
 

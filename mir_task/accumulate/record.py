@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mir_task.accumulate.between import BetweenPairs
 from mir_task.accumulate.buffers import BufferSizes
 from mir_task.accumulate.growing import GrowingVector
 from mir_task.accumulate.reservoir import RowReservoir, random_keys
@@ -17,16 +18,19 @@ class RowRecord:
     Args:
         groups: how many groups of rows there are.
         buffers: the sample's size.
+        pairwise: the rows of each call of :meth:`add` are those of one pair.
 
     Attributes:
         norm_sums: by group, sum of the L2 norms in float64.
         sample: of all rows.
+        between: how much of the variance lies between pairs; None where rows do not come pair by pair.
     """
 
-    def __init__(self, groups: int, buffers: BufferSizes) -> None:
+    def __init__(self, groups: int, buffers: BufferSizes, pairwise: bool = False) -> None:
         self._norms = [GrowingVector() for _ in range(groups)]
         self.norm_sums = [0.0] * groups
         self.sample = RowReservoir(buffers)
+        self.between = BetweenPairs() if pairwise else None
 
     @property
     def rows(self) -> int:
@@ -52,6 +56,8 @@ class RowRecord:
         self._norms[group].append(norms)
         self.norm_sums[group] += float(norms.sum())
         self.sample.update(rows, keys)
+        if self.between is not None:
+            self.between.add(rows, exact, norms)
         return norms
 
     def merge(self, other: RowRecord) -> None:
@@ -60,6 +66,8 @@ class RowRecord:
             self._norms[group].append(norms)
             self.norm_sums[group] += other.norm_sums[group]
         self.sample.merge(other.sample)
+        if self.between is not None and other.between is not None:
+            self.between.merge(other.between)
 
     def state(self) -> State:
         """Everything, to be carried elsewhere; shares its memory."""
@@ -67,6 +75,7 @@ class RowRecord:
             "norm_sums": torch.tensor(self.norm_sums, dtype=torch.float64),
             **under("norms", {str(group): norms for group, norms in enumerate(self.norms)}),
             **under("sample", self.sample.state()),
+            **({} if self.between is None else under("between", self.between.state())),
         }
 
     @classmethod
@@ -77,6 +86,8 @@ class RowRecord:
         for group, norms in enumerate(record._norms):
             norms.append(state[f"norms.{group}"])
         record.sample = RowReservoir.from_state(part_of(state, "sample"), buffers, device)
+        if between := part_of(state, "between"):
+            record.between = BetweenPairs.from_state(between, device)
         return record
 
 

@@ -37,6 +37,7 @@ class FirstPass:
             for each group.
         expected: the groups that are going to come here; by default all.
         buffers: how many rows wait and are sampled.
+        pairwise: each update is one pair's rows, of which is kept how much of their variance lies between pairs.
     """
 
     def __init__(
@@ -45,15 +46,16 @@ class FirstPass:
         scatters: int | None = None,
         expected: Collection[int] | None = None,
         buffers: BufferSizes | None = None,
+        pairwise: bool = False,
     ) -> None:
         self._buffers = buffers or BufferSizes()
-        self._record = RowRecord(groups, self._buffers)
+        self._record = RowRecord(groups, self._buffers, pairwise)
         inliers = InlierMoments(scatters or groups, range(groups) if expected is None else expected)
         self._intake = Intake(inliers, self._buffers, extremes_wait=True)
 
     def clear(self) -> None:
         """Forget all rows and give their memory back."""
-        self._record = RowRecord(len(self.norms), self._buffers)
+        self._record = RowRecord(len(self.norms), self._buffers, self._record.between is not None)
         self._intake = self._intake.emptied(extremes_wait=True)
 
     @property
@@ -216,6 +218,7 @@ class Settled:
             norm_sums=self._record.norm_sums,
             outlier_masks=self.outlier_masks,
             passes=self._passes,
+            share_between_pairs=None if self._record.between is None else self._record.between.share,
         )
 
     def merge(self, other: Settled) -> None:

@@ -33,6 +33,8 @@ class ModalitySummary:
     """For each group which of its rows are outliers, [n] bool."""
     passes: int
     """How often the rows had to be seen."""
+    share_between_pairs: float | None = None
+    """Share of the rows' variance that lies between pairs (:mod:`mir_task.accumulate.between`); None: not known."""
 
     @property
     def tokens(self) -> int:
@@ -53,6 +55,11 @@ class ModalitySummary:
     def mean_norm_inliers(self) -> float:
         """Mean L2 norm over the rows that are no outliers."""
         return float(torch.cat(self.norms)[~torch.cat(self.outlier_masks)].double().mean())
+
+    @property
+    def median_norm(self) -> float:
+        """Median L2 norm over all rows, of two middle values the lower, as the outlier rule takes it."""
+        return float(torch.cat(self.norms).median())
 
     @cached_property
     def moments(self) -> Moments:

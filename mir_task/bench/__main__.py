@@ -13,6 +13,7 @@ import pandas as pd
 from mir_task.bench import (
     card,
     ceiling,
+    companions,
     coverage,
     decision,
     distance,
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] 
     "step": lambda arguments: layer.step(d=max(arguments.sizes)),
     "overhead": lambda _: whole.overhead(),
     "deep": lambda _: whole.deep(),
+    "companions": lambda _: companions.run(),
     "profile": lambda _: profile.run(),
     "accelerator": lambda _: whole.accelerator(),
     "memory": lambda _: whole.memory(),

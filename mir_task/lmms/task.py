@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,8 @@ def aggregate_and_save(
         whole = RESULTS[measurement].model_validate(results[0][1])
         if whole.protocol is not None:
             recorded.update(protocol_record.after_measuring(whole.protocol, whole.pairs))
+    if measurement == "mir":
+        _say_reasons({task_name + suffix: MIRResult.model_validate(result) for suffix, result in results})
     for suffix, result in results if output_path else []:
         path = _result_path(args, task_name + suffix, measurement)
         try:
@@ -213,6 +216,14 @@ def aggregate_and_save(
         except OSError as error:  # a full disk must not cost the number
             logger.error(f"could not write the whole result to {path}: {error}; {measurement} is {value}")
     return value
+
+
+def _say_reasons(results: Mapping[str, MIRResult]) -> None:
+    """Say why the numbers should not be believed or compared, by task: the last lines before lmms-eval's table."""
+    for task, result in results.items():
+        model = f"MIR of {result.model.name}" if result.model else "MIR"
+        for reason in result.trust:
+            logger.warning(f"{task}: {model}, {result.mir:.3f}, before it is compared: {reason.sentence}")
 
 
 def _result_path(args: Any, task_name: str, measurement: str) -> Path:

@@ -116,10 +116,10 @@ class LayerLoop:
     def _begin(self, layers: range) -> None:
         groups, own, buffers = self._passes.groups, self._passes.own_groups, self._settings.buffers
 
-        def empty() -> FirstPass:
-            return FirstPass(groups, self._plan.scatters, own, buffers)
+        def empty(pairwise: bool = False) -> FirstPass:
+            return FirstPass(groups, self._plan.scatters, own, buffers, pairwise)
 
-        self._statistics = {layer: Modalities(empty(), empty()) for layer in layers}
+        self._statistics = {layer: Modalities(empty(pairwise=True), empty()) for layer in layers}
         self._phase, self._seen = "first pass", 0
 
     def _measure(self) -> dict[int, LayerMeasurement]:

@@ -23,7 +23,7 @@ from mir_task.measurement.resume import PartialStore
 from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS, MeasurementSettings, OnError
 from mir_task.measurement.sharded import check_sharded_run, without_gradients
 from mir_task.measurement.sizes import parsed_size
-from mir_task.metric.layers import LayerMeasurement, totals
+from mir_task.metric.layers import LayerMeasurement, totals, with_reasons
 from mir_task.metric.uncertainty import MIN_GROUPS
 from mir_task.pair import Pair, by_number
 from mir_task.result import MIN_PAIRS, MIRResult, ModelInfo, Protocol, SkippedPair
@@ -147,7 +147,10 @@ def measure_with(
             "No standard error of MIR: a covariance is singular (fewer rows than dimensions), and there is no room "
             "to keep the groups of pairs apart; measure more pairs"
         )
-    return _result(layers, passes, ranks, protocol, info, loop.timings)
+    result = with_reasons(_result(layers, passes, ranks, protocol, info, loop.timings))
+    for reason in result.trust if ranks.rank == 0 else ():
+        logger.warning(f"MIR of {info.name}, {reason.code}: {reason.sentence}")
+    return result
 
 
 def _without_dependent_numbers(

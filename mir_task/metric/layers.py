@@ -15,10 +15,12 @@ from mir_task.accumulate.modalities import Modalities
 from mir_task.accumulate.statistics import FirstPass, SecondPass, Settled
 from mir_task.accumulate.summary import ModalitySummary
 from mir_task.errors import MIRDataError
+from mir_task.metric.companions import companions
 from mir_task.metric.frechet import FrechetTerms, terms_and_maps, terms_between
 from mir_task.metric.influence import Influence, Linearised
 from mir_task.metric.maps import Maps
 from mir_task.metric.released_script import reference_distance
+from mir_task.metric.trust import reasons
 from mir_task.metric.uncertainty import (
     LINEARISE_ABOVE,
     estimate_dtype,
@@ -70,7 +72,7 @@ def mir_from_features(vision: Sequence[Tensor], text: Sequence[Tensor]) -> MIRRe
         measured = measure_layer(number, modalities)
         assert isinstance(measured, LayerMeasurement), "one group has no standard error to wait for"
         layers.append(measured)
-    return MIRResult(**totals(layers))
+    return with_reasons(MIRResult(**totals(layers)))
 
 
 def summary_of(rows: Tensor, layer: int, modality: str) -> ModalitySummary:
@@ -231,7 +233,13 @@ def _layer_result(
         vision_outliers=vision.outliers,
         text_outliers=text.outliers,
         passes=max(vision.passes, text.passes),
+        **companions(modalities, terms, scale),
     )
+
+
+def with_reasons(result: MIRResult) -> MIRResult:
+    """The result, with the reasons not to trust it."""
+    return result.model_copy(update={"trust": reasons(result)})
 
 
 def totals(layers: Sequence[LayerMeasurement]) -> dict[str, Any]:

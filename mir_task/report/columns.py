@@ -61,7 +61,7 @@ SETTING_WORDS = names(
 """Words that make a name a setting wherever in it they stand: ``peak_lr``, ``params_b``."""
 SETTING_PHRASES = ("learning rate", "hidden size", "image size", "weight decay", "grad norm", "gradient norm")
 MEASUREMENTS = names(
-    "fid mean_term covariance_term norm_ratio vision_spread unnormalised norm_matched mir_builtin mir_local "
+    "fid mean_term covariance_term log_norm_ratio vision_spread unnormalised norm_matched mir_builtin mir_local "
     "mir_coco mir_sharegpt4v"
 )
 """Other numbers that this package measures, and MIR under the names of its tasks."""

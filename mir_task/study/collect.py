@@ -50,7 +50,7 @@ def collect(scale: Scale, layout: Layout) -> Path:
 
 def complete(run: Run, layout: Layout) -> bool:
     """Whether every stage of a run is done."""
-    stages = (layout.mir, layout.matched, layout.baselines, layout.scores)
+    stages = (layout.mir, layout.baselines, layout.scores)
     return all((stage / run.name).exists() for stage in stages)
 
 

@@ -26,7 +26,7 @@ LOWER_IS_BETTER = {
     "mean_term": True,
     "covariance_term": True,
     "unnormalised": True,
-    "norm_ratio": True,
+    "log_norm_ratio": True,
     "loss": True,
     "caption_ppl": True,
     "vision_spread": False,

@@ -75,7 +75,7 @@ class Layout:
 
     @property
     def matched(self) -> Path:
-        """MIR of the checkpoints after stage 1 with vision rows scaled to the text's norm, by run."""
+        """MIR of the checkpoints after stage 1 with matched norms, by run, in studies made with 0.3 and before."""
         return self.results / "matched"
 
     @property

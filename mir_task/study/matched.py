@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import NamedTuple
 
-from mir_task.data import local_pairs
-from mir_task.pair import Pair
+from mir_task.errors import MIRDataError
 from mir_task.result import MIRResult
-from mir_task.study.model import load
-from mir_task.study.rows import hidden_rows, log_variance_ratio, mir_of
 
 FILE = "norm_matched.json"
 KEY, SPREAD = "norm_matched", "vision_spread"
@@ -20,26 +18,31 @@ KEY, SPREAD = "norm_matched", "vision_spread"
 class Matched(NamedTuple):
     """Numbers of a checkpoint's hidden rows."""
 
-    result: MIRResult
+    mir: float
     """MIR with vision rows scaled to the text's mean norm, layer by layer."""
     vision_spread: float
-    """Log ratio of variances: see :func:`mir_task.study.rows.log_variance_ratio`."""
+    """Mean over layers of log10(tr Sigma_vision / tr Sigma_text)."""
 
 
-def write_norm_matched(probe: Path, pretrained: Path, device: str, folder: Path) -> None:
-    """Write MIR with matched norms and the variance of vision rows of a stage-1 checkpoint as JSON."""
-    model, processor = load(pretrained)
-    rows = hidden_rows(model.to(device), processor, probe_pairs(probe))
-    result = mir_of(rows, match_norms=True).model_dump(mode="json")
-    (folder / FILE).write_text(json.dumps({KEY: result, SPREAD: log_variance_ratio(rows)}, indent=1) + "\n")
+def matched_of(result: MIRResult) -> Matched | None:
+    """The numbers as a result has them, its outlier rows left out of the variances; None of files of 0.3 and before."""
+    ratios = [layer.variance_ratio for layer in result.layers]
+    known = [math.log10(ratio) for ratio in ratios if ratio]
+    if result.mir_norm_matched is None or len(known) < len(ratios):
+        return None
+    return Matched(result.mir_norm_matched, math.fsum(known) / len(known))
 
 
 def read_norm_matched(folder: Path) -> Matched:
-    """Read the file that :func:`write_norm_matched` wrote into a folder."""
+    """Read the file of a study made with 0.3 or before, which took a pass of its own and variances of all rows.
+
+    Raises:
+        MIRDataError: there is none.
+    """
+    if not (folder / FILE).exists():
+        raise MIRDataError(
+            f"neither {folder / FILE} nor the per-layer file has MIR with matched norms; delete results/mir/"
+            f"{folder.name}, so that MIR is measured again"
+        )
     stored = json.loads((folder / FILE).read_text())
-    return Matched(MIRResult.model_validate(stored[KEY]), stored[SPREAD])
-
-
-def probe_pairs(probe: Path) -> list[Pair]:
-    """The study's pairs, joined as the task mir_local joins them."""
-    return list(local_pairs(probe / "images", probe / "texts"))
+    return Matched(MIRResult.model_validate(stored[KEY]).mir, stored[SPREAD])

@@ -28,7 +28,7 @@ SHOWN = {
     "mir_reference": "`mir_reference`",
     "mir_builtin": "MIR on the built-in pairs",
     "norm_matched": "MIR, norms matched",
-    "norm_ratio": "log norm ratio alone",
+    "log_norm_ratio": "log norm ratio alone",
     "mean_term": "mean term alone",
     "covariance_term": "covariance term alone",
     "unnormalised": "MIR without eq. 2",
@@ -163,8 +163,8 @@ def _partials(models: pd.DataFrame) -> dict[str, float]:
     if len(distinct) < 5:
         return {}
     return {
-        "mir given norms": -partial_rank(distinct, "mir", "norm_ratio"),
-        "norms given mir": -partial_rank(distinct, "norm_ratio", "mir"),
+        "mir given norms": -partial_rank(distinct, "mir", "log_norm_ratio"),
+        "norms given mir": -partial_rank(distinct, "log_norm_ratio", "mir"),
         "mir given perplexity": -partial_rank(distinct, "mir", "caption_ppl"),
         "perplexity given mir": -partial_rank(distinct, "caption_ppl", "mir"),
     }

@@ -11,13 +11,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from mir_task import measure
-from mir_task.data import builtin_pairs
+from mir_task.data import builtin_pairs, local_pairs
 from mir_task.pair import Pair
 from mir_task.study.captions import Length, caption
 from mir_task.study.connectors import Connector
 from mir_task.study.experiments import Run
 from mir_task.study.layout import Layout
-from mir_task.study.matched import probe_pairs
 from mir_task.study.model import assemble, load
 from mir_task.study.rows import hidden_rows, mir_of
 from mir_task.study.scales import Scale
@@ -46,7 +45,9 @@ def write_properties(scale: Scale, layout: Layout, run: Run, device: str, folder
     """
     model, processor = load(layout.stage_one / run.name)
     model.to(device)
-    own = probe_pairs(layout.probe)
+    own = list(
+        local_pairs(layout.probe / "images", layout.probe / "texts")
+    )  # as the task mir_local joins them
     rows = [
         *_by_size(model, processor, scale),
         *_by_data(model, processor, scale, own),

@@ -1,4 +1,4 @@
-"""Hidden states that MIR is computed from, kept whole, and numbers of them that a measurement does not give."""
+"""Hidden states that MIR is computed from, kept whole: many measurements of one forward pass."""
 
 from __future__ import annotations
 
@@ -27,30 +27,9 @@ def hidden_rows(model: Any, processor: Any, pairs: Iterable[Pair]) -> list[PairR
     return found
 
 
-def log_variance_ratio(rows: Sequence[PairRows]) -> float:
-    """Variance of vision rows against text rows: mean over layers of log10(tr Sigma_vision / tr Sigma_text)."""
-    layers = sorted(rows[0].vision)
-    ratios = [
-        torch.cat([pair.vision[layer] for pair in rows]).double().var(0).sum()
-        / torch.cat([pair.text[layer] for pair in rows]).double().var(0).sum()
-        for layer in layers
-    ]
-    return float(torch.stack(ratios).log10().mean())
-
-
-def mir_of(rows: Sequence[PairRows], match_norms: bool = False) -> MIRResult:
-    """MIR of pairs' rows.
-
-    Args:
-        rows: hidden rows of each pair.
-        match_norms: scale each layer's vision rows so that their mean norm is that of its text rows, which takes
-            the difference in length out of the distance.
-    """
+def mir_of(rows: Sequence[PairRows]) -> MIRResult:
+    """MIR of pairs' rows."""
     layers = sorted(rows[0].vision)
     vision = [torch.cat([pair.vision[layer] for pair in rows]) for layer in layers]
     text = [torch.cat([pair.text[layer] for pair in rows]) for layer in layers]
-    if match_norms:
-        vision = [
-            v * (t.norm(dim=1).mean() / v.norm(dim=1).mean()) for v, t in zip(vision, text, strict=True)
-        ]
     return mir_from_features(vision, text)

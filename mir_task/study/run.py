@@ -20,7 +20,6 @@ from mir_task.study.features import write_features
 from mir_task.study.finetune import finetune
 from mir_task.study.language import build_processor, train_language_model
 from mir_task.study.layout import Layout
-from mir_task.study.matched import write_norm_matched
 from mir_task.study.model import load
 from mir_task.study.numbers import OTHER_TASK, TASK
 from mir_task.study.pretrain import pretrain
@@ -104,7 +103,6 @@ def run_one(scale: Scale, run: Run, layout: Layout, device: str) -> None:
         layout.mir / run.name,
         lambda folder: evaluate(pretrained, MIR_TASKS, folder, device, environment=environment),
     )
-    once(layout.matched / run.name, partial(write_norm_matched, layout.probe, pretrained, device))
     once(layout.baselines / run.name, partial(write_baselines, scale, pretrained, device))
     finetuned = once(
         layout.stage_two / run.name,

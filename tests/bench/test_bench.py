@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mir_task.bench import ceiling, coverage, distance, profile, whole
+from mir_task.bench import ceiling, companions, coverage, distance, profile, whole
 from mir_task.bench.__main__ import BENCHMARKS, main
 from mir_task.bench.isolated import Measurement
 from mir_task.bench.machine import describe
@@ -97,3 +97,16 @@ def test_command_line_names_the_benchmarks_that_there_are(capsys):
     with pytest.raises(SystemExit):
         main(["nothing"])
     assert "unknown benchmark nothing; there are distance, layer" in capsys.readouterr().err
+
+
+def test_the_companions_cost_is_counted_with_and_without_them(monkeypatch):
+    monkeypatch.setattr(companions, "SIZES", ((3, 1, 64),))
+    added = []
+    measured = companions.ours
+    monkeypatch.setattr(
+        companions, "ours", lambda inputs: added.append(companions.layers.reasons) or measured(inputs)
+    )
+    (record,) = companions.run(repeats=1)
+    assert len({id(function) for function in added}) == 3  # as they are, left out, counted
+    assert 0 < record["cpu_seconds_inside"] < record["cpu_seconds_with"]
+    assert record["share_inside"] == record["cpu_seconds_inside"] / record["cpu_seconds_with"]

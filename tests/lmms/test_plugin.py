@@ -1,3 +1,4 @@
+import copy
 import os
 import signal
 import subprocess
@@ -10,8 +11,9 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.api.model import lmms
 from lmms_eval.models import get_model_manifest, list_available_models
 from lmms_eval.tasks import TaskManager, get_task_dict
+from loguru import logger
 
-from mir_task import MIRModelError, measure
+from mir_task import MIRModelError, MIRResult, measure
 from mir_task.data import PairSet
 from mir_task.lmms import plugin
 from mir_task.lmms.backend import model_and_processor
@@ -134,6 +136,21 @@ def test_repeated_requests_count_once(llava, builtin_task):
     requests, expected = run(model, builtin_task)
     answers = model.mir([request for request in requests for _ in range(2)])
     assert values(builtin_task, answers[::2]) == values(builtin_task, expected)
+
+
+def test_reasons_not_to_trust_a_number_are_the_last_warnings_before_the_table(llava, builtin_task):
+    processor = copy.deepcopy(llava[1])
+    processor.chat_template = processor.tokenizer.chat_template = None
+    _, answers = run(Model((llava[0], processor)), builtin_task)
+    items = [builtin_task.process_results({}, [answer.text])["mir"] for answer in answers]
+    (whole,) = (MIRResult.model_validate(item["results"][""]) for item in items if "results" in item)
+    assert "template" in {reason.code for reason in whole.trust}
+    told = []
+    sink = logger.add(told.append, level="WARNING", format="{message}")
+    aggregate_and_save(items, SimpleNamespace(output_path=None), "mir_builtin")
+    logger.remove(sink)
+    start = f"mir_builtin: MIR of {whole.model.name}, {whole.mir:.3f}, before it is compared: "
+    assert [line.rstrip("\n") for line in told] == [start + reason.sentence for reason in whole.trust]
 
 
 def test_response_cache_leaves_our_requests_alone(builtin_task):

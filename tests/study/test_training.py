@@ -7,7 +7,6 @@ import torch
 from transformers import LlamaForCausalLM, LlavaForConditionalGeneration, LlavaProcessor
 
 from mir_task import MIRModelError, Pair, measure
-from mir_task.adapters.prefill import PairRows
 from mir_task.study import baselines
 from mir_task.study.captions import caption
 from mir_task.study.chat import IGNORED, batch_of, chat_text
@@ -18,7 +17,6 @@ from mir_task.study.finetune import train_stage_two
 from mir_task.study.model import assemble, load, save
 from mir_task.study.picture import IMAGE_SIZE
 from mir_task.study.pretrain import scale_output, train_stage_one
-from mir_task.study.rows import log_variance_ratio, mir_of
 from mir_task.study.scales import FULL, SCALES
 from mir_task.study.training import Recipe, final_loss, train
 from mir_task.study.world import Stream, example
@@ -248,22 +246,3 @@ def test_a_long_start_makes_what_the_connector_gives_longer(stage_zero, features
         before = connector(patches)
         scale_output(connector, 8.0)
         torch.testing.assert_close(connector(patches), 8 * before)
-
-
-def test_variances_of_rows_are_numpys_and_matched_norms_are_equal():
-    generator = torch.Generator().manual_seed(0)
-
-    def hidden(size):
-        return {layer: size * torch.randn(9, 5, generator=generator) for layer in (1, 2)}
-
-    rows = [PairRows(vision=hidden(size=3.0), text=hidden(size=0.5)) for _ in range(4)]
-    ratios = []
-    for layer in (1, 2):
-        vision = np.concatenate([pair.vision[layer] for pair in rows]).astype(float)
-        text = np.concatenate([pair.text[layer] for pair in rows]).astype(float)
-        ratios.append(vision.var(0, ddof=1).sum() / text.var(0, ddof=1).sum())
-    assert log_variance_ratio(rows) == pytest.approx(np.log10(ratios).mean())
-    matched = mir_of(rows, match_norms=True)
-    assert [layer.vision_norm for layer in matched.layers] == pytest.approx(
-        [layer.text_norm for layer in matched.layers]
-    )
