@@ -24,8 +24,6 @@ Arguments = tuple[Any, Any, Sequence[Pair]]
 """Model, processor and pairs, as ``measure`` takes them."""
 OVERHEAD: dict[str, Any] = {"pairs": 100, "layers": 8, "d": 1024}
 """The largest that all methods run in minutes on two cores."""
-SEVEN_B: dict[str, Any] = {"pairs": 100, "layers": 32, "d": 4096}
-"""The shape of LLaVA-1.5-7B."""
 
 
 def prepare(pairs: int, layers: int, d: int, device: str = "cpu", dtype: str = "float32") -> Arguments:
@@ -87,14 +85,6 @@ def overhead() -> Iterator[dict[str, Any]]:
         "released script's way, accurate": script,
     }
     yield from _over_bare(methods, **OVERHEAD)
-
-
-def accelerator() -> Iterator[dict[str, Any]]:
-    """Yield (b) on a GPU, with a random model of a 7B model's shape in bfloat16; nothing without a GPU."""
-    if not torch.cuda.is_available():
-        return
-    methods: dict[str, Callable[[Arguments], Any]] = {"bare forward passes": bare, "mir-task": ours}
-    yield from _over_bare(methods, **SEVEN_B, device="cuda", dtype="bfloat16")
 
 
 def memory(counts: Sequence[int] = (50, 100, 200, 400), repeats: int = 3) -> Iterator[dict[str, Any]]:
