@@ -11,8 +11,7 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForCon
 
 from mir_task import Pair
 from mir_task.adapters import adapter_for
-from mir_task.adapters.base import Inputs
-from mir_task.adapters.positions import find_positions
+from mir_task.adapters.base import Adapter, Inputs, truncate
 from mir_task.data import builtin_pairs
 from mir_task.demo.checkpoint import build_processor
 
@@ -82,7 +81,7 @@ class Prepared(NamedTuple):
     processor: Any
     pairs: list[Pair]
     max_text_tokens: int
-    """Texts are cut to this, with which text has as many positions as asked for."""
+    """More than the texts have."""
     inputs: list[Inputs]
     """Of each pair, for forward passes alone."""
 
@@ -98,17 +97,13 @@ def prepare(shape: Shape, device: str, dtype: str) -> Prepared:
         model = LlavaForConditionalGeneration._from_config(
             config(shape, processor.tokenizer), dtype=getattr(torch, dtype)
         )
-    pairs = long_pairs(shape.pairs)
     adapter = adapter_for(model.eval(), processor)
-    # The template adds a few positions to the text's own, which this pair tells.
-    first = adapter.prepare(pairs[0].image, pairs[0].text, shape.text_tokens)
-    _, text = find_positions(adapter, first, adapter.vision_mask(first), None)
-    cut = 2 * shape.text_tokens - int(text.sum())
-    inputs = [adapter.prepare(pair.image, pair.text, cut) for pair in pairs]
+    pairs = [pair._replace(text=exact_text(adapter, pair.text, shape)) for pair in long_pairs(shape.pairs)]
+    inputs = [adapter.prepare(pair.image, pair.text, shape.text_tokens) for pair in pairs]
     with torch.inference_mode():
         for some in inputs[:WARM_UP]:
             adapter.prefill(some)
-    return Prepared(model, processor, pairs, cut, inputs)
+    return Prepared(model, processor, pairs, shape.text_tokens, inputs)
 
 
 def config(shape: Shape, tokenizer: Any) -> LlavaConfig:
@@ -152,3 +147,22 @@ def long_pairs(count: int) -> list[Pair]:
         )
         for number in range(count)
     ]
+
+
+def exact_text(adapter: Adapter, text: str, shape: Shape) -> str:
+    """Cut a text such that, with what the template puts after it, it has as many positions as asked for.
+
+    Raises:
+        ValueError: there is no such cut.
+    """
+    # How a text ends changes how it is joined to what follows: the cut is found by trying.
+    candidate = truncate(text, adapter.tokenizer, shape.text_tokens)
+    while candidate:
+        # One placeholder stands for all vision positions here.
+        length = len(adapter.tokenizer(adapter.prompt(candidate))["input_ids"]) - 1 + shape.vision_tokens
+        if length == shape.sequence:
+            return candidate
+        candidate = candidate[:-1]
+    raise ValueError(
+        f"no cut of a text has {shape.text_tokens} positions; text_tokens is too low or too high"
+    )

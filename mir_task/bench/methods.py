@@ -13,8 +13,8 @@ SCRIPT_STEPS = 5
 SQRTM = 28 + 1 / 3
 """Operations of a root by the real Schur method, in units of d^3 (Higham, Functions of Matrices, section 6.2)."""
 KNOWN_LOWEST = 1e-6
-"""Smallest singular value of L_v^T L_t, relative to its norm, to count what knowing it would save: about that of rows of
-:mod:`mir_task.bench.features` at d = 4096, by the trend from d = 256 to 512."""
+"""Smallest singular value of L_v^T L_t, relative to its norm, to count what knowing it would save: about that of the
+rows of :mod:`mir_task.bench.features` at d = 4096, by the trend from d = 256 to 512."""
 
 
 def script_to_host(shape: Shape) -> Work:
