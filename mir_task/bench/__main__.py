@@ -13,7 +13,18 @@ from typing import Any
 import pandas as pd
 import torch
 
-from mir_task.bench import accelerator, ceiling, coverage, distance, inference, layer, profile, report, whole
+from mir_task.bench import (
+    accelerator,
+    ceiling,
+    coverage,
+    distance,
+    inference,
+    iteration,
+    layer,
+    profile,
+    report,
+    whole,
+)
 from mir_task.bench.llava import Shape
 from mir_task.bench.machine import describe
 
@@ -23,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterator[dict[str, Any]]]] 
     "overhead": lambda _: whole.overhead(),
     "profile": lambda _: profile.run(),
     "accelerator": lambda arguments: accelerator.run(_shape(arguments), arguments.device, arguments.dtype),
+    "iteration": lambda _: iteration.run(),
     "memory": lambda _: whole.memory(),
     "ceiling": lambda _: ceiling.run(),
     "scaling": lambda _: whole.scaling(),

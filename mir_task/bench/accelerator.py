@@ -181,8 +181,9 @@ def _counted(shape: Shape, method: str, step: str, works: list[Work]) -> dict[st
     }
 
 
-def _least(card: Card, works: list[Work]) -> float:
-    return sum(card.seconds(work) for work in works)
+def _least(card: Card, works: list[Work]) -> float | None:
+    """Seconds at least; None where the host computes too, whose rate is unknown."""
+    return None if any(work.host_flops for work in works) else sum(card.seconds(work) for work in works)
 
 
 def _named(shape: Shape) -> dict[str, Any]:

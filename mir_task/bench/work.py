@@ -53,10 +53,7 @@ class Card:
     """Bytes a second between host and card, in one direction."""
 
     def seconds(self, work: Work) -> float:
-        """Seconds that the card needs at least: of arithmetic, memory and link whatever takes longest.
-
-        Operations on the host are left out.
-        """
+        """Seconds that card and link need at least: of arithmetic, memory and link whatever takes longest."""
         arithmetic = sum(count / self.flops[precision] for precision, count in work.flops.items())
         return max(arithmetic, work.card_bytes / self.memory, work.link_bytes / self.link)
 
