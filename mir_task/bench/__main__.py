@@ -56,6 +56,10 @@ def main(argv: list[str] | None = None) -> int:
     unknown = set(arguments.names) - set(BENCHMARKS)
     if unknown:
         parser.error(f"unknown benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    try:
+        _shape(arguments)
+    except ValueError as error:
+        parser.error(str(error))
     for name in arguments.names or BENCHMARKS:
         arguments.output.mkdir(parents=True, exist_ok=True)
         path = arguments.output / f"{name}.json"

@@ -158,6 +158,12 @@ def test_without_a_device_the_command_counts_and_says_so(tmp_path, capsys, monke
     assert "computed, not measured" in capsys.readouterr().out
 
 
+def test_the_command_refuses_a_shape_that_no_model_has(capsys):
+    with pytest.raises(SystemExit):
+        main(["accelerator", "--vision_tokens", "15"])
+    assert "vision_tokens must be a square number, got 15" in capsys.readouterr().err
+
+
 def test_a_whole_is_the_sum_of_its_steps():
     records = list(accelerator.counted(TINY))
     for method, steps in methods.METHODS.items():
