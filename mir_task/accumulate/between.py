@@ -53,22 +53,21 @@ class BetweenPairs:
             return None
         return min(self.between / self.total, 1.0)
 
-    def add(self, rows: Tensor, exact: Tensor, norms: Tensor) -> None:
+    def add(self, rows: Tensor, norms: Tensor) -> None:
         """Add the rows of one pair.
 
         Args:
             rows: [n, d] of any floating dtype, n >= 1.
-            exact: their L2 norms [n], float64.
-            norms: the same as they are kept, on the CPU; the outlier rule looks at these.
+            norms: their L2 norms [n], float64 on the CPU.
         """
-        count, total, squares = len(rows), rows.sum(0, dtype=torch.float64), exact.square().sum()
+        count, total, squares = len(rows), rows.sum(0, dtype=torch.float64), norms.square().sum()
         if count > 1 and (mask := OutlierRule.of(norms).mask(norms)).any():
             outliers = mask.nonzero().squeeze(1).to(rows.device)
             count -= len(outliers)
             total -= rows[outliers].sum(0, dtype=torch.float64)
-            squares = exact.index_fill(0, outliers, 0).square().sum()
+            squares = norms[~mask].square().sum()
         mean = total / count
-        within = (squares - count * mean.dot(mean)).clamp(min=0)
+        within = (squares.to(rows.device) - count * mean.dot(mean)).clamp(min=0)
         self._merge(1, count, mean, torch.stack([torch.zeros_like(within), within]))
 
     def merge(self, other: BetweenPairs) -> None:

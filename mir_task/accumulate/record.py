@@ -57,7 +57,7 @@ class RowRecord:
         self.norm_sums[group] += float(norms.sum())
         self.sample.update(rows, keys)
         if self.between is not None:
-            self.between.add(rows, exact, norms)
+            self.between.add(rows, norms)
         return norms
 
     def merge(self, other: RowRecord) -> None:

@@ -29,6 +29,12 @@ class Measurement:
     accelerator_bytes: int
     """Peak GPU memory beyond the inputs."""
     value: Any
+    host_peak_bytes: int = 0
+    """Peak host memory of the process, with the inputs."""
+    accelerator_peak_bytes: int = 0
+    """Peak GPU memory of tensors, with the inputs."""
+    accelerator_reserved_bytes: int = 0
+    """Peak GPU memory that torch had taken for them."""
 
 
 def measure(prepare: Callable[..., Any], run: Callable[[Any], Any], *arguments: Any) -> Measurement:
@@ -51,11 +57,19 @@ def _measure_here(
     inputs = prepare(*arguments)
     before, accelerator_before = _reset_peak(), _accelerator_peak(reset=True)
     value, seconds = _timed(run, inputs)
-    extra, accelerator_extra = _peak() - before, _accelerator_peak() - accelerator_before
+    peak, accelerator_peak, reserved = _peak(), _accelerator_peak(), _accelerator_reserved()
     times = [seconds]
     while times[0] < REPEAT_BELOW_SECONDS and len(times) < REPEATS:
         times.append(_timed(run, inputs)[1])
-    return Measurement(statistics.median(times), max(extra, 0), accelerator_extra, value)
+    return Measurement(
+        seconds=statistics.median(times),
+        extra_bytes=max(peak - before, 0),
+        accelerator_bytes=accelerator_peak - accelerator_before,
+        value=value,
+        host_peak_bytes=peak,
+        accelerator_peak_bytes=accelerator_peak,
+        accelerator_reserved_bytes=reserved,
+    )
 
 
 def _timed(run: Callable[[Any], Any], inputs: Any) -> tuple[Any, float]:
@@ -83,5 +97,10 @@ def _accelerator_peak(reset: bool = False) -> int:
     if not torch.cuda.is_available():
         return 0
     if reset:
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     return int(torch.cuda.max_memory_allocated())
+
+
+def _accelerator_reserved() -> int:
+    return int(torch.cuda.max_memory_reserved()) if torch.cuda.is_available() else 0

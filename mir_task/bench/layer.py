@@ -39,16 +39,16 @@ def ours_with_error(pairs: Pairs) -> float:
     return _streaming(pairs, groups=10)
 
 
-def script_accurate(pairs: Pairs) -> float:
+def script_accurate(pairs: Pairs, device: str = "cpu") -> float:
     """Run the released script's "accurate" mode: all rows in float32, scipy's root of the nonsymmetric product."""
-    mean_term, cov_a, cov_b = _script_statistics(pairs)
+    mean_term, cov_a, cov_b = (each.cpu() for each in _script_statistics(pairs, device))
     root = scipy.linalg.sqrtm(cov_a.numpy() @ cov_b.numpy())
     return float(mean_term + cov_a.trace() + cov_b.trace()) - 2 * float(np.trace(root).real)
 
 
-def script_fast(pairs: Pairs) -> float:
+def script_fast(pairs: Pairs, device: str = "cpu") -> float:
     """Run the released script's steps in its default mode."""
-    mean_term, cov_a, cov_b = _script_statistics(pairs)
+    mean_term, cov_a, cov_b = _script_statistics(pairs, device)
     return float(mean_term + cov_a.trace() + cov_b.trace() - 2 * script_fast_root(cov_a @ cov_b).trace())
 
 
@@ -120,9 +120,9 @@ def _summaries(pairs: Pairs, groups: int) -> Modalities[ModalitySummary]:
     return Modalities(*summaries)
 
 
-def _script_statistics(pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
-    vision = torch.cat([rows.float() for rows, _ in pairs])
-    text = torch.cat([rows.float() for _, rows in pairs])
+def _script_statistics(pairs: Pairs, device: str) -> tuple[Tensor, Tensor, Tensor]:
+    vision = torch.cat([rows.float().to(device) for rows, _ in pairs])
+    text = torch.cat([rows.float().to(device) for _, rows in pairs])
     scale = 1 / text.norm(dim=1).mean()
     vision, text = _replace_outliers(scale * vision), _replace_outliers(scale * text)
     mean_term = (vision.mean(0) - text.mean(0)).square().sum()

@@ -63,7 +63,7 @@ def script_fast(statistics: Any) -> float:
 
 def script_fast_root(product: torch.Tensor) -> torch.Tensor:
     """Compute what the script's default mode takes for the root of a [d, d] product of covariances."""
-    y, z = product, torch.eye(len(product))
+    y, z = product, torch.eye(len(product), device=product.device)
     for _ in range(5):
         y = 0.5 * (y + torch.inverse(z) @ product)
         z = 0.5 * (z + torch.inverse(y) @ product)

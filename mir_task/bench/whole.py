@@ -27,8 +27,6 @@ OVERHEAD: dict[str, Any] = {"pairs": 100, "layers": 8, "d": 1024}
 DEEP: dict[str, Any] = {"layers": 30, "d": 576, "image_size": 112}
 """SmolLM2-135M's depth and width, with 64 vision tokens."""
 DEEP_PAIRS = (12, 60)
-SEVEN_B: dict[str, Any] = {"pairs": 100, "layers": 32, "d": 4096}
-"""The shape of LLaVA-1.5-7B."""
 
 
 def prepare(
@@ -99,14 +97,6 @@ def deep() -> Iterator[dict[str, Any]]:
     methods: dict[str, Callable[[Arguments], Any]] = {"bare forward passes": bare, "mir-task": ours}
     for pairs in DEEP_PAIRS:
         yield from _over_bare(methods, **DEEP, pairs=pairs)
-
-
-def accelerator() -> Iterator[dict[str, Any]]:
-    """Yield (b) on a GPU, with a random model of a 7B model's shape in bfloat16; nothing without a GPU."""
-    if not torch.cuda.is_available():
-        return
-    methods: dict[str, Callable[[Arguments], Any]] = {"bare forward passes": bare, "mir-task": ours}
-    yield from _over_bare(methods, **SEVEN_B, device="cuda", dtype="bfloat16")
 
 
 def memory(counts: Sequence[int] = (50, 100, 200, 400), repeats: int = 3) -> Iterator[dict[str, Any]]:
