@@ -105,7 +105,7 @@ def _write_table(table: pd.DataFrame, file: Path) -> None:
 
 
 def percent(table: pd.DataFrame) -> pd.DataFrame:
-    """Scores in per cent, as reports show them; without the seeds, which would be taken for scores."""
+    """Scores in per cent, as reports show them; without the seeds, which their recipes stand for."""
     names = map(str, table)
     scores = [name for name in names if name == "average" or name.startswith("mir_study_")]
     return table.assign(**{name: 100 * table[name] for name in scores}).drop(columns="seed")

@@ -64,17 +64,16 @@ class Judged:
     mir: Telling
     beside: list[Telling]
     """Baselines and training step, in the order of their columns."""
-    ahead: str | None = None
-    """The baseline that puts more pairs in order than MIR does, beyond chance."""
+    ahead: frozenset[str] = frozenset()
+    """The baselines that put more pairs in order than MIR does, beyond chance."""
 
     @property
     def instead(self) -> Telling | None:
-        """The baseline that tells: the one ahead of MIR, or the best one where MIR does not tell."""
+        """The baseline that tells: the best one ahead of MIR, or the best one where MIR does not tell."""
         telling = [each for each in self.beside if each.tells and each.found]
-        if self.ahead is not None:
-            return next((each for each in telling if each.predictor == self.ahead), None)
-        if self.mir.tells:
-            return None
+        ahead = [each for each in telling if each.predictor in self.ahead]
+        if self.mir.tells or ahead:
+            telling = ahead
         # By pairs in order less pairs reversed: a share alone would favour one that is tied on most pairs.
         return max(telling, key=lambda each: each.net, default=None)
 
@@ -93,9 +92,8 @@ def judge(groups: Groups, named: Mapping[str, Better], ahead: Mapping[str, float
         ahead: by baseline, the one-sided p of its putting more pairs in order than MIR, where it was tested.
     """
     ahead = ahead or {}
-    leading = min(ahead, key=lambda name: ahead[name], default=None)
-    if leading is not None and min(holm(list(ahead.values()))) >= ALPHA:
-        leading = None
+    adjusted = zip(ahead, holm(list(ahead.values())), strict=True)
+    leading = frozenset(name for name, p in adjusted if p < ALPHA)
     return Judged(telling(groups, MIR, "lower"), _beside(groups, named), leading)
 
 
