@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 
 from mir_task.accumulate.state import State, scalar
-from mir_task.accumulate.triangle import Triangle
-
-MIN_BLOCK = 256
+from mir_task.accumulate.triangle import Triangle, blocks
 
 
 @dataclass(frozen=True)
@@ -143,12 +141,12 @@ def add_rows(rows: Tensor, dtype: torch.dtype, targets: Sequence[RunningMoments]
     shifted = rows.to(dtype, copy=True)
     shifted -= first.centre.to(dtype)
     total = shifted.sum(0, dtype=torch.float64)
-    scatters = [target._scatter.blocks() for target in targets]
-    for same in zip(*scatters, strict=True):
-        block = same[0][0]
+    parts = [part for target in targets for part in target._scatter.blocks()]
+    for block in blocks(first.width):
         products = shifted[:, block].T @ shifted[:, : block.stop]
-        for _, sums in same:
-            sums.add_(products)
+        for part, sums in parts:
+            if block.start <= part.start < block.stop:
+                sums.add_(products[part.start - block.start : part.stop - block.start, : part.stop])
     for target in targets:
         target.total += total
         target.count += len(rows)
@@ -163,9 +161,3 @@ def merged(several: list[RunningMoments]) -> RunningMoments:
     for other in several[1:]:
         result.merge(other)
     return result
-
-
-def blocks(d: int) -> list[slice]:
-    """Ranges of rows in which a [d, d] matrix is worked off: an eighth of it, at least 256."""
-    size = max(d // 8, MIN_BLOCK)
-    return [slice(start, min(start + size, d)) for start in range(0, d, size)]

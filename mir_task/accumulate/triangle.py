@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+MIN_PRODUCT = 256
 MIN_BLOCK = 128
-MAX_BLOCKS = 32
 
 
 class Triangle:
     """Symmetric matrix [d, d] as blocks of its rows up to the diagonal, in one piece of memory.
 
-    A block is as wide as its last row, so that products fill it at once; at d = 4096 this takes 3% more than the bare
-    triangle. Blocks on the diagonal are whole.
+    A block is as wide as its last row; at d = 4096 all take 3% more than the bare triangle. Blocks on the diagonal are
+    whole.
 
     Args:
         width: d.
@@ -64,7 +64,16 @@ class Triangle:
         return total
 
 
+def blocks(d: int) -> list[slice]:
+    """Ranges of rows in which products of a [d, d] matrix are taken: an eighth of it, at least 256."""
+    return _ranges(0, d, max(d // 8, MIN_PRODUCT))
+
+
 def triangle_blocks(width: int) -> list[slice]:
-    """Ranges of rows of a triangle's blocks: 128 rows, or a 32nd part if that is more."""
-    size = max(width // MAX_BLOCKS, MIN_BLOCK)
-    return [slice(start, min(start + size, width)) for start in range(0, width, size)]
+    """Ranges of rows of a triangle's blocks, which are quarters of those of products, of at least 128 rows."""
+    size = max(width // 32, MIN_BLOCK)
+    return [part for rows in blocks(width) for part in _ranges(rows.start, rows.stop, size)]
+
+
+def _ranges(start: int, stop: int, size: int) -> list[slice]:
+    return [slice(each, min(each + size, stop)) for each in range(start, stop, size)]

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from mir_task.accumulate.moments import Moments
+from mir_task.errors import MIRDataError
 from mir_task.metric.band import sum_of_singular_values
 from mir_task.metric.polar import nuclear_norm
 from mir_task.metric.products import product_of_factors
 
-POLAR_ACCURACY = 1e-6
+POLAR_ACCURACY = 1e-7
 """Of the polar iteration, relative to the traces."""
 GROWTH = 10.0
 
@@ -31,12 +32,17 @@ class Factored:
 
     @classmethod
     def of(cls, moments: Moments) -> Factored:
-        """Factor a covariance; one that is singular gets a multiple of the identity added.
+        """Factor a covariance, which is taken over; one that is singular gets a multiple of the identity added.
 
         It is the least of round-off size with which the factor exists: about 1e-9 of the trace where sums are float32,
         1e-17 where they are float64. Its root times that of the other covariance is the error.
+
+        Raises:
+            MIRDataError: NaN or Inf in the covariance.
         """
         covariance, trace = moments.covariance, float(moments.covariance.trace())
+        if not torch.isfinite(covariance).all():
+            raise MIRDataError("noise floors: the covariance of half of the pairs holds NaN or Inf")
         added = moments.epsilon * trace / math.sqrt(len(covariance)) or torch.finfo(torch.float64).tiny
         lower, failed = torch.linalg.cholesky_ex(covariance)
         while int(failed):

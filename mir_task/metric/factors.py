@@ -6,7 +6,7 @@ import scipy.linalg.lapack
 import torch
 from torch import Tensor
 
-from mir_task.accumulate.moments import blocks
+from mir_task.accumulate.triangle import blocks
 from mir_task.errors import MIRDataError
 from mir_task.metric.maps import Maps
 from mir_task.metric.products import gram

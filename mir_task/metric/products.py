@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mir_task.accumulate.moments import blocks
+from mir_task.accumulate.triangle import blocks
 
 
 def congruence(cov: Tensor, lower: Tensor) -> Tensor:

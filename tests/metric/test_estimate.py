@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mir_task import MIRDataError
 from mir_task.accumulate.modalities import Modalities
 from mir_task.accumulate.moments import Moments
 from mir_task.accumulate.statistics import FirstPass
@@ -95,6 +96,12 @@ def test_rows_that_are_all_alike_have_a_factor():
     flat = Moments(torch.zeros(5), torch.zeros(5, 5, dtype=torch.float64))
     eye = Moments(torch.zeros(5), torch.eye(5, dtype=torch.float64))
     assert Factored.of(flat).distance(Factored.of(eye)) == pytest.approx(5)
+
+
+def test_a_covariance_that_is_none_is_named():
+    broken = Moments(torch.zeros(3), torch.full((3, 3), float("nan"), dtype=torch.float64))
+    with pytest.raises(MIRDataError, match="half of the pairs holds NaN or Inf"):
+        Factored.of(broken)
 
 
 # Noise floors: three digits of the exact ones, whatever the rows
