@@ -73,12 +73,12 @@ def _add(found: InTraining, log: TrainingLog, files: Sequence[dict[int, Found]])
         kept = []
         for path, result in [by_step[step] for by_step in files if step in by_step]:
             if logged is None and (step, result.mir) in earlier:
-                found.skipped.append(Skipped(str(path), "is of an earlier course of this training"))
+                found.skipped.append(Skipped(str(path), "the file is of an earlier course of this training"))
             elif logged is not None and logged["mir"] != result.mir:
                 found.skipped.append(
                     Skipped(
                         str(path),
-                        f"has MIR {result.mir:.6g}, and the log of step {step} ({log.source[step]}) has "
+                        f"the file has MIR {result.mir:.6g}, and the log of step {step} ({log.source[step]}) has "
                         f"{logged['mir']:.6g}: it is of another course of training, or of weights loaded afterwards",
                     )
                 )

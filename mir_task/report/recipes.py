@@ -55,10 +55,16 @@ def by_recipe(runs: Sequence[Run], rows: Sequence[Row], recipes: Mapping[str, st
             f"{count(sum(map(len, several.values())), 'model')} are trainings of {count(len(several), 'recipe')}, "
             f"which count once each, with the mean of theirs: {listing(several, 4)}."
         )
+    # A group may have scores of some of a recipe's trainings: the others' MIR does not count there.
+    groups: dict[str, dict[str | None, None]] = {}
+    for row in rows:
+        groups.setdefault(row.model, {}).setdefault(row.group)
     return ByRecipe(
         [
-            replace(run, model=name, trained=run.model) if (name := recipe_of(run.model)) else run
+            replace(run, model=name, trained=run.model, group=group) if name else run
             for run in runs
+            for name in [recipe_of(run.model)]
+            for group in ([run.group] if run.group or not name else groups.get(run.model, [None]))
         ],
         [replace(mean_of(same), model=name) for (_, name), same in by_name.items()],
         notes,

@@ -144,8 +144,8 @@ def _joined(states: Sequence[TrainerState]) -> TrainingLog:
         skipped.append(
             Skipped(
                 str(state.path),
-                f"{reason}, which is newer: it is left out as an earlier course of this training; remove the "
-                "checkpoints that are no longer wanted",
+                f"{reason}, which is newer: the log is of an earlier course of this training",
+                remedy="remove the checkpoints that are no longer wanted",
             )
         )
     mir: dict[int, dict[str, float]] = {}

@@ -62,7 +62,8 @@ def tabulars(latex):
 def is_balanced(latex):
     """Whether every brace that is not escaped has its partner."""
     depth = 0
-    for mark in re.findall(r"\\.|[{}]", latex, re.DOTALL):
+    without_comments = re.sub(r"(?m)^%.*$", "", latex)
+    for mark in re.findall(r"\\.|[{}]", without_comments, re.DOTALL):
         depth += {"{": 1, "}": -1}.get(mark, 0)
         if depth < 0:
             return False

