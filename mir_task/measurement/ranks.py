@@ -174,9 +174,14 @@ class Ranks:
 
 def _is_known(error: BaseException | None) -> bool:
     """Whether all processes know of an error, or of what led to it, by the end of an inner block."""
-    while error is not None and not hasattr(error, "known_to_all"):
+    seen: list[BaseException] = []
+    # An error that is raised again while what it led to is handled stands in a circle with that.
+    while error is not None and error not in seen:
+        if hasattr(error, "known_to_all"):
+            return True
+        seen.append(error)
         error = error.__cause__ or error.__context__
-    return error is not None
+    return False
 
 
 def _layout(state: State) -> Layout:
