@@ -29,7 +29,7 @@ from mir_task.metric.polar import nuclear_norm
 from mir_task.metric.uncertainty import GROUPS
 
 MIN_PRODUCT_ROWS = 1024
-EXACT, THREE_DIGITS = 1e-11, 1e-6
+EXACT, THREE_DIGITS = 1e-11, 1e-7
 """Accuracies of the polar iteration for the distance and for noise floors, relative to the traces."""
 TRACES = 4.5
 """(tr S_v + tr S_t) / |L_v^T L_t|, by which the length of the iteration follows from its accuracy: that of the rows of

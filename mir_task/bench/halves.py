@@ -8,9 +8,12 @@ MAX_BLOCKS, MIN_BLOCK = 8, 256
 
 def triangle(d: int) -> int:
     """Numbers of a scatter matrix's triangle [d, d], whose blocks on the diagonal are whole."""
-    return sum(
-        (stop - start) * stop for start, stop in _blocks(d, max(d // MAX_TRIANGLE_BLOCKS, MIN_TRIANGLE_BLOCK))
-    )
+    size = max(d // MAX_TRIANGLE_BLOCKS, MIN_TRIANGLE_BLOCK)
+    # A block of products holds several of the triangle's.
+    parts = [
+        (start + s, start + e) for start, stop in _wide_blocks(d) for s, e in _blocks(stop - start, size)
+    ]
+    return sum((stop - start) * stop for start, stop in parts)
 
 
 def _blocks(d: int, size: int) -> list[tuple[int, int]]:
