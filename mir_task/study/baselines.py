@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from mir_task.study.captions import caption
-from mir_task.study.chat import IGNORED, batch_of, chat_text
+from mir_task.study.chat import IGNORED, Answers, answers_of, batch_of, chat_text
 from mir_task.study.questions import SKILLS, ask
 from mir_task.study.scales import Scale
 from mir_task.study.world import Stream, example
@@ -40,10 +40,9 @@ def caption_perplexity(model: Any, processor: Any, scale: Scale) -> float:
             for scene, _, random in examples
         ]
         batch = batch_of(processor, texts, [image for _, image, _ in examples])
-        targets, logits = _targets_and_logits(model, batch)
-        known = targets != IGNORED
-        total += float(cross_entropy(logits[known], targets[known], reduction="sum"))
-        tokens += int(known.sum())
+        answers = _answers(model, batch)
+        total += float(cross_entropy(answers.logits, answers.targets, reduction="sum"))
+        tokens += len(answers.targets)
     return math.exp(total / tokens)
 
 
@@ -61,8 +60,9 @@ def in_context_score(model: Any, processor: Any, scale: Scale) -> float:
             texts.append(chat_text(processor, turns, images=len(turns)))
             images += shown
         batch = batch_of(processor, texts, images)
-        targets, logits = _targets_and_logits(model, _last_answer_only(batch))
-        right += ((logits.argmax(-1) == targets) | (targets == IGNORED)).all(-1).tolist()
+        answers = _answers(model, _last_answer_only(batch))
+        wrong = answers.rows[answers.logits.argmax(-1) != answers.targets]
+        right += [row not in wrong for row in range(len(texts))]
     return sum(right) / len(right)
 
 
@@ -92,13 +92,9 @@ def _last_answer_only(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**batch, "labels": labels}
 
 
-def _targets_and_logits(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Targets [batch, sequence - 1] and the logits [batch, sequence - 1, vocabulary] that predict them."""
-    labels = batch["labels"].to(model.device)
-    inputs = {name: value.to(model.device) for name, value in batch.items() if name != "labels"}
+def _answers(model: Any, batch: dict[str, Tensor]) -> Answers:
     with torch.inference_mode():
-        logits = model.eval()(**inputs).logits
-    return labels[:, 1:], logits[:, :-1]
+        return answers_of(model.eval(), batch)
 
 
 def _batches(scale: Scale, description: str) -> Iterator[range]:

@@ -1,14 +1,15 @@
-"""Conversations as training batches: the chat template, the image's tokens, labels on the answers alone."""
+"""Conversations as training batches: the chat template, the image's tokens, labels and loss on the answers alone."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 IGNORED = -100
 """The label that transformers' losses leave out."""
@@ -60,14 +61,52 @@ def batch_of(
     return {
         "input_ids": encoded["input_ids"],
         "attention_mask": encoded["attention_mask"],
-        "labels": _answer_labels(expanded, encoded, tokenizer.eos_token),
+        "labels": _answer_labels(expanded, encoded, _answer_start(processor), tokenizer.eos_token),
         "pixel_values": pixels,
     }
 
 
-def _answer_labels(texts: Sequence[str], encoded: Mapping[str, Tensor], eos: str) -> Tensor:
+class Answers(NamedTuple):
+    """Tokens of a batch's answers, n in all, and what a model gives for them."""
+
+    logits: Tensor
+    """[n, vocabulary]"""
+    targets: Tensor
+    """[n]"""
+    rows: Tensor
+    """[n] the conversation that each belongs to."""
+
+
+def answers_of(model: Any, batch: Mapping[str, Tensor]) -> Answers:
+    """Logits of the answers' tokens; those of all other positions are never computed.
+
+    Args:
+        model: a LLaVA.
+        batch: from :func:`batch_of`.
+    """
+    inputs = {name: value.to(model.device) for name, value in batch.items()}
+    targets = inputs.pop("labels")[:, 1:]
+    states = model.model(**inputs).last_hidden_state[:, :-1]
+    known = targets != IGNORED
+    return Answers(model.lm_head(states[known]), targets[known], known.nonzero()[:, 0])
+
+
+def answer_loss(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    """Mean loss per token of the answers, as transformers' models compute it from the labels."""
+    answers = answers_of(model, batch)
+    return cross_entropy(answers.logits.float(), answers.targets)
+
+
+def _answer_start(processor: Any) -> str:
+    """What the chat template asks for an answer with."""
+    asked = [{"role": "user", "content": [{"type": "text", "text": "?"}]}]
+    bare = str(processor.apply_chat_template(asked))
+    return str(processor.apply_chat_template(asked, add_generation_prompt=True)).removeprefix(bare)
+
+
+def _answer_labels(texts: Sequence[str], encoded: Mapping[str, Tensor], start: str, eos: str) -> Tensor:
     """Labels [batch, sequence]: the tokens of all answers with their end of sequence; the rest is ignored."""
-    answer = re.compile(rf"(?<= ASSISTANT:).*?{re.escape(eos)}", re.DOTALL)
+    answer = re.compile(rf"(?<={re.escape(start)}).*?{re.escape(eos)}", re.DOTALL)
     labels = torch.full_like(encoded["input_ids"], IGNORED)
     for row, text in enumerate(texts):
         starts, ends = encoded["offset_mapping"][row].unbind(-1)

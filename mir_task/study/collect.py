@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from mir_task.study.along import table_along
 from mir_task.study.experiments import Run, members
 from mir_task.study.layout import Layout
 from mir_task.study.numbers import predictors
@@ -40,10 +41,13 @@ def collect(scale: Scale, layout: Layout) -> Path:
             row |= _scores_and_baselines(scale, run, layout)
             scores.append(row)
             models.append(row | predictors(layout.mir / run.name, layout.matched / run.name))
+    along = table_along(scale, layout)
     layout.table.parent.mkdir(parents=True, exist_ok=True)
     with lock_of(layout.table):
         pd.DataFrame(scores).to_csv(layout.table, index=False)
         pd.DataFrame(models).to_csv(layout.models, index=False)
+        if len(along):
+            along.to_csv(layout.along_table, index=False)
         _copy_curves(layout)
     return layout.table
 
@@ -65,7 +69,7 @@ def _scores_and_baselines(scale: Scale, run: Run, layout: Layout) -> dict[str, A
         "average_over": ";".join(skills),
         "loss": final_loss(curve),
         **json.loads((layout.baselines / run.name / "baselines.json").read_text()),
-        "samples": len(curve) * scale.batch_size,
+        "samples": int(curve["step"].iloc[-1]) * scale.batch_size,
     }
 
 
@@ -74,3 +78,6 @@ def _copy_curves(layout: Layout) -> None:
     for curve in sorted(layout.root.glob("stage*/*/curve.csv")):
         stage, name, _ = curve.relative_to(layout.root).parts
         shutil.copyfile(curve, layout.curves / f"{stage}_{name}.csv")
+    for curve in sorted(layout.root.glob("trunks/*/*/curve.csv")):
+        _, name, mark, _ = curve.relative_to(layout.root).parts
+        shutil.copyfile(curve, layout.curves / f"trunk_{name}_{mark}.csv")

@@ -42,6 +42,15 @@ def build_connector(config: LlavaConfig) -> nn.Module:
     return nn.Sequential(nn.Linear(vision.hidden_size, text.hidden_size), *chain(*deeper))
 
 
+def scale_output(connector: nn.Module, factor: float) -> None:
+    """Scale a connector's output by the weights of its last layer."""
+    last = [module for module in connector.modules() if isinstance(module, nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight.mul_(factor)
+        if last.bias is not None:
+            last.bias.mul_(factor)
+
+
 class QFormerConnector(nn.Module):
     """BLIP-2's Q-Former: learnt queries that attend to the patches, and a linear layer.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from mir_task.study.captions import Length
 from mir_task.study.connectors import Connector
 from mir_task.study.scales import Scale
-
-Unlocked = Literal["none", "lora", "half", "all"]
+from mir_task.study.training import WSD, Schedule
+from mir_task.study.unlocked import Unlocked
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Pretraining:
     caption: Length = "long"
     rate: float = 1e-3
     warmup: float = 0.03
-    schedule: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
+    schedule: Schedule = "cosine"
     clip: float = 1.0
     unlocked: Unlocked = "none"
     """Part of the language model that is trained."""
@@ -37,6 +37,10 @@ class Pretraining:
     def pairs(self, scale: Scale) -> int:
         """Number of image-caption pairs in an epoch."""
         return max(scale.batch_size, round(self.data * scale.pairs))
+
+    def steps(self, scale: Scale) -> int:
+        """Length of the schedule, in steps of the optimizer."""
+        return self.pairs(scale) // scale.batch_size * self.epochs
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Experiment:
     """Run with the main experiment's number of seeds."""
 
 
-EXPERIMENTS: dict[str, Experiment] = {
+PAPER: dict[str, Experiment] = {
     "data scale": Experiment(
         "figures 1 and 6",
         {f"{share:g}": {"data": share} for share in (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4)},
@@ -116,6 +120,32 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 
+REAL: dict[str, Experiment] = {
+    "data scale": Experiment(
+        "figures 1 and 6",
+        {f"{share:g}": {"schedule": WSD, "data": share} for share in (1 / 8, 1 / 2, 1, 2, 4, 8)},
+        main=True,
+    ),
+    "data scale, LoRA": Experiment(
+        "figure 1, table 3",
+        {f"{share:g}": {"schedule": WSD, "data": share, "unlocked": "lora"} for share in (1 / 8, 1 / 2, 2)},
+    ),
+    "learning rate": Experiment(
+        "table 2", {f"{rate:g}": {"schedule": WSD, "rate": rate} for rate in (3e-4, 1e-3, 3e-3)}
+    ),
+    "starting norm": Experiment(
+        "this study's own", {f"{start:g}": {"schedule": WSD, "start": start} for start in (1.0, 12.0)}
+    ),
+}
+PLANS = {"paper": PAPER, "real": REAL}
+
+
+def most_pairs(scale: Scale) -> int:
+    """Image-caption pairs of the largest training of a scale's plan, whichever of its experiments are run."""
+    variants = (changes for each in PLANS[scale.plan].values() for changes in each.variants.values())
+    return max(Pretraining(**changes).pairs(scale) for changes in variants)
+
+
 class Member(NamedTuple):
     """A run as one variant of an experiment."""
 
@@ -126,7 +156,7 @@ class Member(NamedTuple):
 
 def members(scale: Scale) -> Iterator[Member]:
     """Members of a scale's experiments; a run may be in several."""
-    for name, experiment in EXPERIMENTS.items():
+    for name, experiment in PLANS[scale.plan].items():
         if scale.experiments is not None and name not in scale.experiments:
             continue
         for seed in range(scale.main_seeds if experiment.main else scale.side_seeds):
@@ -137,10 +167,11 @@ def members(scale: Scale) -> Iterator[Member]:
 def runs(scale: Scale) -> list[Run]:
     """Every run of a scale once, in an order that makes an unfinished study useful.
 
-    The main experiment comes first, then the others seed by seed.
+    The main experiment comes first, smallest data first; then the others seed by seed.
     """
 
-    def turn(member: Member) -> int:
-        return -1 if EXPERIMENTS[member.experiment].main else member.run.seed
+    def turn(member: Member) -> tuple[int, float]:
+        main = PLANS[scale.plan][member.experiment].main
+        return (-1, member.run.pretraining.data) if main else (member.run.seed, 0.0)
 
     return list(dict.fromkeys(member.run for member in sorted(members(scale), key=turn)))

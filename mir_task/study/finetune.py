@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
-from mir_task.study.chat import batch_of, chat_text
+from mir_task.study.chat import answer_loss, batch_of, chat_text
 from mir_task.study.features import Features, features_for_pixels
 from mir_task.study.model import load, save
 from mir_task.study.questions import ask_any
 from mir_task.study.scales import Scale
-from mir_task.study.training import train
+from mir_task.study.training import autocast, train
 from mir_task.study.world import Stream, text_example
 
 
@@ -41,8 +41,8 @@ def train_stage_two(
             chat_text(processor, ask_any(scene, scale.turns, random), images=1) for scene, random in examples
         ]
         batch = batch_of(processor, texts, features[indices])
-        loss: Tensor = model(**{name: value.to(model.device) for name, value in batch.items()}).loss
-        return loss
+        with autocast(model.device, scale.precision):
+            return answer_loss(model, batch)
 
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     with features_for_pixels(model):

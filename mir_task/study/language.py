@@ -1,4 +1,4 @@
-"""Stage 0, language: a tokenizer and a small Llama trained on text about scenes and on the built-in passages."""
+"""Stage 0, language: a tokenizer and a small Llama trained on text about scenes and built-in passages, or SmolLM2."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import CLIPImageProcessor, LlamaConfig, LlamaForCausalLM, LlavaProcessor
+from transformers import LlamaConfig, LlamaForCausalLM, LlavaProcessor
 
 from mir_task.builtin.drawing.chance import pick
 from mir_task.data import builtin_texts
 from mir_task.demo.checkpoint import CHAT_TEMPLATE, build_tokenizer
+from mir_task.demo.checkpoint import PATCH_SIZE as DEMO_PATCH_SIZE
+from mir_task.study import smollm2
 from mir_task.study.captions import LENGTHS, caption
 from mir_task.study.chat import IGNORED, chat_text
-from mir_task.study.picture import IMAGE_SIZE
+from mir_task.study.processor import llava_processor
 from mir_task.study.questions import ask_any
-from mir_task.study.scales import Scale
+from mir_task.study.scales import Language, Scale, Vision
 from mir_task.study.training import train
 from mir_task.study.world import Stream, text_example
 
@@ -29,11 +31,21 @@ INITIALIZER_RANGE = 0.08
 """About 1/sqrt(hidden_size): with Llama's 0.02, looking things up in the context is learnt far later."""
 
 
-def train_language_model(scale: Scale, processor_folder: Path, folder: Path, device: str) -> None:
+def make_language_model(scale: Scale, processor_folder: Path, folder: Path, device: str) -> None:
+    """Train a language model, or take the pre-trained one; save it and the processor into the folder."""
+    if isinstance(scale.language, Language):
+        train_language_model(scale, scale.language, processor_folder, folder, device)
+    else:
+        smollm2.save_language_model(LlavaProcessor.from_pretrained(processor_folder), folder)
+
+
+def train_language_model(
+    scale: Scale, settings: Language, processor_folder: Path, folder: Path, device: str
+) -> None:
     """Train a language model; save it, the processor and the curve into the folder."""
     processor = LlavaProcessor.from_pretrained(processor_folder)
     torch.manual_seed(0)
-    model = LlamaForCausalLM(llama_config(scale, processor.tokenizer)).to(device)
+    model = LlamaForCausalLM(llama_config(settings, processor.tokenizer)).to(device)
 
     def loss_of(step: int) -> Tensor:
         texts = [
@@ -51,19 +63,19 @@ def train_language_model(scale: Scale, processor_folder: Path, folder: Path, dev
         loss: Tensor = model(**batch, labels=labels).loss
         return loss
 
-    curve = train(loss_of, model.parameters(), scale.text_recipe, scale.text_steps, "stage 0: language")
+    curve = train(loss_of, model.parameters(), settings.recipe, settings.steps, "stage 0: language")
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     curve.to_csv(folder / "curve.csv", index=False)
 
 
-def llama_config(scale: Scale, tokenizer: Any) -> LlamaConfig:
-    """A Llama of this scale."""
+def llama_config(settings: Language, tokenizer: Any) -> LlamaConfig:
+    """A Llama of these sizes."""
     return LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=scale.hidden_size,
-        intermediate_size=round(8 * scale.hidden_size / 3),
-        num_hidden_layers=scale.layers,
+        hidden_size=settings.hidden_size,
+        intermediate_size=round(8 * settings.hidden_size / 3),
+        num_hidden_layers=settings.layers,
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=MAX_CONTEXT,
@@ -75,12 +87,15 @@ def llama_config(scale: Scale, tokenizer: Any) -> LlamaConfig:
 
 
 def build_processor(scale: Scale) -> LlavaProcessor:
-    """CLIP preprocessing and a tokenizer trained on the study's texts."""
+    """CLIP preprocessing and a tokenizer: SmolLM2's, or one trained on the study's texts."""
+    patch_size = scale.vision.patch_size if isinstance(scale.vision, Vision) else DEMO_PATCH_SIZE
+    if not isinstance(scale.language, Language):
+        return llava_processor(smollm2.build_tokenizer(), patch_size, smollm2.CHAT_TEMPLATE)
     bare = build_tokenizer(texts=["USER: ASSISTANT:"], vocabulary=300)
-    processor = _processor(bare, scale)
+    processor = llava_processor(bare, patch_size, CHAT_TEMPLATE)
     texts = chain(builtin_texts(), (document(processor, index) for index in range(TOKENIZER_TEXTS)))
-    tokenizer = build_tokenizer(texts=texts, vocabulary=scale.vocabulary)
-    return _processor(tokenizer, scale)
+    tokenizer = build_tokenizer(texts=texts, vocabulary=scale.language.vocabulary)
+    return llava_processor(tokenizer, patch_size, CHAT_TEMPLATE)
 
 
 def document(processor: Any, index: int) -> str:
@@ -107,19 +122,3 @@ def document(processor: Any, index: int) -> str:
         first, *others = ask_any(scene, TURNS, random)
         turns = [(f"{description}\n{first.question}", first.answer), *others]
     return f"{bos}{chat_text(processor, turns)}"
-
-
-def _processor(tokenizer: Any, scale: Scale) -> LlavaProcessor:
-    # lmms-eval's llava_hf asks the tokenizer for the template, mir_task the processor.
-    tokenizer.chat_template = CHAT_TEMPLATE
-    return LlavaProcessor(
-        image_processor=CLIPImageProcessor(
-            size={"shortest_edge": IMAGE_SIZE}, crop_size={"height": IMAGE_SIZE, "width": IMAGE_SIZE}
-        ),
-        tokenizer=tokenizer,
-        patch_size=scale.patch_size,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=CHAT_TEMPLATE,
-        image_token="<image>",
-    )

@@ -43,6 +43,10 @@ class Layout:
         """Held-out images and unrelated texts that MIR is measured on."""
         return self.root / "probe"
 
+    def trunk(self, name: str, step: int) -> Path:
+        """State of a training that runs branch from, after so many steps."""
+        return self.root / "trunks" / name / f"{step:05d}"
+
     @property
     def stage_one(self) -> Path:
         """Checkpoints after stage 1, by run."""
@@ -62,6 +66,10 @@ class Layout:
     def mir(self) -> Path:
         """lmms-eval's and the per-layer files of the checkpoints after stage 1, by run."""
         return self.results / "mir"
+
+    def along(self, name: str, step: int) -> Path:
+        """MIR within a training that runs branch from, after so many steps."""
+        return self.results / "along" / f"{name}_{step:05d}"
 
     @property
     def scores(self) -> Path:
@@ -92,6 +100,11 @@ class Layout:
     def table(self) -> Path:
         """Scores and baselines of every model in every experiment."""
         return self.results / "scores.csv"
+
+    @property
+    def along_table(self) -> Path:
+        """MIR and its companions along the trainings that runs branch from."""
+        return self.results / "along.csv"
 
     @property
     def models(self) -> Path:

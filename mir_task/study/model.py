@@ -37,6 +37,7 @@ def assemble(language: Path, vision: Path, connector: Connector, seed: int) -> t
         image_token_index=image_id,
         vision_feature_layer=FEATURE_LAYER,
         vision_feature_select_strategy="default",
+        tie_word_embeddings=llm.config.tie_word_embeddings,
         **connector_entry,
     )
     torch.manual_seed(seed)

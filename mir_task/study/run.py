@@ -12,13 +12,14 @@ from filelock import Timeout
 from loguru import logger
 
 from mir_task.errors import MIRError
+from mir_task.study.along import measure_along
 from mir_task.study.baselines import caption_perplexity, in_context_score
 from mir_task.study.collect import collect
 from mir_task.study.evaluate import evaluate
 from mir_task.study.experiments import Pretraining, Run, runs
 from mir_task.study.features import write_features
 from mir_task.study.finetune import finetune
-from mir_task.study.language import build_processor, train_language_model
+from mir_task.study.language import build_processor, make_language_model
 from mir_task.study.layout import Layout
 from mir_task.study.model import load
 from mir_task.study.numbers import OTHER_TASK, TASK
@@ -28,7 +29,7 @@ from mir_task.study.properties import write_properties
 from mir_task.study.questions import SKILLS
 from mir_task.study.scales import Scale
 from mir_task.study.stages import lock_of, once, share
-from mir_task.study.vision import train_vision_encoder
+from mir_task.study.vision import make_vision_tower
 from mir_task.study.world import Stream
 
 MIR_TASKS = (TASK, OTHER_TASK)
@@ -61,6 +62,8 @@ def run_study(scale: Scale, output: Path, device: str) -> Path:
                 collect(scale, layout)
         except Timeout:
             logger.info(f"run {number} of {len(todo)}: {run.name} is another process's")
+    if scale.along:
+        measure_along(scale, layout, device)
     base = Run(Pretraining(), 0)
     if (layout.stage_one / base.name).exists():
         once(layout.properties, partial(write_properties, scale, layout, base, device))
@@ -72,8 +75,8 @@ def _make_shared_stages(scale: Scale, layout: Layout, device: str) -> None:
     once(layout.processor, lambda folder: build_processor(scale).save_pretrained(folder))
     share(
         {
-            layout.language: lambda folder: train_language_model(scale, layout.processor, folder, device),
-            layout.vision: lambda folder: train_vision_encoder(scale, layout.processor, folder, device),
+            layout.language: lambda folder: make_language_model(scale, layout.processor, folder, device),
+            layout.vision: lambda folder: make_vision_tower(scale, layout.processor, folder, device),
             layout.probe: lambda folder: write_probe_data(scale, folder),
         }
     )
@@ -137,7 +140,7 @@ def _check_settings(scale: Scale, layout: Layout) -> None:
     if layout.settings.exists():
         before = json.loads(layout.settings.read_text())
         # More experiments, seeds or questions leave what is there as it is.
-        free = ("estimate", "experiments", "main_seeds", "side_seeds")
+        free = ("estimate", "experiments", "main_seeds", "side_seeds", "along")
         changed = [key for key in settings if key not in free and before.get(key) != settings[key]]
         if changed:
             raise MIRError(

@@ -1,4 +1,4 @@
-"""Stage 0, vision: a small CLIP trained contrastively on pictures and captions; its vision tower is kept."""
+"""Stage 0, vision: the tower of a small CLIP trained on pictures and captions, or that of the embedded model."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import CLIPConfig, CLIPModel, CLIPVisionModel, LlavaProcessor
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPVisionModel,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+)
 
+from mir_task.demo.checkpoint import TRAINED
 from mir_task.study.captions import caption
 from mir_task.study.contrast import edited
 from mir_task.study.picture import IMAGE_SIZE, render
-from mir_task.study.scales import Scale
+from mir_task.study.scales import Scale, Vision
 from mir_task.study.training import train
 from mir_task.study.world import Stream, example
 
@@ -23,11 +30,21 @@ CONTRAST = 4
 MAX_TEXT = 128
 
 
-def train_vision_encoder(scale: Scale, processor_folder: Path, folder: Path, device: str) -> None:
+def make_vision_tower(scale: Scale, processor_folder: Path, folder: Path, device: str) -> None:
+    """Train a vision tower, or take the embedded model's; save it into the folder."""
+    if isinstance(scale.vision, Vision):
+        train_vision_encoder(scale, scale.vision, processor_folder, folder, device)
+    else:
+        LlavaForConditionalGeneration.from_pretrained(TRAINED).model.vision_tower.save_pretrained(folder)
+
+
+def train_vision_encoder(
+    scale: Scale, settings: Vision, processor_folder: Path, folder: Path, device: str
+) -> None:
     """Train a CLIP; save its vision tower and the curve into the folder."""
     processor = LlavaProcessor.from_pretrained(processor_folder)
     torch.manual_seed(0)
-    model = CLIPModel(clip_config(scale, processor.tokenizer)).to(device)
+    model = CLIPModel(clip_config(settings, processor.tokenizer)).to(device)
     half = CONTRAST * scale.batch_size // 2
 
     def loss_of(step: int) -> Tensor:
@@ -48,7 +65,7 @@ def train_vision_encoder(scale: Scale, processor_folder: Path, folder: Path, dev
         ).loss
         return loss
 
-    curve = train(loss_of, model.parameters(), scale.vision_recipe, scale.vision_steps, "stage 0: vision")
+    curve = train(loss_of, model.parameters(), settings.recipe, settings.steps, "stage 0: vision")
     tower = CLIPVisionModel(model.config.vision_config)
     # transformers 4.57 has one more level between the tower and its layers.
     getattr(tower, "vision_model", tower).load_state_dict(model.vision_model.state_dict())
@@ -64,9 +81,9 @@ def _contrast(index: int) -> Iterator[tuple[str, Image.Image]]:
     yield caption(other, "long", random), render(other, random)
 
 
-def clip_config(scale: Scale, tokenizer: Any) -> CLIPConfig:
-    """A CLIP of this scale, whose text side reads the study's own tokenizer."""
-    width = scale.vision_size
+def clip_config(settings: Vision, tokenizer: Any) -> CLIPConfig:
+    """A CLIP of these sizes, whose text side reads the study's own tokenizer."""
+    width = settings.hidden_size
     tower = {
         "hidden_size": width,
         "intermediate_size": 4 * width,
@@ -87,9 +104,9 @@ def clip_config(scale: Scale, tokenizer: Any) -> CLIPConfig:
         },
         vision_config={
             **tower,
-            "num_hidden_layers": scale.vision_layers,
+            "num_hidden_layers": settings.layers,
             "image_size": IMAGE_SIZE,
-            "patch_size": scale.patch_size,
+            "patch_size": settings.patch_size,
         },
         projection_dim=width,
     )

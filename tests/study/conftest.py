@@ -7,11 +7,11 @@ import torch
 
 from mir_task.study.experiments import Pretraining, Run
 from mir_task.study.features import Features, write_features
-from mir_task.study.language import build_processor, train_language_model
+from mir_task.study.language import build_processor, make_language_model
 from mir_task.study.layout import Layout
 from mir_task.study.run import run_study
 from mir_task.study.scales import SMOKE
-from mir_task.study.vision import train_vision_encoder
+from mir_task.study.vision import make_vision_tower
 from mir_task.study.world import Stream
 
 
@@ -26,8 +26,8 @@ def one_thread():
 
 TINY = replace(
     SMOKE,
-    text_steps=30,
-    vision_steps=40,
+    language=replace(SMOKE.language, steps=30),
+    vision=replace(SMOKE.vision, steps=40),
     batch_size=8,
     pairs=32,
     sft_steps=8,
@@ -53,8 +53,8 @@ def stage_zero(tmp_path_factory):
     for name in ("processor", "language", "vision"):
         (root / name).mkdir()
     build_processor(TINY).save_pretrained(root / "processor")
-    train_language_model(TINY, root / "processor", root / "language", "cpu")
-    train_vision_encoder(TINY, root / "processor", root / "vision", "cpu")
+    make_language_model(TINY, root / "processor", root / "language", "cpu")
+    make_vision_tower(TINY, root / "processor", root / "vision", "cpu")
     return StageZero(root / "language", root / "vision")
 
 

@@ -82,7 +82,7 @@ def test_going_on_does_only_what_is_missing(study, monkeypatch):
         return {file: file.stat().st_mtime_ns for file in study.root.glob("stage*/*/*.safetensors")}
 
     before, table = modified(), study.table.read_text()
-    for name in ("train_language_model", "train_vision_encoder", "pretrain", "finetune", "evaluate"):
+    for name in ("make_language_model", "make_vision_tower", "pretrain", "finetune", "evaluate"):
         monkeypatch.setattr(study_run, name, None)
     run_study(TINY, study.root, "cpu")
     assert modified() == before and study.table.read_text() == table
@@ -108,9 +108,9 @@ def test_a_run_of_another_process_is_left_to_it(study, monkeypatch):
 
 def test_other_settings_in_the_same_folder_are_an_error(study):
     with pytest.raises(
-        MIRError, match=r"holds a study with other settings .*hidden_size.*give another --output"
+        MIRError, match=r"holds a study with other settings .*language.*give another --output"
     ):
-        run_study(replace(TINY, hidden_size=128), study.root, "cpu")
+        run_study(replace(TINY, language=replace(TINY.language, hidden_size=128)), study.root, "cpu")
 
 
 def test_help_tells_the_scales(capsys):

@@ -10,24 +10,24 @@ from mir_task import MIRModelError, Pair, measure
 from mir_task.study import baselines
 from mir_task.study.captions import caption
 from mir_task.study.chat import IGNORED, batch_of, chat_text
-from mir_task.study.connectors import ConnectorLlava
-from mir_task.study.experiments import EXPERIMENTS, Pretraining, Run, members, runs
+from mir_task.study.connectors import ConnectorLlava, scale_output
+from mir_task.study.experiments import PAPER, Pretraining, Run, members, runs
 from mir_task.study.features import features_for_pixels
 from mir_task.study.finetune import train_stage_two
 from mir_task.study.model import assemble, load, save
 from mir_task.study.picture import IMAGE_SIZE
-from mir_task.study.pretrain import scale_output, train_stage_one
+from mir_task.study.pretrain import train_stage_one
 from mir_task.study.scales import FULL, SCALES
 from mir_task.study.training import Recipe, final_loss, train
 from mir_task.study.world import Stream, example
 from tests.study.conftest import TINY
 
-CONNECTORS = EXPERIMENTS["connector"].variants
+CONNECTORS = PAPER["connector"].variants
 
 
 def stage_one(model, processor, features, seed=0, **changes):
     return train_stage_one(
-        model, processor, features[Stream.CAPTIONS], Pretraining(**changes), TINY, seed, "test"
+        model, processor, features[Stream.CAPTIONS], Run(Pretraining(**changes), seed), TINY
     )
 
 
@@ -104,7 +104,7 @@ def test_checkpoints_of_every_connector_load_and_can_be_measured(stage_zero, fea
     ]
     result = measure(again, processor, pairs, progress=False)
     assert math.isfinite(result.mir)
-    side = IMAGE_SIZE // TINY.patch_size
+    side = IMAGE_SIZE // TINY.vision.patch_size
     assert result.vision_tokens_per_pair == (side * side / 4 if variant == "qformer" else side * side)
 
 
@@ -127,7 +127,7 @@ def test_language_model_of_stage_zero_is_that_of_the_llava(stage_zero):
         assert torch.equal(model.eval()(input_ids=ids).logits, alone.eval()(input_ids=ids).logits)
 
 
-@pytest.mark.parametrize("part", EXPERIMENTS["unlocked part"].variants)
+@pytest.mark.parametrize("part", PAPER["unlocked part"].variants)
 def test_stage_one_trains_the_unlocked_part_alone(stage_zero, features, part):
     model, processor = assemble(*stage_zero, "mlp2", seed=0)
     names, before = list(model.state_dict()), weights(model)
@@ -233,7 +233,7 @@ def test_experiments_share_the_base_run_and_cover_the_papers():
 
 
 def test_scales_say_how_long_they_take():
-    assert list(SCALES) == ["smoke", "full"]
+    assert list(SCALES) == ["smoke", "full", "real"]
     for scale in SCALES.values():
         assert any(unit in scale.estimate for unit in ("minute", "hour")), scale.name
 
