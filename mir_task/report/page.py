@@ -14,7 +14,7 @@ from mir_task.report.analysis import Findings
 from mir_task.report.columns import PROGRESS
 from mir_task.report.figures.scatter import key
 from mir_task.report.figures.style import DARK_SERIES, SERIES, Drawing, marker
-from mir_task.report.gallery import Gallery, recommended
+from mir_task.report.gallery import Gallery
 from mir_task.report.live import data, model_keys, policy, scripts
 from mir_task.report.protocol import FIELDS
 from mir_task.report.records import Run
@@ -106,7 +106,9 @@ def _leaderboard(findings: Findings) -> dict[str, Any]:
     candidates = _candidates(findings)
     known = {name for values in candidates.values() for name, value in values.items() if value is not None}
     return {
-        "recommended": recommended(findings),
+        "recommended": {
+            (group, name) for group, names in findings.decision.choices.items() for name in names
+        },
         "model_keys": model_keys(checkpoints),
         "candidates": candidates,
         "candidate_columns": {name: column for name, column in CANDIDATE_COLUMNS.items() if name in known},
@@ -125,15 +127,8 @@ def _digits(scores: Iterable[Mapping[str, float]]) -> dict[str, int]:
 
 
 def _candidates(findings: Findings) -> dict[tuple[str, str], dict[str, Any]]:
-    """What the decision says of each checkpoint, by group and name; it may name them by their labels."""
-    names = {(c.group, n): c.name for c in findings.comparison.checkpoints for n in (c.label, c.name)}
-    return {
-        (
-            candidate.group,
-            names.get((candidate.group, candidate.model), candidate.model),
-        ): candidate.model_dump()
-        for candidate in findings.decision.candidates
-    }
+    """What the decision says of each checkpoint, by group and name."""
+    return {(each.group, each.model): each.model_dump() for each in findings.decision.candidates}
 
 
 def benchmark_table(fits: Sequence[Fit]) -> dict[str, dict[str, Fit]]:

@@ -279,6 +279,10 @@ class Decision(_Frozen):
         default_factory=list,
         description="whole names; of each group the one of least expected loss first; empty where not told",
     )
+    choices: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="the recommended of each group: a checkpoint may be in several, and recommended in one of them alone",
+    )
     by: str | None = Field(
         default=None,
         description="'mir', a baseline's column, or 'scores' where MIR has no part in it; null where not told",

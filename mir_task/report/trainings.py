@@ -127,6 +127,7 @@ def cautious(decision: Decision, found: Sequence[Training], checkpoints: Sequenc
         sentence=f"{best.label} has the lowest MIR that may be compared; lower ones are {why}.",
         kind="one",
         recommended=[best.name],
+        choices={best.group: [best.name]},
         by="mir",
         rests_on=[training.sentence for training in found if training.not_to_choose],
     )

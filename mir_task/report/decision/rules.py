@@ -60,6 +60,7 @@ def decide(
         kind="not told" if not told else "one" if all(len(each.chosen) == 1 for each in told) else "set",
         mir=judged.mir.status,
         recommended=list(dict.fromkeys(c.name for each in told for c in each.chosen)),
+        choices={each.group: [c.name for c in each.chosen] for each in told},
         by=_by(told),
         p_best=None if by_order else _least([each.p for each in told]),
         p_lowest_mir=_least([each.p for each in by_order]) if len(by_order) == len(told) else None,

@@ -62,7 +62,7 @@ const marks = {
           ctx.lineTo(element.x, scales.y.getPixelForValue(point.up[1]));
         }
         ctx.stroke();
-        if (point.model !== null && chart.source.marked?.includes(point.model) && dataset.pointStyle !== undefined && !dataset.showLine) {
+        if (point.ringed) {
           ctx.strokeStyle = css("--ink");
           ctx.lineWidth = 2;
           ctx.beginPath();

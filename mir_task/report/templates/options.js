@@ -30,7 +30,7 @@ function datasetOf(series, size) {
   };
   return {
     label: series.label ?? "",
-    data: series.points.map(([x, y, model, across, up]) => ({ x, y, model: series.model ?? model ?? null, across, up })),
+    data: series.points.map(([x, y, model, across, up, ringed]) => ({ x, y, model: series.model ?? model ?? null, across, up, ringed })),
     showLine: series.line !== undefined,
     borderDash: DASHES[series.line] ?? [],
     borderColor: series.line && series.model !== undefined ? line : painted,
@@ -137,7 +137,7 @@ function tooltipOf(data) {
         ...(raw.model !== null && dataset.label && dataset.label !== report.models[raw.model] ? [dataset.label] : []),
         `${named(data.x)}: ${place(data.x, raw.x)}${bar(raw.across)}`,
         data.y.rows ? (raw.model === null ? data.y.rows[Math.round(raw.y)] : "") : `${named(data.y)}: ${place(data.y, raw.y)}${bar(raw.up)}`,
-        ...(raw.model !== null && data.marked?.includes(raw.model) ? ["recommended"] : []),
+        ...(raw.ringed ? ["recommended"] : []),
       ].filter(Boolean),
     },
   };
