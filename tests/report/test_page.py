@@ -9,6 +9,7 @@ from importlib import resources
 import pytest
 
 from mir_task.report import live, verdict
+from mir_task.report.compare import ONE_GROUP
 from mir_task.report.gallery import charts
 from mir_task.report.schema import Decision
 from mir_task.result import MIRResult
@@ -84,19 +85,51 @@ def test_at_most_six_reasons_stand_open(workshop, falling, charted, monkeypatch)
 
 @pytest.fixture
 def recommending(monkeypatch):
-    """Reports that recommend the model m3."""
-    decision = Decision(sentence="Fine-tune m3.", kind="one", recommended=["m3"])
-    monkeypatch.setattr("mir_task.report.analysis.decide", lambda *_, **__: decision)
+    """Reports that recommend the model m3 in the given group."""
+
+    def recommend(group):
+        decision = Decision(sentence="Fine-tune m3.", kind="one", recommended=["m3"], choices={group: ["m3"]})
+        monkeypatch.setattr("mir_task.report.analysis.decide", lambda *_, **__: decision)
+
+    return recommend
+
+
+def marked(workshop):
+    """Names in the rows that the leaderboard marks, with the group's number."""
+    row = (
+        r'data-group="(\d)" class="chosen">\s*<th[^>]*>(?:<svg.*?</svg>)?(\w+) <span class="tag">recommended'
+    )
+    return re.findall(row, workshop.page)
+
+
+def ringed(data, chart):
+    """Models of a chart that have a ring, with the series' name."""
+    return [
+        (series["label"], data["models"][point[2]])
+        for series in data["charts"][chart]["series"]
+        for point in series["points"]
+        if len(point) == 6 and point[5]
+    ]
 
 
 def test_the_recommended_model_is_marked_in_table_and_picture(workshop, falling, charted, recommending):
+    recommending(ONE_GROUP)
     workshop.report(workshop.table(falling(5)))
-    assert re.findall(r'class="chosen">\s*<th[^>]*>(\w+) <span class="tag">recommended', workshop.page) == [
-        "m3"
-    ]
-    data = island(workshop)
-    assert [data["models"][key] for key in data["charts"]["answer"]["marked"]] == ["m3"]
-    assert "| m3 (recommended) |" in workshop.markdown
+    assert marked(workshop) == [("0", "m3")]
+    assert [model for _, model in ringed(island(workshop), "answer")] == ["m3"]
+    assert [line.count("(recommended)") for line in workshop.markdown.splitlines() if "| m3" in line] == [1]
+
+
+def test_a_model_of_two_groups_is_marked_in_the_group_that_recommends_it(
+    workshop, falling, charted, recommending
+):
+    recommending("b")
+    rows = [{**row, "group": group} for group in "ab" for row in falling(5)]
+    workshop.report(workshop.table(rows))
+    assert marked(workshop) == [("1", "m3")]
+    assert ringed(island(workshop), "answer") == [("b", "m3")]
+    recommended = [line for line in workshop.markdown.splitlines() if "(recommended)" in line]
+    assert [line.startswith("| b | ") and "| m3 (recommended) |" in line for line in recommended] == [True]
 
 
 def test_without_scores_the_picture_is_mir_with_its_95_per_cent_interval(workshop, charted):
@@ -104,7 +137,7 @@ def test_without_scores_the_picture_is_mir_with_its_95_per_cent_interval(worksho
     workshop.report(workshop.results)
     answer = island(workshop)["charts"]["answer"]
     assert answer["y"]["rows"] == ["run-e", "run-d", "run-c", "run-b", "run-a"]
-    x, _, _, (low, high) = answer["series"][0]["points"][0]
+    x, _, _, (low, high) = answer["series"][0]["points"][0][:4]
     assert (x, low, high) == pytest.approx((2.2, 2.2 - 1.95996 * 0.05, 2.2 + 1.95996 * 0.05), abs=1e-4)
 
 
