@@ -28,6 +28,7 @@ from mir_task.report.scored_alike import check_scores
 from mir_task.report.stated import in_points
 from mir_task.report.text import count, sentence
 from mir_task.report.trainings import Training, trainings
+from mir_task.report.trust import Doubt, doubts
 from mir_task.report.verdict import Verdict, verdict
 
 
@@ -76,6 +77,11 @@ class Findings:
     def comparison(self) -> Comparison:
         """The checkpoints."""
         return self.averaged.comparison
+
+    @property
+    def doubts(self) -> list[Doubt]:
+        """Why the MIR of some models should not be believed or compared."""
+        return doubts(self.comparison.checkpoints)
 
     @property
     def baselines(self) -> list[Fit]:

@@ -19,6 +19,7 @@ from mir_task.report.live import data, model_keys, policy, scripts
 from mir_task.report.protocol import FIELDS
 from mir_task.report.records import Run
 from mir_task.report.schema import Fit, Regression
+from mir_task.report.trust import Doubt
 
 MOST_FILES = 40
 CANDIDATE_COLUMNS = {"p_best": "P(best)", "expected_loss": "Expected loss", "predicted": "Predicted"}
@@ -76,6 +77,7 @@ def render(
         "headline": findings.decision.sentence,
         "reasons": findings.verdict.reasons,
         "details": findings.verdict.details,
+        "doubts": findings.doubts,
         **_leaderboard(findings),
         "variants": list(dict.fromkeys(name for chart in drawings.groups for name in chart.variants)),
         "live": {chart.name for chart in drawings.live},
@@ -110,6 +112,7 @@ def _leaderboard(findings: Findings) -> dict[str, Any]:
             (group, name) for group, names in findings.decision.choices.items() for name in names
         },
         "model_keys": model_keys(checkpoints),
+        "tags": _tags(findings.doubts),
         "candidates": candidates,
         "candidate_columns": {name: column for name, column in CANDIDATE_COLUMNS.items() if name in known},
         "extras": dict(sorted(extras.items(), key=lambda item: item[0] not in PROGRESS)),
@@ -129,6 +132,15 @@ def _digits(scores: Iterable[Mapping[str, float]]) -> dict[str, int]:
 def _candidates(findings: Findings) -> dict[tuple[str, str], dict[str, Any]]:
     """What the decision says of each checkpoint, by group and name."""
     return {(each.group, each.model): each.model_dump() for each in findings.decision.candidates}
+
+
+def _tags(doubts: Sequence[Doubt]) -> dict[str, dict[str, str]]:
+    """Short names of the reasons to doubt a model's MIR with what they mean, by its name."""
+    found: dict[str, dict[str, str]] = {}
+    for doubt in doubts:
+        for each in doubt.concerned:
+            found.setdefault(each.model, {})[doubt.tag] = each.sentence
+    return found
 
 
 def benchmark_table(fits: Sequence[Fit]) -> dict[str, dict[str, Fit]]:

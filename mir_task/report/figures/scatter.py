@@ -94,7 +94,8 @@ def pooled_scatter(groups: Mapping[str, Sequence[Checkpoint]], pool: Pooled, nam
 
 def caption(fit: Fit) -> str:
     """What a scatter shows, and how sure it is."""
-    clauses = [f"{fit.n} models"]
+    models = f"{fit.n} models"
+    clauses = [] if any(note.startswith(models) for note in fit.notes) else [models]
     if fit.pearson and fit.spearman:
         claimed = f", 95% interval {interval(fit.pearson.interval)}" if fit.pearson.interval else ""
         clauses.append(f"Pearson r = {number(fit.pearson.r)}{claimed}")
