@@ -8,7 +8,12 @@ from typing import NamedTuple, get_args
 
 from mir_task.report.compare import Checkpoint
 from mir_task.report.records import listing
+from mir_task.report.text import join
 from mir_task.result import MIRResult, Reason, ReasonCode
+
+
+MOST_NAMES = 8
+"""Models that a sentence names."""
 
 
 class Kind(NamedTuple):
@@ -70,7 +75,9 @@ class Doubt:
         """The reason and its models: with the figures of a single model, without those of several."""
         if len(self.concerned) == 1:
             return _line(self.concerned[0])
-        return KINDS[self.code].of_several.format(listing(each.label for each in self.concerned))
+        names = [each.label for each in self.concerned]
+        shown = join(names) if len(names) <= MOST_NAMES else listing(names, MOST_NAMES)
+        return KINDS[self.code].of_several.format(shown)
 
     @property
     def lines(self) -> list[str]:

@@ -119,7 +119,7 @@ def test_a_shared_reason_with_figures_of_its_own_is_said_once_and_model_by_model
     terminal = workshop.report(workshop.results)
     each = [f"{name}: {said}" for name, said in sentences.items()]
     shared, *own = doubted(workshop)
-    assert shared.startswith("MIR is mostly a ratio of norms in a, b:") and own == each
+    assert shared.startswith("MIR is mostly a ratio of norms in a and b:") and own == each
     assert shared in terminal.splitlines() and not set(each) & set(terminal.splitlines())
     lines = workshop.markdown.splitlines()
     at = lines.index(f"- **Before MIR is compared:** {shared}")
@@ -163,4 +163,4 @@ def test_every_reason_has_a_tag_and_a_sentence_that_names_several_models(code):
     each = [trust.Concerned(name, name, f"Reason of {name}.") for name in ("m1", "m2")]
     doubt = trust.Doubt(code, each)
     assert Reason(code=code, sentence="").code == code
-    assert doubt.tag and "m1, m2" in doubt.sentence
+    assert doubt.tag and "m1 and m2" in doubt.sentence

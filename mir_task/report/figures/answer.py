@@ -32,9 +32,9 @@ def by_mir(
         Series("", [_with_interval(c, place, choices)], index[c.group], marker(index[c.group]))
         for place, c in enumerate(shown)
     ]
-    # A checkpoint of a training has the training's name before its own already.
+    # The group stands first, since long names lose their start. A checkpoint of a training may have it there already.
     labels = [
-        c.label if len(groups) == 1 or c.label.startswith(names[c.group]) else f"{c.label} ({names[c.group]})"
+        c.label if len(groups) == 1 or c.label.startswith(names[c.group]) else f"{names[c.group]}: {c.label}"
         for c in shown
     ]
     errors = any(c.uncertainty for c in shown)
