@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +100,11 @@ def render(
         environment.get_template("report.html.jinja").render(context),
         environment.get_template("report.md.jinja").render(context),
     )
+
+
+def without_reload(page: str) -> str:
+    """The HTML of a page without the line by which it reloads itself when open."""
+    return re.sub(r'<meta http-equiv="refresh"[^>]*>\n?', "", page, count=1)
 
 
 def _leaderboard(findings: Findings) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from mir_task.report.records import listing
 from mir_task.report.text import join
 from mir_task.result import MIRResult, Reason, ReasonCode
 
-
 MOST_NAMES = 8
 """Models that a sentence names."""
 

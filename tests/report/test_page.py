@@ -13,6 +13,7 @@ from mir_task.report.compare import ONE_GROUP
 from mir_task.report.gallery import charts
 from mir_task.report.schema import Decision
 from mir_task.result import MIRResult
+from tests.report import trainer_log
 
 VENDOR = resources.files("mir_task.report") / "vendor"
 
@@ -167,6 +168,64 @@ def test_all_baselines_share_one_chart(workshop, falling, charted):
     assert chart["y"]["rows"] == ["loss", "perplexity"]
     shares = {series["label"]: [point[0] for point in series["points"]] for series in chart["series"]}
     assert shares == {"baseline": [0.8, 1.0], "MIR on the same models": [1.0, 1.0]}
+
+
+def predictors(workshop):
+    """First column of the baselines' table, on the page and in report.md."""
+    table = re.search(r'aria-label="Baselines".*?</table>', workshop.page, re.S)[0]
+    rows = workshop.markdown.split("## MIR beside other predictors")[1].split("\n\n")[1].splitlines()[2:]
+    in_page = re.findall(r'<th scope="row">(\w+)', table)
+    assert [row.split()[1].lower() for row in rows] == [name.lower() for name in in_page]
+    return in_page
+
+
+def test_mir_stands_once_below_the_baselines_of_the_same_models(workshop, falling, charted):
+    loss, perplexity = [2.0, 1.9, 2.2, 1.7, 1.6], [5, 4, 3, 2, 1]
+    workshop.report(workshop.table(falling(5, loss=loss, perplexity=perplexity)))
+    assert predictors(workshop) == ["loss", "perplexity", "MIR"]
+    workshop.report(workshop.table(falling(5, loss=["", *loss[1:]], perplexity=perplexity)))
+    assert predictors(workshop) == ["loss", "MIR", "perplexity", "MIR"]
+
+
+def test_a_model_of_two_groups_is_one_model(workshop, falling, charted):
+    workshop.report(workshop.table([{**row, "group": group} for group in "ab" for row in falling(5)]))
+    assert "5 models in 2 groups" in workshop.page
+
+
+def test_a_caption_says_the_number_of_models_once(workshop, falling, charted):
+    rows = [
+        {**row, "model": f"{g}{i}", "group": g} for g in "ab" for i, row in enumerate(falling(2 + (g == "b")))
+    ]
+    workshop.run(workshop.table(rows))
+    captions = {chart["title"]: chart["caption"] for chart in island(workshop)["charts"].values()}
+    assert captions["a"] == "2 models: too few for a correlation."
+    assert captions["b"].count("3 models") == 1 and "Pearson r" in captions["b"]
+
+
+def test_a_row_of_the_picture_ends_in_the_models_name(workshop, charted):
+    rows = [{"model": f"m{i}", "group": f"group {i}", "mir": 3 - i / 10} for i in range(3)]
+    workshop.report(workshop.table(rows))
+    assert island(workshop)["charts"]["answer"]["y"]["rows"] == ["group 2: m2", "group 1: m1", "group 0: m0"]
+
+
+def test_a_number_that_is_minus_infinity_sorts_as_such(workshop, charted):
+    # Of vision rows that are as text rows in all but their norms, nothing is left when norms are matched.
+    workshop.result("a", 2.5)
+    file = workshop.result("b", 2.6)
+    value = json.loads(file.read_text())
+    for layer in value["layers"]:
+        layer["fid_norm_matched"] = 0.0
+    file.write_text(json.dumps(value))
+    workshop.report(workshop.results)
+    assert 'data-order="-Infinity"' in workshop.page and 'data-order="-inf"' not in workshop.page
+
+
+def test_files_whose_numbers_are_not_taken_are_counted_apart(workshop, charted):
+    run = workshop.folder / "run"
+    trainer_log.train(run, (1.0, 1.2, 1.4))
+    workshop.report(run)
+    listed = re.search(r"<summary>(\d+ files read; [^<]*)</summary>(.*?)</details>", workshop.page, re.S)
+    assert listed[1] == "3 files read; the numbers are from 1" and listed[2].count("<li>") == 1
 
 
 def test_a_line_over_training_joins_checkpoints_of_one_seed_in_the_groups_colour(workshop, charted):

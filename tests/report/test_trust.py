@@ -88,6 +88,10 @@ def test_it_is_not_published_without_the_reason(blind):
     workshop, line = blind
     published = publish(workshop, workshop.results)
     assert line in published.data["cautions"]
+    (index,) = published.yaml("models/blind/model-index.yaml")["model-index"]
+    assert index["results"][0]["metrics"][0]["args"]["reasons_for_doubt"] == ["image_share"]
+    assert "pictures alike" in published.yaml("models/blind/.eval_results/mir.yaml")[0]["notes"]
+    assert "reasons_for_doubt" not in published.text("models/healthy/model-index.yaml")
 
 
 def test_of_healthy_models_nothing_is_said(workshop):

@@ -6,8 +6,9 @@ Chart.defaults.font.family = css("--sans");
 // What a name must not lie over: points, and the bars of their errors.
 function obstaclesOf(chart) {
   const { scales } = chart;
-  return chart.data.datasets.flatMap((dataset, index) => !chart.isDatasetVisible(index) || dataset.pointStyle === "line" ? [] :
-    chart.getDatasetMeta(index).data.flatMap(({ x, y }, place) => {
+  return chart.data.datasets.flatMap((dataset, index) => !chart.isDatasetVisible(index) ? [] :
+    chart.getDatasetMeta(index).data.flatMap(({ x, y, options }, place) => {
+      if (options.radius === 0) return []; // of a line or a band
       const { across, up, ringed } = dataset.data[place];
       const half = ringed ? 10 : 5;
       const boxes = [{ left: x - half, right: x + half, top: y - half, bottom: y + half }];
