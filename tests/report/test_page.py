@@ -133,6 +133,18 @@ def test_a_model_of_two_groups_is_marked_in_the_group_that_recommends_it(
     assert [line.startswith("| b | ") and "| m3 (recommended) |" in line for line in recommended] == [True]
 
 
+def test_without_scores_the_ring_is_of_the_recommending_group_too(workshop, charted, recommending):
+    recommending("b")
+    workshop.report(
+        workshop.table([{"model": f"m{i}", "mir": 3 - i / 10, "group": g} for g in "ab" for i in range(4)])
+    )
+    data = island(workshop)
+    places = [
+        point[1] for s in data["charts"]["answer"]["series"] for point in s["points"] if len(point) == 6
+    ]
+    assert [data["charts"]["answer"]["y"]["rows"][int(place)] for place in places] == ["b: m3"]
+
+
 def test_without_scores_the_picture_is_mir_with_its_95_per_cent_interval(workshop, charted):
     workshop.five_results()
     workshop.report(workshop.results)
@@ -152,6 +164,33 @@ def test_with_several_groups_the_picture_is_of_differences_from_each_groups_mean
     first, second = island(workshop)["charts"]["answer"]["series"]
     assert [point[:2] for point in first["points"]] == [point[:2] for point in second["points"]]
     assert [point[1] for point in first["points"]] == [1.5, 0.5, -0.5, -1.5]
+
+
+def test_a_groups_picture_has_mir_across_and_the_average_up(workshop, falling, charted):
+    workshop.report(workshop.table(falling(4, pope=[90, 92, 91, 93])))
+    charts = island(workshop)["charts"]
+    panel = next(chart for name, chart in charts.items() if name.startswith("average-0"))
+    assert [point[:2] for point in panel["series"][-1]["points"]] == [
+        [2.7, 73],
+        [2.8, 71.5],
+        [2.9, 71.5],
+        [3, 70],
+    ]
+    assert (panel["x"]["label"], panel["y"]["label"]) == ("MIR (lower is better)", "average of 2 benchmarks")
+
+
+def test_a_cell_of_the_leaderboard_sorts_by_the_number_that_it_shows(workshop, falling, charted):
+    fractions = [0.5001, 0.5002, 0.5013]
+    workshop.report(workshop.table(falling(3, pope=[80.04, 81.16, 82], mme=[812, 1013, 1500], f1=fractions)))
+    cells = re.findall(r'<td class="num[^"]*" data-order="([^"]+)">([^<]+)</td>', workshop.page)
+    assert len(cells) >= 3 * 6
+    for order, shown in cells:
+        number = float(shown.split("–")[0].replace("\u2212", "-"))  # noqa: RUF001
+        assert abs(float(order) - number) <= 0.5
+        if "." in shown:
+            assert float(order) == pytest.approx(number, abs=0.51 * 10 ** -len(shown.split(".")[1]))
+    shown = [text for _, text in cells]
+    assert {"0.500", "0.501"} <= set(shown) and {"81.2"} <= set(shown) and "1013" in shown
 
 
 def test_the_leaderboard_shows_benchmarks_steps_and_baselines(workshop, falling, charted):
@@ -185,6 +224,21 @@ def test_mir_stands_once_below_the_baselines_of_the_same_models(workshop, fallin
     assert predictors(workshop) == ["loss", "perplexity", "MIR"]
     workshop.report(workshop.table(falling(5, loss=["", *loss[1:]], perplexity=perplexity)))
     assert predictors(workshop) == ["loss", "MIR", "perplexity", "MIR"]
+
+
+def test_the_share_of_pairs_in_order_is_of_all_groups_together(workshop, falling, charted):
+    # In a, loss puts one of three pairs in order, in b five of six; MIR all of nine.
+    loss = {"a": [1, 3, 2], "b": [4, 3, 1, 2]}
+    rows = [
+        {**row, "model": f"{g}{i}", "group": g, "loss": loss[g][i], "gqa": 50 + i * i}
+        for g in "ab"
+        for i, row in enumerate(falling(len(loss[g])))
+    ]
+    workshop.report(workshop.table(rows))
+    series = {s["label"]: s["points"] for s in island(workshop)["charts"]["baselines"]["series"]}
+    assert [point[0] for point in series["baseline"]] == [pytest.approx(6 / 9, abs=1e-5)]
+    assert [point[0] for point in series["baseline, each group"]] == pytest.approx([1 / 3, 5 / 6], abs=1e-5)
+    assert [point[0] for point in series["MIR on the same models"]] == [1.0]
 
 
 def test_a_model_of_two_groups_is_one_model(workshop, falling, charted):
