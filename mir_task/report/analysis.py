@@ -27,7 +27,8 @@ from mir_task.report.schema import Against, Combined, Decision, Fit, Pooled, Pre
 from mir_task.report.scored_alike import check_scores
 from mir_task.report.stated import in_points
 from mir_task.report.text import count, sentence
-from mir_task.report.trainings import Training, cautious, trainings
+from mir_task.report.trainings import Training, trainings
+from mir_task.report.trust import Doubt, doubts
 from mir_task.report.verdict import Verdict, verdict
 
 
@@ -78,6 +79,11 @@ class Findings:
         return self.averaged.comparison
 
     @property
+    def doubts(self) -> list[Doubt]:
+        """Why the MIR of some models should not be believed or compared."""
+        return doubts(self.comparison.checkpoints)
+
+    @property
     def baselines(self) -> list[Fit]:
         """The fit of each baseline, each followed by that of MIR on the same models."""
         return [fit for both in self.beside_mir for fit in (both.baseline, both.mir)]
@@ -126,9 +132,7 @@ def analyse(evidence: Evidence, settings: Settings | None = None) -> Findings:
     beside_mir = regress.baselines(averaged, settings.baselines)
     predicted = predictions(averaged.comparison)
     compared = against(averaged, settings.baselines)
-    decision = decide(averaged.comparison.groups, settings.baselines, compared)
-    if not any(fit.spearman for fit in fits):
-        decision = cautious(decision, in_training, averaged.comparison.checkpoints)
+    decision = decide(averaged.comparison.groups, settings.baselines, compared, in_training)
     return Findings(
         evidence=evidence,
         averaged=averaged,

@@ -48,7 +48,8 @@ def _report(arguments: argparse.Namespace) -> int:
         return _watch(arguments)
     findings = _findings(arguments)
     page = write(findings, arguments.output, arguments.title)
-    said = [*findings.verdict.all, *findings.understood, f"-> {page}"]
+    said = [*findings.verdict.all, *(doubt.sentence for doubt in findings.doubts)]
+    said += [*findings.understood, f"-> {page}"]
     if arguments.choose:
         print(findings.decision.sentence)
         said = said[1:]

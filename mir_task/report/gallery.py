@@ -81,7 +81,7 @@ def charts(findings: Findings) -> Gallery:
     """What there is to draw."""
     groups = findings.comparison.groups
     index = {group: number for number, group in enumerate(groups)}
-    marked = recommended(findings)
+    choices = findings.decision.choices
     with_layers = _with_layers(findings)
 
     def scatters(fits: Sequence[Fit], kind: str) -> list[Chart]:
@@ -91,7 +91,7 @@ def charts(findings: Findings) -> Gallery:
                 fit,
                 f"{kind}-{number}-{slug(fit.group, fit.predictor, fit.score)}",
                 index[fit.group],
-                marked,
+                choices.get(fit.group, ()),
             )
             for number, fit in enumerate(fits, start=1)
             if fit.n >= 2
@@ -108,7 +108,7 @@ def charts(findings: Findings) -> Gallery:
     summary = forest(findings.fits, findings.pool, index) if len(findings.fits) > 1 else None
     share = beside(findings.beside_mir)
     return Gallery(
-        answer=_answer(findings, panels, marked),
+        answer=_answer(findings, panels),
         correlations=([summary] if summary else [])
         + ([pooled_scatter(groups, findings.pool, "pooled")] if findings.pool else []),
         groups=panels,
@@ -128,13 +128,7 @@ def charts(findings: Findings) -> Gallery:
     )
 
 
-def recommended(findings: Findings) -> frozenset[str]:
-    """Names of the checkpoints that the decision recommends, by name or by label."""
-    chosen = set(findings.decision.recommended)
-    return frozenset(c.name for c in findings.comparison.checkpoints if {c.name, c.label} & chosen)
-
-
-def _answer(findings: Findings, panels: Sequence[Chart], marked: frozenset[str]) -> list[Chart]:
+def _answer(findings: Findings, panels: Sequence[Chart]) -> list[Chart]:
     """One picture: scores against MIR where there are scores, otherwise MIR alone."""
     groups = findings.comparison.groups
     if len(panels) == 1:
@@ -148,9 +142,9 @@ def _answer(findings: Findings, panels: Sequence[Chart], marked: frozenset[str])
                 png=True,
             )
         ]
-    picture = within_groups(groups, findings.fits, marked) if panels else None
+    picture = within_groups(groups, findings.fits, findings.decision.choices) if panels else None
     if picture is None and len(findings.comparison.checkpoints) > 1:
-        picture = by_mir(groups, marked)
+        picture = by_mir(groups, findings.decision.choices)
     return [picture] if picture else []
 
 

@@ -81,7 +81,6 @@ def _chart(chart: Chart, keys: Mapping[str, int]) -> dict[str, Any]:
             ],
             "guides": [list(guide) for guide in chart.guides],
             "legend": chart.legend,
-            "marked": sorted(keys[name] for name in chart.marked),
             "caption": chart.caption,
             "names": {} if chart.key else {keys[name]: label for name, label in chart.names.items()},
             "variants": {name: _chart(variant, keys) for name, variant in chart.variants.items()},
@@ -120,10 +119,10 @@ def _axis(axis: Axis) -> dict[str, Any]:
 
 
 def _point(point: Point, keys: Mapping[str, int]) -> list[Any]:
-    """``[x, y, model, across, up]``, without what is missing at the end."""
+    """``[x, y, model, across, up, ringed]``, without what is missing at the end."""
     model = keys[point.model] if point.model else None
     bars = [[_short(end) for end in bar] if bar else None for bar in (point.across, point.up)]
-    row = [_short(point.x), _short(point.y), model, *bars]
+    row = [_short(point.x), _short(point.y), model, *bars, point.ringed or None]
     while row[-1] is None:
         row.pop()
     return row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,12 @@ from mir_task.report.analysis import Findings
 from mir_task.report.columns import PROGRESS
 from mir_task.report.figures.scatter import key
 from mir_task.report.figures.style import DARK_SERIES, SERIES, Drawing, marker
-from mir_task.report.gallery import Gallery, recommended
+from mir_task.report.gallery import Gallery
 from mir_task.report.live import data, model_keys, policy, scripts
 from mir_task.report.protocol import FIELDS
 from mir_task.report.records import Run
 from mir_task.report.schema import Fit, Regression
+from mir_task.report.trust import Doubt
 
 MOST_FILES = 40
 CANDIDATE_COLUMNS = {"p_best": "P(best)", "expected_loss": "Expected loss", "predicted": "Predicted"}
@@ -76,6 +78,7 @@ def render(
         "headline": findings.decision.sentence,
         "reasons": findings.verdict.reasons,
         "details": findings.verdict.details,
+        "doubts": findings.doubts,
         **_leaderboard(findings),
         "variants": list(dict.fromkeys(name for chart in drawings.groups for name in chart.variants)),
         "live": {chart.name for chart in drawings.live},
@@ -99,6 +102,11 @@ def render(
     )
 
 
+def without_reload(page: str) -> str:
+    """The HTML of a page without the line by which it reloads itself when open."""
+    return re.sub(r'<meta http-equiv="refresh"[^>]*>\n?', "", page, count=1)
+
+
 def _leaderboard(findings: Findings) -> dict[str, Any]:
     """What the leaderboard shows beside MIR, by name of the column."""
     checkpoints = findings.comparison.checkpoints
@@ -106,8 +114,11 @@ def _leaderboard(findings: Findings) -> dict[str, Any]:
     candidates = _candidates(findings)
     known = {name for values in candidates.values() for name, value in values.items() if value is not None}
     return {
-        "recommended": recommended(findings),
+        "recommended": {
+            (group, name) for group, names in findings.decision.choices.items() for name in names
+        },
         "model_keys": model_keys(checkpoints),
+        "tags": _tags(findings.doubts),
         "candidates": candidates,
         "candidate_columns": {name: column for name, column in CANDIDATE_COLUMNS.items() if name in known},
         "extras": dict(sorted(extras.items(), key=lambda item: item[0] not in PROGRESS)),
@@ -125,15 +136,17 @@ def _digits(scores: Iterable[Mapping[str, float]]) -> dict[str, int]:
 
 
 def _candidates(findings: Findings) -> dict[tuple[str, str], dict[str, Any]]:
-    """What the decision says of each checkpoint, by group and name; it may name them by their labels."""
-    names = {(c.group, n): c.name for c in findings.comparison.checkpoints for n in (c.label, c.name)}
-    return {
-        (
-            candidate.group,
-            names.get((candidate.group, candidate.model), candidate.model),
-        ): candidate.model_dump()
-        for candidate in findings.decision.candidates
-    }
+    """What the decision says of each checkpoint, by group and name."""
+    return {(each.group, each.model): each.model_dump() for each in findings.decision.candidates}
+
+
+def _tags(doubts: Sequence[Doubt]) -> dict[str, dict[str, str]]:
+    """Short names of the reasons to doubt a model's MIR with what they mean, by its name."""
+    found: dict[str, dict[str, str]] = {}
+    for doubt in doubts:
+        for each in doubt.concerned:
+            found.setdefault(each.model, {})[doubt.tag] = each.sentence
+    return found
 
 
 def benchmark_table(fits: Sequence[Fit]) -> dict[str, dict[str, Fit]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mir_task.report.compare import Checkpoint
-from mir_task.report.schema import Course, Decision
-from mir_task.report.text import join, number
+from mir_task.report.schema import Course
+from mir_task.report.text import number
 from mir_task.report.trajectory import Trajectory, trajectories
 from mir_task.report.turn import MIN_FOR_JITTER, Direction, direction
 
@@ -102,31 +102,3 @@ class Training:
 def trainings(checkpoints: Iterable[Checkpoint]) -> list[Training]:
     """Every training of which several steps were measured, and where its MIR goes."""
     return [Training(found, direction(found)) for found in trajectories(checkpoints)]
-
-
-def cautious(decision: Decision, found: Sequence[Training], checkpoints: Sequence[Checkpoint]) -> Decision:
-    """The decision without scores; another one where the lowest MIR of all is not to be chosen.
-
-    Args:
-        decision: the lowest MIR, in each group.
-        found: the trainings.
-        checkpoints: all that are compared.
-    """
-    barred = frozenset[str]().union(*(training.not_to_choose for training in found))
-    lowest = min(checkpoints, key=lambda c: c.mir)
-    if lowest.name not in barred:
-        return decision
-    rising = [training.trajectory.label for training in found if training.direction.kind == "rising"]
-    left = [c for c in checkpoints if c.name not in barred]
-    if not left:
-        where = f"it is still rising in {join(rising)}" if rising else "nothing was measured after its turn"
-        return Decision(sentence=f"MIR does not tell yet which checkpoint is best: {where}.", kind="not told")
-    best = min(left, key=lambda c: c.mir)
-    why = "from before the turn or while MIR rises" if rising else "from before the turn"
-    return Decision(
-        sentence=f"{best.label} has the lowest MIR that may be compared; lower ones are {why}.",
-        kind="one",
-        recommended=[best.name],
-        by="mir",
-        rests_on=[training.sentence for training in found if training.not_to_choose],
-    )

@@ -56,11 +56,12 @@ def verdict(
     reasons += [*against_each(against), *noise(comparison)]
     details = [*reasons[MOST_REASONS:], *warnings[MOST_WARNINGS:]]
     if related:
+        compared = {each.predictor for each in against}  # these have a sentence already
         details += [
             certainty(related, combined),
             ordering(related),
             size(related),
             *across(pool, related),
-            *against_counts(beside_mir),
+            *against_counts([both for both in beside_mir if both.baseline.predictor not in compared]),
         ]
     return Verdict(decision.sentence, reasons[:MOST_REASONS], details)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TypeAlias
 
 from mir_task.report.atomic import replace_text
 from mir_task.report.files import OF_MODELS, TABLE_SUFFIXES
+from mir_task.report.page import without_reload
 
 RELOAD_SECONDS = 30
 """Between two reloads of an open page; a reader in the middle of it should not be disturbed more often."""
@@ -59,8 +59,7 @@ def watch(
 
 def end_reloads(page: Path) -> None:
     """Write the page anew without the line by which an open page reloads itself."""
-    text = page.read_text(encoding="utf-8")
-    replace_text(page, re.sub(r'<meta http-equiv="refresh"[^>]*>\n?', "", text, count=1))
+    replace_text(page, without_reload(page.read_text(encoding="utf-8")))
 
 
 def _said_of(render: Callable[[], str], now: Snapshot, before: Snapshot) -> str:

@@ -113,6 +113,39 @@ def test_charts_have_the_colours_of_light_and_dark(browser, paper):
     page.close()
 
 
+def test_no_name_in_a_chart_lies_over_a_point_or_a_bar(opened):
+    written, over = opened.evaluate(
+        """() => {
+             const written = [], over = [];
+             const own = CanvasRenderingContext2D.prototype.fillText;
+             for (const [name, chart] of drawn) {
+               const names = new Set(Object.values(chart.source.names ?? {}));
+               const texts = [];
+               CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+                 if (names.has(text)) texts.push([text, x, y, this.measureText(text).width]);
+                 return own.apply(this, arguments);
+               };
+               chart.draw();
+               CanvasRenderingContext2D.prototype.fillText = own;
+               const bars = chart.data.datasets.flatMap((set, at) =>
+                 chart.getDatasetMeta(at).data.filter((e) => e.options.radius > 0).map((e, place) => {
+                   const ends = set.data[place].across?.map((end) => chart.scales.x.getPixelForValue(end));
+                   return [...(ends ?? [e.x - 3, e.x + 3]), e.y, 6];
+                 }));
+               for (const [text, x, y, wide] of texts) {
+                 written.push(text);
+                 const others = texts.filter((other) => other[0] !== text)
+                   .map(([, at, high, far]) => [at, at + far, high, 11]);
+                 const meets = ([left, right, at, near]) => x < right && left < x + wide && Math.abs(at - y) < near;
+                 if ([...bars, ...others].some(meets)) over.push([name, text]);
+               }
+             }
+             return [written, over];
+           }"""
+    )
+    assert len(written) >= 12 and over == []
+
+
 # Without the script, and on paper
 
 

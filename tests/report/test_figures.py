@@ -1,5 +1,6 @@
 """Figures of per-layer files, training steps and baselines."""
 
+import json
 import re
 
 import pytest
@@ -56,6 +57,17 @@ def test_figures_share_no_ids_and_follow_the_readers_colours(drawn):
 def test_the_distance_of_a_single_model_is_drawn_with_its_terms_only(workshop):
     workshop.report(workshop.result("m", 2.5))
     assert figures(workshop) == {"norm-ratio", "layers-m-0"}
+
+
+def test_the_caption_says_which_part_of_the_distance_is_the_mean_term(workshop):
+    file = workshop.result("m", 2.5)
+    value = json.loads(file.read_text())
+    for number, layer in enumerate(value["layers"]):
+        layer["mean_term"], layer["fid"] = (3.0, 4.0) if number == 0 else (0.0, 1.0)
+    file.write_text(json.dumps(value))
+    workshop.report(file)
+    layers = len(value["layers"])
+    assert f"{100 * 3 / (4 + layers - 1):.0f}% of it is the mean term" in workshop.page
 
 
 def test_a_row_in_the_table_of_metrics_is_all_that_a_figure_takes(workshop, monkeypatch):

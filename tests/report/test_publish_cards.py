@@ -48,6 +48,17 @@ def test_a_card_gives_back_mir_its_error_and_the_numbers_beside_it(workshop):
     assert metrics["mir"].source_url == "https://arxiv.org/abs/2410.07167"
 
 
+def test_of_several_runs_a_card_has_the_means(workshop):
+    for seed, (mir, reference) in enumerate(((2.5, 3.0), (2.52, 3.4))):
+        workshop.result(
+            "org/run", mir, f"s{seed}", {"seed": seed}, mir_reference=reference, standard_error=0.02
+        )
+    _, metrics = metrics_of(publish(workshop, workshop.results), "org__run")
+    assert metrics["mir"].metric_value == pytest.approx(2.51)
+    assert metrics["mir_reference"].metric_value == pytest.approx(3.2)
+    assert metrics["mir"].metric_args["runs"] == 2
+
+
 def test_a_block_is_what_huggingface_hub_itself_makes_of_it(workshop):
     workshop.five_results()
     published = publish(workshop, workshop.results)

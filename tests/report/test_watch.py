@@ -182,6 +182,21 @@ def test_a_page_reloads_while_it_is_watched_and_no_longer(workshop, monkeypatch)
     assert workshop.page == re.sub(r'<meta http-equiv="refresh".*>\n', "", pages[0])
 
 
+def test_what_is_published_while_watching_does_not_reload(workshop, monkeypatch):
+    workshop.five_results()
+    space = workshop.folder / "published" / "space" / "index.html"
+    pages = []
+
+    def stop(seconds):
+        pages.append((workshop.page, space.read_text()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mir_task.report.watch.watch", functools.partial(watch, pause=stop))
+    workshop.report(workshop.results, "--watch", "--publish", workshop.folder / "published")
+    ((report, published),) = pages
+    assert 'http-equiv="refresh"' in report and published == workshop.page
+
+
 def test_ending_the_reloads_of_a_page_without_any_changes_nothing(tmp_path):
     page = replace_text(tmp_path / "report.html", "<p>refresh</p>")
     end_reloads(page)

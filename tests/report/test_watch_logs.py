@@ -203,7 +203,9 @@ def test_files_of_the_model_beside_the_log_are_not_looked_at(workshop, run):
 def test_while_mir_rises_nothing_is_recommended(workshop, run):
     train(run, RISING)
     said = workshop.report(run)
-    assert said.startswith("MIR does not tell yet which checkpoint is best: it is still rising in run.")
+    assert said.startswith(
+        "Which checkpoint to choose is not known, since MIR of run is still rising; no score "
+    )
     warning = "the lowest MIR here is the least trained checkpoint; do not choose by it"
     assert warning in said and warning in workshop.page and warning in workshop.markdown
     assert workshop.regression.decision.sentence == said.splitlines()[0]
@@ -212,7 +214,7 @@ def test_while_mir_rises_nothing_is_recommended(workshop, run):
 def test_after_the_turn_the_lowest_before_it_is_not_recommended(workshop, run):
     train(run, TURNED)
     said = workshop.report(run)
-    assert said.startswith("checkpoint-700 has the lowest MIR that may be compared")
+    assert said.startswith("Choose checkpoint-700, which has the lowest MIR that may be compared (P ")
     assert "MIR of run turned at step 400" in workshop.page
     (course,) = workshop.regression.trainings
     assert (course.direction, course.turn, course.mir) == ("turned", 400, list(TURNED))

@@ -16,6 +16,7 @@ from mir_task.report.decision.best import Chances, chances, smallest_set
 from mir_task.report.decision.telling import MIR, Judged, Telling
 from mir_task.report.predict import MIN_SCORED, prediction_interval
 from mir_task.report.schema import Candidate, Interval
+from mir_task.report.trainings import Training
 
 SCORES = "scores"
 Array = NDArray[np.float64]
@@ -34,10 +35,12 @@ class Answer:
     chosen: tuple[Checkpoint, ...]
     """The first is that of least expected loss."""
     p: float | None
-    """That the best is among them; where the basis is MIR's order, that the lowest MIR is."""
+    """Probability that the best is among them; where the basis is MIR's order, that the lowest MIR is."""
     loss: float | None
     """Expected points lost by the first."""
     candidates: tuple[Candidate, ...]
+    barring: tuple[Training, ...] = ()
+    """The trainings whose checkpoints were left out, since MIR must not be compared by them."""
 
     @property
     def is_open(self) -> bool:
@@ -45,7 +48,9 @@ class Answer:
         return len(self.members) > 1 and any(c.average is None for c in self.members)
 
 
-def answer(group: str, members: Sequence[Checkpoint], judged: Judged) -> Answer:
+def answer(
+    group: str, members: Sequence[Checkpoint], judged: Judged, trainings: Sequence[Training] = ()
+) -> Answer:
     """Choose within a group: by scores where all have one, by prediction where enough have, else by a predictor."""
     scored = sum(c.average is not None for c in members)
     by = _usable(judged.by, members)
@@ -59,7 +64,11 @@ def answer(group: str, members: Sequence[Checkpoint], judged: Judged) -> Answer:
             return _by_prediction(group, members, by, draws)
     if by is None:
         return Answer(group, tuple(members), None, None, (), None, None, _plain(group, members))
-    return _by_order(group, members, by)
+    if by.predictor == MIR:
+        return _by_mir(group, members, trainings)
+    values = [by.value(c) or 0.0 for c in members]
+    chosen = tuple(c for c, value in zip(members, values, strict=True) if value == min(values))
+    return Answer(group, tuple(members), by.predictor, "order", chosen, None, None, _plain(group, members))
 
 
 def _usable(by: Telling | None, members: Sequence[Checkpoint]) -> Telling | None:
@@ -86,30 +95,34 @@ def _by_prediction(group: str, members: Sequence[Checkpoint], by: Telling | None
     )
 
 
-def _by_order(group: str, members: Sequence[Checkpoint], by: Telling) -> Answer:
-    draws = outlook.of_mir(members) if by.predictor == MIR else None
+def _by_mir(group: str, members: Sequence[Checkpoint], trainings: Sequence[Training]) -> Answer:
+    """The lowest MIR among the checkpoints that MIR may be compared by."""
+    names = {c.name for c in members}
+    barring = tuple(training for training in trainings if training.not_to_choose & names)
+    barred = frozenset[str]().union(*(training.not_to_choose for training in barring))
+    left = [n for n, c in enumerate(members) if c.name not in barred]
+    draws = outlook.of_mir(members)
     if draws is None:
-        values = [by.value(c) for c in members]
-        lowest = min(value for value in values if value is not None)
-        chosen = tuple(c for c, value in zip(members, values, strict=True) if value == lowest)
-        return Answer(
-            group, tuple(members), by.predictor, "order", chosen, None, None, _plain(group, members)
+        candidates, p = _plain(group, members), None
+        least = min((members[n].mir for n in left), default=None)
+        chosen = [n for n in left if members[n].mir == least]
+    else:
+        candidates = tuple(
+            Candidate(group=group, model=c.name, p_lowest_mir=float(each))
+            for c, each in zip(members, chances(draws).p_best, strict=True)
         )
-    found = chances(draws)
+        chosen, p = _lowest(draws, left) if left else ([], None)
+    recommended = tuple(members[n] for n in chosen)
+    if not recommended:
+        return Answer(group, tuple(members), None, None, (), None, None, candidates, barring)
+    return Answer(group, tuple(members), MIR, "order", recommended, p, None, candidates, barring)
+
+
+def _lowest(draws: Array, left: list[int]) -> tuple[list[int], float]:
+    """Positions to recommend among those left, and the probability that the best of those left is among them."""
+    found = chances(draws[:, left])
     positions = smallest_set(found)
-    return Answer(
-        group,
-        tuple(members),
-        MIR,
-        "order",
-        tuple(members[n] for n in positions),
-        _together(found, positions),
-        None,
-        tuple(
-            Candidate(group=group, model=c.name, p_lowest_mir=float(p))
-            for c, p in zip(members, found.p_best, strict=True)
-        ),
-    )
+    return [left[n] for n in positions], _together(found, positions)
 
 
 def _by_chances(

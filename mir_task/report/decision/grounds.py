@@ -9,7 +9,7 @@ from mir_task.report.decision.best import SURE
 from mir_task.report.decision.power import POWER, SHARE, least_recipes, recipes_needed
 from mir_task.report.decision.telling import MIR, Judged
 from mir_task.report.schema import Against
-from mir_task.report.text import count, number, percent, percent_interval, probability, sentence
+from mir_task.report.text import count, join, number, percent, percent_interval, probability, sentence
 
 
 def grounds(choices: Sequence[Answer], judged: Judged, against: Sequence[Against]) -> list[str]:
@@ -67,6 +67,13 @@ def _instead(judged: Judged, against: Sequence[Against]) -> list[str]:
 def _chances(choices: Sequence[Answer]) -> list[str]:
     found = []
     order = [each for each in choices if each.basis == "order" and each.by == MIR]
+    barring = {training.trajectory.label: training for each in choices for training in each.barring}
+    if barring:
+        left_out = sum(len(training.not_to_choose) for training in barring.values())
+        found.append(
+            f"{sentence(count(left_out, 'checkpoint'))} of {join(list(barring))} cannot be chosen by MIR: it first "
+            "rises in a training, and up to the turn the least trained checkpoint has the lowest."
+        )
     if any(each.p is not None for each in order):
         found.append(
             "P is the probability that MIR is truly the lowest, by its standard errors over pairs (draws of a fixed "

@@ -13,7 +13,9 @@
    - Five or more have scores, others none: the highest expected score, measured or predicted. The prediction is by the
      group's line on MIR if MIR tells, on the baseline named under 2, or by the mean of the scored ones if nothing does.
    - Fewer have scores: the best by the baseline named under 2; if there is none, the lowest MIR, unless MIR does not
-     tell, or too few are scored to tell and no more than half of their pairs are in order; then nothing.
+     tell, or too few are scored to tell and no more than half of their pairs are in order; then nothing. Checkpoints of
+     a training whose MIR still rises are left out of MIR's order, and so are those up to the turn after which it falls:
+     the lowest MIR among them is a sign of little training. If none is left, nothing is recommended in the group.
 4. How sure? Where the draws allow it, the checkpoint of least expected loss is recommended, together with the fewest
    others with which the best is among them with a probability of 95%: ``one`` or a ``set``. Chosen by MIR's order
    alone, that is the probability that its MIR is truly the lowest, which is not that it scores best. Without standard
@@ -34,12 +36,14 @@ from mir_task.report.decision.telling import MIR, judge
 from mir_task.report.decision.training import less_trained
 from mir_task.report.decision.words import headline
 from mir_task.report.schema import Against, Decision
+from mir_task.report.trainings import Training
 
 
 def decide(
     groups: Mapping[str, Sequence[Checkpoint]],
     named: Mapping[str, Better] | None = None,
     against: Sequence[Against] = (),
+    trainings: Sequence[Training] = (),
 ) -> Decision:
     """Choose in each group, by the rules above.
 
@@ -47,10 +51,11 @@ def decide(
         groups: checkpoints with averages, by group, lowest MIR first.
         named: baselines besides those known, and which end of each is better.
         against: MIR against each baseline, where it was compared.
+        trainings: MIR over the steps of each training, which may bar checkpoints from MIR's order.
     """
     ahead = {each.predictor: p for each in against if (p := each.p_baseline_better) is not None}
     judged = judge(groups, named or {}, ahead)
-    answers = [answer(group, members, judged) for group, members in groups.items()]
+    answers = [answer(group, members, judged, trainings) for group, members in groups.items()]
     made = _made(answers)
     told = [each for each in made if each.chosen]
     by_order = [each for each in told if each.basis == "order"]
@@ -60,6 +65,7 @@ def decide(
         kind="not told" if not told else "one" if all(len(each.chosen) == 1 for each in told) else "set",
         mir=judged.mir.status,
         recommended=list(dict.fromkeys(c.name for each in told for c in each.chosen)),
+        choices={each.group: [c.name for c in each.chosen] for each in told},
         by=_by(told),
         p_best=None if by_order else _least([each.p for each in told]),
         p_lowest_mir=_least([each.p for each in by_order]) if len(by_order) == len(told) else None,

@@ -24,7 +24,7 @@ class Telling:
     better: Better
     status: MIRStatus
     found: Combined | None = None
-    """Of the predictor turned so that lower is better; None where no pair differs in predictor and score."""
+    """Test of the predictor, turned so that lower is better; None where no pair differs in predictor and score."""
     least_p: float = 1.0
     """What a perfect order of these recipes would have had."""
     power: float = 0.0

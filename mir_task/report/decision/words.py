@@ -86,21 +86,39 @@ def _choice(choices: Sequence[Answer], judged: Judged) -> str:
     """What to choose, in one group or several."""
     told = [each for each in choices if each.chosen]
     if not told:
-        return "which checkpoint to choose is not known"
+        barring = _barring(choices)
+        return f"which checkpoint to choose is not known{f', since {barring}' if barring else ''}"
     if len(choices) == 1 and told[0].basis == "prediction":
         return _predicted(told[0], judged)
     if len(choices) == 1:
         return f"choose {_named(told[0])}{_why(told[0])}"
     by = " and ".join(dict.fromkeys(_by(each) for each in told))
+    names = short([each.group for each in choices])
     if len(choices) > MOST_GROUPS:
         ones = sum(len(each.chosen) == 1 for each in told)
-        text = f"choose {by} in each of {len(choices)} groups, which is one checkpoint in {ones}"
+        where = f"each of {len(choices)}" if len(told) == len(choices) else f"{len(told)} of {len(choices)}"
+        text = f"choose {by} in {where} groups, which is one checkpoint in {ones}"
         text += f" and several that cannot be told apart in {len(told) - ones}" if ones < len(told) else ""
     else:
-        names = short([each.group for each in choices])
         text = f"choose {', '.join(f'{_named(each)} in {names[each.group]}' for each in told)} ({by})"
-    rest = len(choices) - len(told)
+    barred = [each for each in choices if not each.chosen and each.barring]
+    if barred:
+        where = count(len(barred), "group")
+        if len(choices) <= MOST_GROUPS:
+            where = _listing([names[each.group] for each in barred], "and")
+        text += f"; in {where} it is not known, since {_barring(barred)}"
+    rest = len(choices) - len(told) - len(barred)
     return text + (f"; nothing tells in {count(rest, 'group')}" if rest else "")
+
+
+def _barring(choices: Sequence[Answer]) -> str:
+    """Why MIR must not be compared by any checkpoint; nothing where it may, or is not what the choice is by."""
+    trainings = {training.trajectory.label: training for each in choices for training in each.barring}
+    rising = [label for label, training in trainings.items() if training.direction.kind == "rising"]
+    turned = [label for label in trainings if label not in rising]
+    clauses = [f"MIR of {_listing(rising, 'and')} is still rising"] if rising else []
+    clauses += [f"nothing was measured after the turn of {_listing(turned, 'and')}"] if turned else []
+    return " and ".join(clauses)
 
 
 def _named(each: Answer) -> str:
@@ -119,7 +137,9 @@ def _listing(names: Sequence[str], word: str) -> str:
 def _by(each: Answer) -> str:
     if each.basis == "prediction":
         return "the best by prediction"
-    return {MIR: "the lowest MIR", SCORES: "the best score"}.get(each.by or "", f"the best {each.by}")
+    if each.by == MIR:
+        return "the lowest MIR that may be compared" if each.barring else "the lowest MIR"
+    return "the best score" if each.by == SCORES else f"the best {each.by}"
 
 
 def _predicted(each: Answer, judged: Judged) -> str:
@@ -149,10 +169,11 @@ def _why(each: Answer) -> str:
         return f", which {'has' if one else 'have'} {_by(each)} (how sure is not known)"
     if each.p is None:
         unsure = "how sure is not known, since MIR has no standard errors"
-        return f", which {'has' if one else 'share'} the lowest MIR ({unsure})"
+        return f", which {'has' if one else 'share'} {_by(each)} ({unsure})"
     if one:
-        return f", which has the lowest MIR (P {probability(each.p)} that it truly is)"
-    return f", whose MIR cannot be told apart (P {probability(each.p)} that the lowest is among them)"
+        return f", which has {_by(each)} (P {probability(each.p)} that it truly is)"
+    lowest = _by(each).replace(" MIR", "", 1)
+    return f", whose MIR cannot be told apart (P {probability(each.p)} that {lowest} is among them)"
 
 
 def _looking_back(choices: Sequence[Answer], mir: Telling) -> str:

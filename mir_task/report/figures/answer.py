@@ -9,7 +9,7 @@ from scipy import stats
 
 from mir_task.report.compare import Checkpoint
 from mir_task.report.figures.chart import Axis, Chart, Point, Series
-from mir_task.report.figures.scatter import MOST_GROUPS, complete
+from mir_task.report.figures.scatter import MOST_GROUPS, MOST_NAMES, complete
 from mir_task.report.figures.style import marker
 from mir_task.report.schema import Fit
 from mir_task.report.text import short
@@ -21,7 +21,7 @@ TO_95 = float(stats.norm.ppf(0.975))
 
 
 def by_mir(
-    groups: Mapping[str, Sequence[Checkpoint]], recommended: frozenset[str], name: str = "answer"
+    groups: Mapping[str, Sequence[Checkpoint]], choices: Mapping[str, Sequence[str]], name: str = "answer"
 ) -> Chart:
     """MIR of every model with its 95% interval, lowest first."""
     index = {group: number for number, group in enumerate(groups)}
@@ -29,10 +29,14 @@ def by_mir(
     every = sorted((c for members in groups.values() for c in members), key=lambda c: c.mir)
     shown = every[:MOST_ROWS]
     series = [
-        Series("", [_with_interval(c, place)], index[c.group], marker(index[c.group]))
+        Series("", [_with_interval(c, place, choices)], index[c.group], marker(index[c.group]))
         for place, c in enumerate(shown)
     ]
-    labels = [c.label if len(groups) == 1 else f"{c.label} ({names[c.group]})" for c in shown]
+    # The group stands first, since long names lose their start. A checkpoint of a training may have it there already.
+    labels = [
+        c.label if len(groups) == 1 or c.label.startswith(names[c.group]) else f"{names[c.group]}: {c.label}"
+        for c in shown
+    ]
     errors = any(c.uncertainty for c in shown)
     caption = "MIR of each model, lowest first" + (
         "; bars are 95% intervals." if errors else "; no errors are known."
@@ -42,11 +46,10 @@ def by_mir(
     return Chart(
         name,
         "MIR before SFT",
-        _with_rings(caption, {c.name for c in shown} & recommended),
+        _with_rings(caption, series),
         Axis("MIR (lower is better)"),
         Axis("", rows=labels),
         series,
-        marked=recommended & {c.name for c in shown},
         wide=True,
         png=True,
     )
@@ -55,7 +58,7 @@ def by_mir(
 def within_groups(
     groups: Mapping[str, Sequence[Checkpoint]],
     fits: Sequence[Fit],
-    recommended: frozenset[str],
+    choices: Mapping[str, Sequence[str]],
     name: str = "answer",
 ) -> Chart | None:
     """Score against MIR, each from its group's mean, all groups in one panel; None if no group has two models."""
@@ -67,11 +70,11 @@ def within_groups(
     for fit in related:
         members = complete(groups[fit.group], fit)
         number = index[fit.group]
-        points = _centred(members)
+        points = _centred(members, choices.get(fit.group, ()))
         series.append(Series(names[fit.group], points, number if few else None, marker(number) if few else 0))
     if not series:
         return None
-    marked = recommended & {point.model for each in series for point in each.points}
+    ringed = {point.model for each in series for point in each.points if point.ringed}
     caption = (
         "Each model's MIR and score, less the mean of its group: where MIR tells, points fall from upper left to "
         "lower right."
@@ -79,32 +82,37 @@ def within_groups(
     return Chart(
         name,
         "Score after SFT against MIR, within groups",
-        _with_rings(caption, marked),
+        _with_rings(caption, series),
         Axis("MIR less the group's mean (lower is better)"),
         Axis("score less the group's mean"),
         series,
         guides=[("x", 0.0), ("y", 0.0)],
         legend=few,
-        marked=marked,
-        names={c.name: c.label for members in groups.values() for c in members if c.name in marked}
-        if len(marked) <= 6
+        names={c.name: c.label for members in groups.values() for c in members if c.name in ringed}
+        if len(ringed) <= MOST_NAMES
         else {},
         wide=True,
         png=True,
     )
 
 
-def _with_interval(checkpoint: Checkpoint, place: int) -> Point:
+def _with_interval(checkpoint: Checkpoint, place: int, choices: Mapping[str, Sequence[str]]) -> Point:
     reach = TO_95 * checkpoint.uncertainty if checkpoint.uncertainty else None
     ends = (checkpoint.mir - reach, checkpoint.mir + reach) if reach else None
-    return Point(checkpoint.mir, place, checkpoint.name, across=ends)
+    ringed = checkpoint.name in choices.get(checkpoint.group, ())
+    return Point(checkpoint.mir, place, checkpoint.name, across=ends, ringed=ringed)
 
 
-def _centred(members: Sequence[Checkpoint]) -> list[Point]:
+def _centred(members: Sequence[Checkpoint], recommended: Sequence[str]) -> list[Point]:
     mir = statistics.fmean(c.mir for c in members)
     score = statistics.fmean(c.average for c in members if c.average is not None)
-    return [Point(c.mir - mir, c.average - score, c.name) for c in members if c.average is not None]
+    return [
+        Point(c.mir - mir, c.average - score, c.name, ringed=c.name in recommended)
+        for c in members
+        if c.average is not None
+    ]
 
 
-def _with_rings(caption: str, marked: set[str] | frozenset[str]) -> str:
-    return f"{caption} Ringed: recommended." if marked else caption
+def _with_rings(caption: str, series: Sequence[Series]) -> str:
+    ringed = any(point.ringed for each in series for point in each.points)
+    return f"{caption} Ringed: recommended." if ringed else caption

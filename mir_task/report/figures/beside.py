@@ -9,7 +9,7 @@ from mir_task.report.regress import BesideMIR
 from mir_task.report.schema import Fit
 
 APART = 0.16
-"""Of a row, between a baseline and MIR."""
+"""Distance of a baseline and MIR from the middle of their row; rows are one apart."""
 
 
 def beside(found: Sequence[BesideMIR], name: str = "baselines") -> Chart | None:

@@ -20,6 +20,8 @@ class Point(NamedTuple):
     """Ends of the horizontal bar."""
     up: tuple[float, float] | None = None
     """Ends of the vertical bar."""
+    ringed: bool = False
+    """Whether it is the recommended checkpoint of its group, or one of several."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,6 @@ class Chart:
     guides: Sequence[tuple[Literal["x", "y"], float]] = ()
     """Straight hairlines: across at a value of y, or up at a value of x."""
     legend: bool = False
-    marked: frozenset[str] = frozenset()
-    """Models with a ring around their points: the recommended ones."""
     names: Mapping[str, str] = field(default_factory=dict)
     """What stands beside the points of a model: its name, or a number."""
     key: str = ""

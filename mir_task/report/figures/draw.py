@@ -110,11 +110,11 @@ def _series(axes: Any, series: Series, crowded: bool) -> None:
 
 def _rings(axes: Any, chart: Chart) -> None:
     """A ring around each recommended model."""
-    marked = [p for series in chart.series for p in series.points if p.model and p.model in chart.marked]
-    if marked:
+    ringed = [point for series in chart.series for point in series.points if point.ringed]
+    if ringed:
         axes.plot(
-            [point.x for point in marked],
-            [point.y for point in marked],
+            [point.x for point in ringed],
+            [point.y for point in ringed],
             "o",
             markersize=11,
             markerfacecolor="none",

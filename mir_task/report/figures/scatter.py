@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,11 +26,11 @@ BAND_PLACES = 24
 
 
 def scatter(
-    members: Sequence[Checkpoint], fit: Fit, name: str, index: int = 0, marked: frozenset[str] = frozenset()
+    members: Sequence[Checkpoint], fit: Fit, name: str, index: int = 0, recommended: Collection[str] = ()
 ) -> Chart:
     """One group: each model a point with its name, the line where there is a slope, its 95% band from four models."""
     shown = complete(members, fit)
-    points = [_point(c, fit) for c in shown]
+    points = [_point(c, fit, c.name in recommended) for c in shown]
     series = [Series(fit.group, points, index, marker(index))]
     bands: list[Band] = []
     limits: tuple[float | None, float | None] = (None, None)
@@ -46,7 +46,6 @@ def scatter(
         Axis(f"{fit.score}, negated" if turned else score_axis(fit), limits=limits),
         series,
         bands,
-        marked=marked & {c.name for c in shown},
         names=_names(members, shown),
         key=key(members),
     )
@@ -95,7 +94,8 @@ def pooled_scatter(groups: Mapping[str, Sequence[Checkpoint]], pool: Pooled, nam
 
 def caption(fit: Fit) -> str:
     """What a scatter shows, and how sure it is."""
-    clauses = [f"{fit.n} models"]
+    models = f"{fit.n} models"
+    clauses = [] if any(note.startswith(models) for note in fit.notes) else [models]
     if fit.pearson and fit.spearman:
         claimed = f", 95% interval {interval(fit.pearson.interval)}" if fit.pearson.interval else ""
         clauses.append(f"Pearson r = {number(fit.pearson.r)}{claimed}")
@@ -138,11 +138,11 @@ def score_axis(fit: Fit) -> str:
     return fit.over[0] if fit.over else "average"
 
 
-def _point(checkpoint: Checkpoint, fit: Fit) -> Point:
+def _point(checkpoint: Checkpoint, fit: Fit, ringed: bool = False) -> Point:
     x, y = predictor_of(checkpoint, fit.predictor), score_of(checkpoint, fit.score)
     assert x is not None and y is not None
     error = checkpoint.uncertainty if fit.predictor == "mir" else None
-    return Point(x, y, checkpoint.name, (x - error, x + error) if error else None)
+    return Point(x, y, checkpoint.name, (x - error, x + error) if error else None, ringed=ringed)
 
 
 def _fit(points: Sequence[Point]) -> tuple[float, float]:

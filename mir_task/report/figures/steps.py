@@ -51,7 +51,7 @@ def caption(trainings: Sequence[Training]) -> str:
     """What the figure shows, and where MIR of each training goes."""
     turned = any(training.direction.turn for training in trainings)
     mark = " Upright lines: turns; grey: steps that the turn may lie at." if turned else ""
-    said = " ".join(training.sentence for training in trainings[:MOST_NAMED])
+    said = " ".join(training.short for training in trainings[:MOST_NAMED])
     return f"MIR over training steps. Bands: one standard error.{mark} {said}"
 
 

@@ -50,7 +50,7 @@ def cards(checkpoints: Iterable[Checkpoint], rows: Iterable[Row]) -> Cards:
 
 
 def _measured(checkpoints: Iterable[Checkpoint], notes: list[str]) -> Iterable[Card]:
-    """Of a model in several groups one card, since its MIR is the same."""
+    """A card for each measured model: one where it is in several groups, since its MIR is the same."""
     by_name: dict[str, list[Checkpoint]] = {}
     unknown: dict[str, None] = {}
     for checkpoint in checkpoints:

@@ -35,6 +35,7 @@ def refuse_mixed(findings: Findings) -> None:
 def cautions(findings: Findings) -> list[str]:
     """Sentences that go with every table, the gravest first."""
     found = [f"This is not the whole answer: {problem}" for problem in findings.problems]
+    found += [line for doubt in findings.doubts for line in doubt.lines or [doubt.sentence]]
     checkpoints = findings.comparison.checkpoints
     pairs = [c.pairs for c in checkpoints if c.pairs is not None]
     if pairs and min(pairs) < STABLE:

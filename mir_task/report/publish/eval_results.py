@@ -13,6 +13,7 @@ from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]  # not
 from mir_task.report.compare import Checkpoint
 from mir_task.report.publish.model_index import numbers_of
 from mir_task.report.publish.provenance import PAPER, Provenance
+from mir_task.report.trust import doubts
 
 BENCHMARK = "YOUR-NAME/YOUR-BENCHMARK"
 """Stands for the data set that holds the leaderboard, which only its keeper can name; the Hub refuses this one."""
@@ -68,6 +69,7 @@ def _notes(checkpoint: Checkpoint, measured: Provenance, numbers: dict[str, floa
     said += [
         f"{name.replace('_', ' ')} {told[name]}" for name in ("pairs", "seed", "task_version") if name in told
     ]
+    said += [doubt.tag for doubt in doubts([checkpoint])]
     if "pairs_sha256" in told:
         said.append(f"pairs sha256 {told['pairs_sha256'][:12]}")
     if "mir-task" in measured.versions:

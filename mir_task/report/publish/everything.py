@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mir_task.report.analysis import Findings
+from mir_task.report.page import without_reload
 from mir_task.report.publish import instructions, space
 from mir_task.report.publish.board import boards
 from mir_task.report.publish.cards import cards
@@ -43,7 +44,8 @@ def publish(findings: Findings, page: Path, folder: Path, title: str | None = No
     files: dict[str, str | bytes] = {
         "README.md": instructions.readme(first_line, [*said, *models.notes], models.by_folder),
         "space/README.md": space.readme(title or TITLE, first_line, said),
-        f"space/{space.PAGE}": page.read_bytes(),
+        # Readers of a Space must not load it again every few seconds, as --watch makes the report's page do.
+        f"space/{space.PAGE}": without_reload(page.read_text(encoding="utf-8")),
         "space/leaderboard.csv": as_csv(findings),
         "space/leaderboard.json": as_json(findings, said, tables),
         "space/regression.json": regression_of(findings).model_dump_json(indent=1) + "\n",

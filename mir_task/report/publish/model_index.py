@@ -15,6 +15,7 @@ from mir_task.report.compare import Checkpoint
 from mir_task.report.names import labels
 from mir_task.report.publish.provenance import PAPER, Provenance
 from mir_task.report.records import Row
+from mir_task.report.trust import doubts
 
 TASK_TYPE = "image-text-to-text"
 """The Hub's name of what such models do."""
@@ -114,6 +115,7 @@ def _runs(checkpoint: Checkpoint, numbers: Mapping[str, float]) -> dict[str, Any
         found["standard_error"] = numbers["mir_se"]
     if checkpoint.spread is not None:
         found["standard_deviation_over_runs"] = rounded(checkpoint.spread)
+    found["reasons_for_doubt"] = [doubt.code for doubt in doubts([checkpoint])] or None
     return {name: value for name, value in found.items() if value is not None}
 
 

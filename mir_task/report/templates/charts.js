@@ -3,27 +3,48 @@ const CROWD = 150; // points, which are drawn smaller then
 const drawn = new Map();
 Chart.defaults.font.family = css("--sans");
 
-// Names beside points, where there are few; one that would lie over another is left to the pointer.
+// What a name must not lie over: points, and the bars of their errors.
+function obstaclesOf(chart) {
+  const { scales } = chart;
+  return chart.data.datasets.flatMap((dataset, index) => !chart.isDatasetVisible(index) ? [] :
+    chart.getDatasetMeta(index).data.flatMap(({ x, y, options }, place) => {
+      if (options.radius === 0) return []; // of a line or a band
+      const { across, up, ringed } = dataset.data[place];
+      const half = ringed ? 10 : 5;
+      const boxes = [{ left: x - half, right: x + half, top: y - half, bottom: y + half }];
+      if (across) boxes.push({ left: scales.x.getPixelForValue(across[0]), right: scales.x.getPixelForValue(across[1]), top: y - 1, bottom: y + 1 });
+      if (up) boxes.push({ left: x - 1, right: x + 1, top: scales.y.getPixelForValue(up[1]), bottom: scales.y.getPixelForValue(up[0]) });
+      return boxes;
+    }));
+}
+
+// Names beside points, where there are few; one that finds no free side is left to the pointer.
 function writeNames(chart) {
   const { ctx, chartArea } = chart;
-  const taken = [];
+  const taken = obstaclesOf(chart);
   ctx.font = `11px ${css("--sans")}`;
   ctx.fillStyle = css("--ink");
+  ctx.strokeStyle = css("--paper");
+  ctx.lineWidth = 2.5;
+  ctx.lineJoin = "round";
   ctx.textBaseline = "middle";
+  const isFree = (box) => box.left >= chartArea.left && box.right <= chartArea.right && box.top >= chartArea.top && box.bottom <= chartArea.bottom
+    && !taken.some((other) => box.left < other.right && other.left < box.right && box.top < other.bottom && other.top < box.bottom);
   chart.data.datasets.forEach((dataset, index) => {
-    chart.getDatasetMeta(index).data.forEach((element, place) => {
+    chart.getDatasetMeta(index).data.forEach(({ x, y }, place) => {
       const name = chart.source.names[dataset.data[place].model];
       if (name === undefined) return;
       const wide = ctx.measureText(name).width;
-      const left = element.x + 12 + wide > chartArea.right ? element.x - 12 - wide : element.x + 12;
-      const meets = (box) => left < box.left + box.wide && box.left < left + wide && Math.abs(box.y - element.y) < 13;
-      if (left < chartArea.left || taken.some(meets)) return;
-      taken.push({ left, wide, y: element.y });
-      ctx.fillText(name, left, element.y);
+      const sides = [[x + 12, y], [x - 12 - wide, y], [x + 4, y - 15], [x - 4 - wide, y - 15], [x + 4, y + 15], [x - 4 - wide, y + 15], [x - wide / 2, y - 18], [x - wide / 2, y + 18]];
+      const boxes = sides.map(([left, middle]) => ({ left, right: left + wide, top: middle - 6, bottom: middle + 6, middle }));
+      const box = boxes.find(isFree);
+      if (box === undefined) return;
+      taken.push(box);
+      ctx.strokeText(name, box.left, box.middle);
+      ctx.fillText(name, box.left, box.middle);
     });
   });
 }
-
 
 const marks = {
   id: "marks",
@@ -62,7 +83,7 @@ const marks = {
           ctx.lineTo(element.x, scales.y.getPixelForValue(point.up[1]));
         }
         ctx.stroke();
-        if (point.model !== null && chart.source.marked?.includes(point.model) && dataset.pointStyle !== undefined && !dataset.showLine) {
+        if (point.ringed) {
           ctx.strokeStyle = css("--ink");
           ctx.lineWidth = 2;
           ctx.beginPath();
@@ -76,7 +97,7 @@ const marks = {
   },
 };
 
-function configOf(data) {
+function configOf(data, width) {
   const reach = reachOf(data);
   const crowded = data.series.reduce((sum, { points }) => sum + points.length, 0) > CROWD && !data.y.rows;
   return {
@@ -92,7 +113,7 @@ function configOf(data) {
       },
       scales: { x: { ...scaleOf(data.x), ...reach.x }, y: { ...scaleOf(data.y), ...reach.y } },
       plugins: {
-        title: { display: true, text: data.title, align: "start", color: css("--ink"), padding: { bottom: 6 } },
+        title: { display: true, text: ending(data.title, width), align: "start", color: css("--ink"), padding: { bottom: 6 } },
         legend: {
           display: Boolean(data.legend),
           position: "bottom",
@@ -127,13 +148,17 @@ function draw(figure) {
   const box = figure.querySelector(".live");
   figure.classList.add("drawn");
   const rows = data.y.rows?.length;
-  const named = data.legend ? [...data.series, ...(data.bands ?? [])].filter(({ label, quiet }) => label && !quiet).length : 0;
   const high = rows ? 100 + 22 * (data.y.row ?? 1) * rows : figure.classList.contains("wide") ? 350 : 300;
-  box.style.height = `${high + 24 * Math.ceil(named / 2.5)}px`;
+  box.style.height = `${high}px`;
   figure.querySelector("figcaption").firstChild.textContent = data.caption;
   const canvas = box.querySelector("canvas");
-  const config = configOf(data);
+  const config = configOf(data, box.clientWidth);
   const chart = new Chart(canvas, { ...config, plugins: [{ id: "source", beforeInit: (made) => { made.source = data; } }, ...config.plugins] });
+  // The legend's height is known only now; it comes on top of the axes'.
+  if (data.legend) {
+    box.style.height = `${Math.ceil(high + chart.legend.height)}px`;
+    chart.resize();
+  }
   drawn.set(name, chart);
 }
 

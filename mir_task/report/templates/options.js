@@ -13,6 +13,11 @@ const COLOURS = 6;
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const paintOf = (paint) => css(paint === undefined ? "--muted" : `--series-${paint % COLOURS}`);
 const shown = (number) => String(Number(Number(number).toPrecision(4))).replace("-", "\u2212");
+// The end of a name, which tells checkpoints apart more often than its start, in so many pixels of small type.
+const ending = (text, pixels) => {
+  const longest = Math.max(8, Math.floor(pixels / 7));
+  return text.length <= longest ? text : `…${text.slice(1 - longest)}`;
+};
 const faded = (colour, opacity) => colour + Math.round(255 * opacity).toString(16).padStart(2, "0");
 
 function datasetOf(series, size) {
@@ -30,7 +35,7 @@ function datasetOf(series, size) {
   };
   return {
     label: series.label ?? "",
-    data: series.points.map(([x, y, model, across, up]) => ({ x, y, model: series.model ?? model ?? null, across, up })),
+    data: series.points.map(([x, y, model, across, up, ringed]) => ({ x, y, model: series.model ?? model ?? null, across, up, ringed })),
     showLine: series.line !== undefined,
     borderDash: DASHES[series.line] ?? [],
     borderColor: series.line && series.model !== undefined ? line : painted,
@@ -67,10 +72,7 @@ function scaleOf(axis) {
   const ticks = { color: css("--muted"), maxRotation: 0, includeBounds: false };
   if (axis.rows) {
     Object.assign(ticks, { stepSize: 1, autoSkip: false, color: css("--ink") });
-    ticks.callback = (place) => {
-      const row = axis.rows[place] ?? "";
-      return row.length > 26 ? `…${row.slice(-25)}` : row;
-    };
+    ticks.callback = function (place) { return ending(axis.rows[place] ?? "", Math.min(182, this.chart.width * 0.4)); };
   } else if (axis.shares) {
     ticks.callback = (share) => `${Math.round(100 * share)}%`;
   } else if (axis.log) {
@@ -98,7 +100,7 @@ function scaleOf(axis) {
 // Without the colours that the lit model changes.
 function legendOf(chart) {
   return chart.data.datasets.flatMap((dataset, datasetIndex) => (dataset.inLegend ? [{
-    text: dataset.label,
+    text: ending(dataset.label, chart.width - 40),
     datasetIndex,
     fontColor: css("--ink"),
     fillStyle: dataset.inLegend.hollow ? "transparent" : dataset.inLegend.colour,
@@ -137,7 +139,7 @@ function tooltipOf(data) {
         ...(raw.model !== null && dataset.label && dataset.label !== report.models[raw.model] ? [dataset.label] : []),
         `${named(data.x)}: ${place(data.x, raw.x)}${bar(raw.across)}`,
         data.y.rows ? (raw.model === null ? data.y.rows[Math.round(raw.y)] : "") : `${named(data.y)}: ${place(data.y, raw.y)}${bar(raw.up)}`,
-        ...(raw.model !== null && data.marked?.includes(raw.model) ? ["recommended"] : []),
+        ...(raw.ringed ? ["recommended"] : []),
       ].filter(Boolean),
     },
   };
