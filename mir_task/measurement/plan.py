@@ -132,7 +132,11 @@ def fewest_passes(
         plan = Plan(layers, scatters)
         passes = (2 if for_the_error else 1) * math.ceil(total / layers)
         return Estimate(
-            plan, passes, needed, footprint.fullest(devices, plan), without_halves=scatters == 1 < footprint.groups
+            plan,
+            passes,
+            needed,
+            footprint.fullest(devices, plan),
+            without_halves=scatters == 1 < footprint.groups,
         )
 
     def fits(layers: int, scatters: int) -> bool:
