@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,9 +14,10 @@ import transformers
 from packaging.version import Version
 from torch import nn
 
-from mir_task import MIRDataError, MIRModelError, measure, measure_in_training
+from mir_task import MIRCallback, MIRDataError, MIRModelError, measure, measure_in_training
 from mir_task.adapters.sharding import sharding
 from mir_task.data import builtin_pairs
+from mir_task.measurement.perplexity import caption_perplexity
 from mir_task.measurement.ranks import Ranks
 from tests.conftest import REPOSITORY, TORCHRUN
 
@@ -128,6 +130,22 @@ def test_what_would_leave_a_process_waiting_is_refused(marked_as_sharded, pairs)
         (name,) = setting
         with pytest.raises(MIRDataError, match=f"{name} must be .* equally often"):
             measure(model, processor, pairs, progress=False, **setting)
+
+
+def test_perplexity_over_sharded_weights_is_refused(marked_as_sharded, pairs):
+    with pytest.raises(MIRModelError, match="sharded over processes .ZeRO-3.; measure perplexity on a saved"):
+        caption_perplexity(*marked_as_sharded, pairs, progress=False)
+
+
+def test_fewer_pairs_than_processes_are_refused_when_training_begins(marked_as_sharded, pairs, monkeypatch):
+    model, processor = marked_as_sharded
+    trainer = SimpleNamespace(model=model, processing_class=processor)
+    callback = MIRCallback(trainer, pairs[:2])
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
+    with pytest.raises(MIRDataError, match="2 pairs for 3 processes with sharded weights"):
+        callback.on_train_begin(None, None, None)
 
 
 def test_sharded_weights_in_one_process_give_the_same_number(marked_as_sharded, llava, pairs):
