@@ -65,7 +65,7 @@ class LayerResult(Frozen):
     image_share: float | None = Field(
         default=None,
         description="share of the vision rows' variance that lies between images' mean rows, from 0 to 1, each image's "
-        "own outliers removed; null for bare features",
+        "own outliers removed; 0 where all rows are equal, null for bare features",
     )
 
     @property
