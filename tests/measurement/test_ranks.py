@@ -89,6 +89,7 @@ def test_things_are_dealt_to_neighbours():
             shares = [Ranks(rank, size).share(count) for rank in range(size)]
             assert [number for share in shares for number in share] == list(range(count))
             assert max(map(len, shares)) - min(map(len, shares)) <= 1
+            assert Ranks(0, size).largest_share(count) == max(map(len, shares))
 
 
 class Two(Ranks):
