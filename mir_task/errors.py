@@ -26,7 +26,8 @@ class OtherProcessError(MIRError):
 def naming(name: str) -> Iterator[None]:
     """Put a name before the message of any :class:`MIRError` that leaves the block.
 
-    A message that begins with the name's first word names one already and stays as it is.
+    A message that begins with the name's first word names one already and stays as it is, and so does that of another
+    process, which works on something else.
 
     Args:
         name: what the block works on, such as ``pair 17``.
@@ -35,6 +36,6 @@ def naming(name: str) -> Iterator[None]:
         yield
     except MIRError as error:
         message = str(error)
-        if message.startswith(name.split()[0] + " "):
+        if isinstance(error, OtherProcessError) or message.startswith(name.split()[0] + " "):
             raise
         raise type(error)(f"{name}: {message}") from error

@@ -43,14 +43,14 @@ class BetweenPairs:
 
     @property
     def share(self) -> float | None:
-        """Share of the total that lies between pairs, from 0 to 1.
+        """Share of the total that lies between pairs, from 0 to 1; None of fewer than two pairs.
 
-        None of fewer than two pairs, or of rows that are all equal but for round-off.
+        Rows that are all equal but for round-off differ between pairs as little as rows can: 0.
         """
         if self.pairs < 2 or self._mean is None:
             return None
         if self.total <= ROUND_OFF * self.count * float(self._mean.dot(self._mean)):
-            return None
+            return 0.0
         return min(self.between / self.total, 1.0)
 
     def add(self, rows: Tensor, norms: Tensor) -> None:

@@ -84,7 +84,8 @@ def _together(
     """Read the rows of pairs from one forward pass over their batch."""
     # In a batch of several no pair's sequence changes its length, so ids alone say what is where.
     masks = [_masks_by_id(adapter, pair) for pair in pairs]
-    with capture_layers(adapter.decoder, lambda: flattened(masks), wanted=wanted) as rows:
+    complete = bool(adapter.sharding)
+    with capture_layers(adapter.decoder, lambda: flattened(masks), wanted=wanted, complete=complete) as rows:
         adapter.prefill(batch)
     vision = _dealt(rows.vision, [mask for mask, _ in masks])
     text = _dealt(rows.text, [mask for _, mask in masks])

@@ -16,7 +16,7 @@ from mir_task.adapters import adapter_for
 from mir_task.bench.isolated import measure
 from mir_task.bench.layer import Pairs, script_accurate, script_fast
 from mir_task.bench.llava import Prepared, Shape, prepare
-from mir_task.bench.methods import METHODS, NOT_TAKEN
+from mir_task.bench.methods import FOR_COMPARISON, METHODS
 from mir_task.bench.work import CARDS, GIGA, TERA, Card, Work
 from mir_task.measurement.devices import host_memory
 
@@ -162,8 +162,8 @@ def counted(shape: Shape) -> Iterator[dict[str, Any]]:
             yield _counted(
                 shape, method, "all steps, one after the other", [step.work(shape) for step in steps]
             )
-    for step in NOT_TAKEN:
-        yield _counted(shape, "not what is done", step.name, [step.work(shape)])
+    for step in FOR_COMPARISON:
+        yield _counted(shape, "for comparison", step.name, [step.work(shape)])
 
 
 def _counted(shape: Shape, method: str, step: str, works: list[Work]) -> dict[str, Any]:

@@ -29,8 +29,14 @@ from mir_task.metric.polar import nuclear_norm
 from mir_task.metric.uncertainty import GROUPS
 
 MIN_PRODUCT_ROWS = 1024
+SMALLEST = 1e-6
+"""Where the polar iteration starts: lower bound of the smallest singular value of L_v^T L_t, relative to its norm.
+
+About that of the rows of :mod:`mir_task.bench.features` at d = 4096, by the trend from 256 to 512."""
 EXACT, THREE_DIGITS = 1e-11, 1e-7
-"""Accuracies of the polar iteration for the distance and for noise floors, relative to the traces."""
+"""Accuracies of the polar iteration for the distance and for noise floors, relative to the traces.
+
+It starts where they ask for if the smallest singular value lies below that."""
 TRACES = 4.5
 """(tr S_v + tr S_t) / |L_v^T L_t|, by which the length of the iteration follows from its accuracy: that of the rows of
 :mod:`mir_task.bench.features` at d = 1024. Between 2 (all variance in one direction) and 2 d^(1/2) (in all alike) there
@@ -97,16 +103,15 @@ def _scatter(d: int, rows: int, groups: int) -> Work:
     return total
 
 
-def distance(shape: Shape, gradients: bool, lowest: float | None = None) -> Work:
+def distance(shape: Shape, gradients: bool, lowest: float = SMALLEST) -> Work:
     """Distances of all layers by the polar iteration, with the derivatives by both covariances or without.
 
     Args:
         shape: of the measurement.
         gradients: with the derivatives.
-        lowest: where the iteration starts; default: as the accuracy asks for.
+        lowest: where the iteration starts, relative to the norm.
     """
     d = shape.d
-    lowest = lowest or lowest_counted(d, EXACT)
     work = _dense(d) * 2 + cholesky(d) * 2 + product(d, d, d, "float64") + _polar(d, lowest, "float64")
     if gradients:
         work += (product(d, d, d, "float64") + triangular_solve(d)) * 2
@@ -122,10 +127,9 @@ def standard_error(shape: Shape) -> Work:
     return (one + means) * (2 * shape.layers)
 
 
-def floors(shape: Shape, lowest: float | None = None) -> Work:
+def floors(shape: Shape, lowest: float = SMALLEST) -> Work:
     """Four distances between halves of the pairs, of all layers, good to three digits; ``lowest`` as before."""
     d = shape.d
-    lowest = lowest or lowest_counted(d, THREE_DIGITS)
     half = elementwise(GROUPS / 2 * triangle(d), "float32") + elementwise(GROUPS * triangle(d), "float64")
     half += _dense(d) + cholesky(d) + elementwise(d**2, "float64") + elementwise(d**2, "float32")
     one = Work({"float32": factors_product(d)}) + _polar(d, lowest, "float32")
@@ -138,13 +142,8 @@ def reference(shape: Shape) -> Work:
     return (elementwise(2 * d**2, "float64") + product(d, d, 1, "float64") * 4) * shape.layers
 
 
-def solves(shape: Shape, matrices: int = 1) -> Work:
-    """Two triangular solves a matrix, in float64: by its inverse's norm the smallest singular value is bounded."""
-    return triangular_solve(shape.d) * (2 * matrices * shape.layers)
-
-
 def eigen_distance(shape: Shape) -> Work:
-    """Distances and gradients of all layers by eigenvectors, as on the CPU; not what is done on a GPU."""
+    """Distances and gradients of all layers by eigenvectors, as on the CPU; a GPU iterates."""
     d = shape.d
     work = (
         _dense(d) * 2 + cholesky(d) + Work({"float64": congruence(d)}) + eigenvectors(d) + triangular_solve(d)
@@ -173,7 +172,9 @@ def polar_steps(lowest: float, precision: Precision) -> int:
 def _polar(d: int, lowest: float, precision: Precision) -> Work:
     # Of each step: two scaled copies and a sum, and the one that is added to the second product.
     step = product(d, d, d, precision) * 3 + elementwise(8 * d**2, precision)
-    return step * polar_steps(lowest, precision)
+    # The smallest singular value, by the inverse from the identity: both are written, and one is read for its norm.
+    bound = triangular_solve(d, precision) * 2 + elementwise(2 * d**2, precision)
+    return bound + step * polar_steps(lowest, precision)
 
 
 def _dense(d: int) -> Work:

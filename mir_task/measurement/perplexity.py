@@ -52,11 +52,15 @@ def caption_perplexity(
         ranks: the processes that share the pairs, as for :func:`mir_task.measure`.
 
     Raises:
-        MIRModelError: no adapter for the model, NaN in its logits, a picture that does not reach the model, or a
-            template from which the caption's tokens cannot be told.
+        MIRModelError: no adapter for the model, weights that are sharded over processes, NaN in its logits, a picture
+            that does not reach the model, or a template from which the caption's tokens cannot be told.
         MIRDataError: fewer than two pairs, or an empty caption.
     """
     adapter = adapter_for(model, processor)
+    if adapter.sharding:
+        raise MIRModelError(
+            f"the weights are sharded over processes ({adapter.sharding}); measure perplexity on a saved checkpoint"
+        )
     protocol = protocol or getattr(pairs, "protocol", None)
     pairs = by_number(pairs)
     ranks = ranks or Ranks()

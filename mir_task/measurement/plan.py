@@ -46,6 +46,8 @@ class Estimate:
     """Estimated bytes on the fullest device, with all layers at once and a scatter matrix for each group."""
     taken: int
     """Estimated bytes on the fullest device as planned."""
+    without_halves: bool
+    """There are groups of pairs, and no room for the scatter matrices of two halves of them."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,13 @@ def fewest_passes(
         for_the_error = scatters < footprint.groups and footprint.groups >= MIN_GROUPS
         plan = Plan(layers, scatters)
         passes = (2 if for_the_error else 1) * math.ceil(total / layers)
-        return Estimate(plan, passes, needed, footprint.fullest(devices, plan))
+        return Estimate(
+            plan,
+            passes,
+            needed,
+            footprint.fullest(devices, plan),
+            without_halves=scatters == 1 < footprint.groups,
+        )
 
     def fits(layers: int, scatters: int) -> bool:
         plan = Plan(layers, scatters)
@@ -164,5 +172,5 @@ def announce(estimate: Estimate, budgets: Mapping[torch.device, int], ceiling: i
         if ceiling is not None:
             raise MIRDataError(f"max_memory is too low: {problem}")
         logger.warning(f"Memory may run out: {problem}")
-    if estimate.plan.scatters == 1:
+    if estimate.without_halves:
         logger.warning("No noise floors and no bias-corrected MIR: no room for the statistics of two halves")

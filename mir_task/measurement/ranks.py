@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -74,10 +75,11 @@ class Ranks:
             MIRError: with the message of the first process that failed (in that process its own error).
         """
         failure: Exception | None = None
+        handled = sys.exc_info()[1]  # by whoever calls, such as a measurement that failed before this one
         try:
             yield
         except Exception as error:
-            if _is_known(error):
+            if _is_known(error, handled):
                 raise
             failure = error
         said: tuple[type[MIRError], str] | None = None
@@ -172,11 +174,16 @@ class Ranks:
         return torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
 
 
-def _is_known(error: BaseException | None) -> bool:
-    """Whether all processes know of an error, or of what led to it, by the end of an inner block."""
+def _is_known(error: BaseException | None, handled: BaseException | None) -> bool:
+    """Whether all processes know of an error, or of what led to it, by the end of an inner block.
+
+    Args:
+        error: what left the block.
+        handled: what was being handled when the block began, which did not lead to it.
+    """
     seen: list[BaseException] = []
     # An error that is raised again while what it led to is handled stands in a circle with that.
-    while error is not None and error not in seen:
+    while error is not None and error is not handled and error not in seen:
         if hasattr(error, "known_to_all"):
             return True
         seen.append(error)

@@ -164,9 +164,10 @@ def _without_dependent_numbers(
     distinct, groups = len(set(contents.values())), len({passes.group(number) for number in contents})
     if distinct == len(contents):
         return layers
+    too_small = ": the standard error takes them for independent and is too small"
     logger.warning(
-        f"{len(contents) - distinct} of {len(contents)} pairs have the image and the text of another one: the standard "
-        "error takes them for independent and is too small"
+        f"{len(contents) - distinct} of {len(contents)} pairs have the image and the text of another one"
+        f"{too_small if passes.settings.uncertainty else ''}"
     )
     if distinct >= groups:
         return layers

@@ -11,11 +11,11 @@ from torch import Tensor
 from mir_task.accumulate.moments import Moments
 from mir_task.errors import MIRDataError
 from mir_task.metric.band import sum_of_singular_values
-from mir_task.metric.polar import nuclear_norm
+from mir_task.metric.polar import least_singular_value, nuclear_norm
 from mir_task.metric.products import product_of_factors
 
 POLAR_ACCURACY = 1e-7
-"""Of the polar iteration, relative to the traces."""
+"""What the polar iteration may leave out, relative to the traces."""
 GROWTH = 10.0
 
 
@@ -26,7 +26,7 @@ class Factored:
     mean: Tensor
     """[d] float64."""
     trace: float
-    """Of the covariance S."""
+    """The trace of the covariance S."""
     lower: Tensor
     """L [d, d] with S = L L^T, float32."""
 
@@ -53,13 +53,13 @@ class Factored:
 
     def distance(self, other: Factored) -> float:
         """Squared Fréchet distance to other rows; its error is below 1e-5 of the traces where neither is singular."""
-        product = product_of_factors(self.lower, other.lower)
-        covariance_term = self.trace + other.trace - 2 * _nuclear_norm(product, self.trace + other.trace)
+        covariance_term = self.trace + other.trace - 2 * self._root_trace(other)
         return float((self.mean - other.mean).square().sum()) + max(covariance_term, 0.0)
 
-
-def _nuclear_norm(matrix: Tensor, traces: float) -> float:
-    """Sum of the singular values: by reduction to a band on the CPU, by matrix products alone elsewhere."""
-    if matrix.device.type == "cpu":
-        return sum_of_singular_values(matrix)
-    return nuclear_norm(matrix, POLAR_ACCURACY * traces)
+    def _root_trace(self, other: Factored) -> float:
+        """Sum of the singular values of L_a^T L_b: from a band on the CPU, by matrix products alone elsewhere."""
+        product = product_of_factors(self.lower, other.lower)
+        if product.device.type == "cpu":
+            return sum_of_singular_values(product)
+        smallest = least_singular_value(self.lower, other.lower)
+        return nuclear_norm(product, POLAR_ACCURACY * (self.trace + other.trace), smallest)

@@ -251,7 +251,10 @@ def totals(layers: Sequence[LayerMeasurement]) -> dict[str, Any]:
         "mir": _log10(result.fid for result in results),
         "mir_reference": _log10_or_none(result.fid_reference for result in results),
         "mir_bias_corrected": _log10_or_none(corrected) if len(corrected) == len(results) else None,
-        "standard_error": jackknife_error(left_out) if left_out else None,
+        # Without a group, identical modalities have a MIR of -inf, from which nothing is a finite distance away.
+        "standard_error": jackknife_error(left_out)
+        if left_out and all(map(math.isfinite, left_out))
+        else None,
         "mir_left_out": left_out or None,
         "layers": results,
     }

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mir_task.metric.factors import by_factors
 from mir_task.metric.maps import Maps
-from mir_task.metric.polar import nuclear_norm, polar_factor
+from mir_task.metric.polar import least_singular_value, nuclear_norm, polar_factor
 from mir_task.metric.products import congruence, gram, lower_product
 
 ROOT_ACCURACY = 1e-10
@@ -134,7 +134,8 @@ def by_polar(cov_a: Tensor, cov_b: Tensor) -> float | None:
     (lower_a, failed_a), (lower_b, failed_b) = map(torch.linalg.cholesky_ex, (cov_a, cov_b))
     if int(failed_a) or int(failed_b):
         return None
-    return nuclear_norm(lower_a.T @ lower_b, _polar_accuracy(cov_a, cov_b))
+    smallest = least_singular_value(lower_a, lower_b)
+    return nuclear_norm(lower_a.T @ lower_b, _polar_accuracy(cov_a, cov_b), smallest)
 
 
 def by_polar_factor(cov_a: Tensor, cov_b: Tensor, dtype: torch.dtype) -> Root:
@@ -145,8 +146,9 @@ def by_polar_factor(cov_a: Tensor, cov_b: Tensor, dtype: torch.dtype) -> Root:
     (lower_a, failed_a), (lower_b, failed_b) = map(torch.linalg.cholesky_ex, (cov_a, cov_b))
     if int(failed_a) or int(failed_b):
         return Root(None, None)
+    smallest = least_singular_value(lower_a, lower_b)
     product = lower_a.T @ lower_b
-    factor = polar_factor(product, _polar_accuracy(cov_a, cov_b))
+    factor = polar_factor(product, _polar_accuracy(cov_a, cov_b), smallest)
     trace = float((factor * product).sum())
     del product
     # Transposed, which of symmetric matrices changes nothing.

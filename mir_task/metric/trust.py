@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from statistics import median
 
 from mir_task.result import MIRResult, Reason
+from mir_task.result.layer import known_of_all
 
 SAME_PICTURES = 0.1
 """Image share, in units of that of rows drawn at random, below which vision tokens say the same whatever the picture.
@@ -132,7 +133,6 @@ def no_template(result: MIRResult) -> Reason | None:
 
 
 def _sum(numbers: Iterable[float | None]) -> float | None:
-    """The sum over layers; None where it is not known of one of them."""
-    found = list(numbers)
-    known = [number for number in found if number is not None]
-    return math.fsum(known) if len(known) == len(found) else None
+    """The sum over layers; None where a number is not known of one of them."""
+    known = known_of_all(numbers)
+    return None if known is None else math.fsum(known)

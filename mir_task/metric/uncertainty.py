@@ -81,8 +81,9 @@ def left_out_distances(
 
     Returns:
         One distance for each group that has rows. If the groups were not kept apart, an object that gives the distances
-        when it has been given all rows once more. None if there are too few groups (below 5) for a standard error, or
-        the groups were not kept apart and there are fewer rows than dimensions.
+        when it has been given all rows once more. None if there are too few groups (below 5) for a standard error, if
+        without one of them every text row is zero, or if the groups were not kept apart and there are fewer rows than
+        dimensions.
 
     Without maps each distance is computed anew where the groups were kept apart. Where they were not, a singular
     covariance is linearised within its range, except one that is singular because its rows are few: there the first
@@ -112,8 +113,10 @@ def _singular_maps(vision: ModalitySummary, text: ModalitySummary) -> Maps | Non
 
 
 def _enough_groups(modalities: Modalities[ModalitySummary]) -> bool:
-    # All pairs of a group may have been skipped.
-    return sum(len(norms) > 0 for norms in modalities.text.norms) >= MIN_GROUPS
+    text = modalities.text
+    # All pairs of a group may have been skipped, and only one group may have rows other than zero.
+    with_rows = [own for norms, own in zip(text.norms, text.norm_sums, strict=True) if len(norms)]
+    return len(with_rows) >= MIN_GROUPS and all(own < sum(with_rows) for own in with_rows)
 
 
 def _apart(modalities: Modalities[ModalitySummary]) -> bool:

@@ -15,7 +15,9 @@ from mir_task.adapters import adapter_for
 from mir_task.adapters.sharding import sharding
 from mir_task.data import PairSet
 from mir_task.errors import MIRDataError, MIRError, OtherProcessError
-from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS
+from mir_task.measurement.ranks import Ranks
+from mir_task.measurement.settings import DEFAULT_MAX_TEXT_TOKENS, MeasurementSettings
+from mir_task.measurement.sharded import check_sharded_run
 from mir_task.metrics import LAYER_METRICS, MIR_METRICS
 from mir_task.result import MIN_PAIRS, MIRResult, Protocol
 from mir_task.training.between_steps import Pairs, measure_in_training, unwrap
@@ -56,7 +58,8 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
         results: :class:`MIRResult` by step, in the first process.
 
     Raises:
-        MIRDataError: fewer than two pairs, or a setting that never measures.
+        MIRDataError: fewer than two pairs, or a setting that never measures. When training begins: fewer pairs than
+            processes, where weights are sharded.
         MIRModelError: when training begins: a model or processor that MIR cannot be measured on. When it begins or
             ends: weights of a checkpoint that cannot be loaded.
     """
@@ -102,7 +105,9 @@ class MIRCallback(TrainerCallback):  # type: ignore[misc]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Check early what can be checked, and take a place before callbacks that read the metrics."""
-        adapter_for(unwrap(self.trainer.model), self.processor)
+        adapter = adapter_for(unwrap(self.trainer.model), self.processor)
+        if adapter.sharding:
+            check_sharded_run(adapter, MeasurementSettings(), Ranks.of_torch(), len(self.pairs))
         if state.global_step > 0 and self._restores:
             restore(self.trainer.model, resumed_checkpoint(args, state))
         self._training, self._last = True, None

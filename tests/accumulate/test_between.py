@@ -108,13 +108,18 @@ def test_the_same_rows_in_every_pair_have_no_share():
     assert added([rows] * 8).share < 1e-25
 
 
+@pytest.mark.parametrize("batches", [[], pairs([50])], ids=["no pair", "one pair"])
+def test_fewer_than_two_pairs_have_no_share(batches):
+    assert added(batches).share is None
+
+
 @pytest.mark.parametrize(
     "batches",
-    [[], pairs([50]), [torch.full((n, 2), 0.1) for n in (3, 4, 7)], [torch.zeros(3, 2)] * 4],
-    ids=["no pair", "one pair", "equal rows", "rows of zeros"],
+    [[torch.full((n, 2), 0.1) for n in (3, 4, 7)], [torch.zeros(3, 2)] * 4],
+    ids=["equal rows", "rows of zeros"],
 )
-def test_what_has_no_share_has_none(batches):
-    assert added(batches).share is None
+def test_rows_that_are_all_equal_differ_between_no_pairs(batches):
+    assert added(batches).share == 0
 
 
 def closed(batches, buffers=None, **settings):

@@ -92,3 +92,22 @@ def test_in_float32_groups_dealt_to_processes_are_those_of_one(single):
         assert dealt.inliers[group]._scatter.values.dtype == torch.float32
         assert (dealt.inliers[group].finish().covariance - expected).abs().max() < 1e-6 * expected.abs().max()
     np.testing.assert_allclose(dealt.moments.covariance, alone.moments.covariance, rtol=1e-10)
+
+
+def test_round_off_in_blocks_on_the_diagonal_leaves_no_trace_of_asymmetry():
+    d = 300
+    values = torch.randn(Triangle.size(d), generator=torch.Generator().manual_seed(0))
+    triangle = Triangle(d, values)
+    dense = triangle.dense()
+    assert torch.equal(dense, dense.T)
+    for own, block in triangle.blocks():
+        assert torch.equal(dense[own, : own.stop].tril(own.start), block.double().tril(own.start))
+
+
+def test_fewer_rows_than_dimensions_leave_the_null_space_empty(monkeypatch):
+    monkeypatch.setattr("mir_task.accumulate.inliers.FLOAT64_WIDTH", 8)
+    statistics = FirstPass()
+    statistics.update(torch.randn(20, 32, generator=torch.Generator().manual_seed(0)) + 5)
+    values = torch.linalg.eigvalsh(statistics.close().summary().moments.covariance)
+    assert float(values[:13].abs().max()) < 1e-13 * float(values[-1])
+    assert float(values[13]) > 1e-4 * float(values[-1])

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
+from loguru import logger
 
 from mir_task import MIRDataError, measure
 from mir_task.accumulate.buffers import BufferSizes
@@ -102,6 +103,16 @@ def test_a_ceiling_below_one_layer_is_refused():
     ):
         announce(few, {CPU: GIB // 10}, GIB // 10)
     announce(few, {CPU: GIB // 10}, None)  # half of what is free: memory may do
+
+
+@pytest.mark.parametrize(("groups", "said"), [(10, True), (2, True), (1, False)])
+def test_missing_noise_floors_are_told_only_where_they_were_asked_for(groups, said):
+    told = []
+    sink = logger.add(told.append, level="WARNING", format="{message}")
+    footprint = Footprint(d=4096, itemsize=2, groups=groups, own_groups=groups, max_text_tokens=1024)
+    announce(fewest_passes(footprint, [CPU] * 2, {CPU: GIB // 10}), {CPU: GIB // 10}, None)
+    logger.remove(sink)
+    assert any("No noise floors" in line for line in told) == said
 
 
 def test_budget_is_half_of_what_is_free(monkeypatch, tmp_path):

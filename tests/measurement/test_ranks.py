@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.multiprocessing
 
+from mir_task.errors import MIRDataError, OtherProcessError, naming
 from mir_task.measurement.ranks import Ranks
 from tests.measurement import processes
 
@@ -88,6 +89,66 @@ def test_things_are_dealt_to_neighbours():
             shares = [Ranks(rank, size).share(count) for rank in range(size)]
             assert [number for share in shares for number in share] == list(range(count))
             assert max(map(len, shares)) - min(map(len, shares)) <= 1
+            assert Ranks(0, size).largest_share(count) == max(map(len, shares))
+
+
+class Two(Ranks):
+    """The first of two processes; the other one says what it is told to."""
+
+    def __init__(self, other=None):
+        super().__init__(0, 2)
+        self.other, self.said = other, []
+
+    def gather(self, value):
+        self.said.append(value)
+        return [value, self.other]
+
+
+def test_an_error_is_told_once_however_blocks_are_nested_and_errors_renamed():
+    ranks = Two()
+    with (
+        pytest.raises(MIRDataError, match="pair 1: broken"),
+        ranks.together(),
+        naming("pair 1"),
+        ranks.together(),
+    ):
+        raise MIRDataError("broken")
+    assert ranks.said == [(MIRDataError, "broken")]
+
+
+def test_an_error_is_told_also_while_that_of_an_earlier_measurement_is_handled():
+    ranks = Two()
+
+    def fail(message):
+        with ranks.together():
+            raise MIRDataError(message)
+
+    try:
+        fail("first")
+    except MIRDataError:
+        with pytest.raises(MIRDataError, match="second"):
+            fail("second")
+    assert [message for _, message in ranks.said] == ["first", "second"]
+
+
+def test_what_fails_in_another_process_is_not_blamed_on_a_pair_here():
+    ranks = Two(other=(OtherProcessError, "OSError('the disk')"))
+    with pytest.raises(OtherProcessError, match="^OSError"), naming("pair 1"), ranks.together():
+        pass
+
+
+def test_no_process_runs_a_sharded_model_when_another_one_failed_instead():
+    model, ran = torch.nn.Linear(1, 1), []
+    model.register_forward_pre_hook(lambda *_: ran.append("weights gathered"))
+    ranks = Two()
+    with ranks.in_step(model):
+        model(torch.zeros(1))
+        ranks.other = (MIRDataError, "pair 5: no picture")
+        with pytest.raises(MIRDataError, match="pair 5: no picture"):
+            model(torch.zeros(1))
+    assert ran == ["weights gathered"] and len(ranks.said) == 2
+    model(torch.zeros(1))
+    assert len(ranks.said) == 2
 
 
 def test_alone_there_is_nobody_to_tell():

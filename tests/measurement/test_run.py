@@ -255,15 +255,18 @@ def test_of_identical_pairs_there_is_a_warning_and_no_standard_error(llava, pair
         assert (layer.standard_error, layer.noise_floor_vision, layer.noise_floor_text) == (None,) * 3
 
 
-def test_a_few_pairs_that_come_twice_leave_the_standard_error_with_a_warning(llava, ten_pairs):
+@pytest.mark.parametrize("uncertainty", [True, False])
+def test_a_few_pairs_that_come_twice_leave_the_standard_error_with_a_warning(llava, ten_pairs, uncertainty):
     messages = []
     handle = logger.add(messages.append, level="WARNING", format="{message}")
     try:
-        result = measure(*llava, [*ten_pairs, ten_pairs[3]._replace(id="again")], progress=False)
+        twice = [*ten_pairs, ten_pairs[3]._replace(id="again")]
+        result = measure(*llava, twice, progress=False, uncertainty=uncertainty)
     finally:
         logger.remove(handle)
-    assert result.standard_error > 0
-    assert any("1 of 11 pairs" in message for message in messages)
+    assert (result.standard_error is not None) == uncertainty
+    (said,) = (message for message in messages if "1 of 11 pairs" in message)
+    assert ("the standard error takes them for independent" in said) == uncertainty
 
 
 def test_a_model_that_does_not_look_at_the_placeholder_is_refused(llava, pairs, monkeypatch):

@@ -15,9 +15,9 @@ from mir_task.metric import estimate, uncertainty
 from mir_task.metric.band import sum_of_singular_values
 from mir_task.metric.estimate import Factored
 from mir_task.metric.frechet import terms_between
-from mir_task.metric.polar import nuclear_norm
 from mir_task.metric.uncertainty import half_distances
 from tests import oracle
+from tests.metric.test_root import Elsewhere
 
 
 def matrix(d, seed, decades=0.0, rank=None):
@@ -65,15 +65,23 @@ def test_zero_columns_need_no_reflection():
     assert sum_of_singular_values(given) == pytest.approx(7, rel=1e-5)
 
 
-def moments(rows, dtype=torch.float64):
-    rows = rows.to(dtype)
-    return Moments(rows.double().mean(0), torch.cov(rows.T).double(), torch.finfo(dtype).eps)
+@pytest.fixture(params=[torch.Tensor, Elsewhere], ids=["cpu", "elsewhere"])
+def moments(request, monkeypatch):
+    """Moments of rows on the CPU, where sums come from a band, and elsewhere, where they come from products alone."""
+    if request.param is Elsewhere:
+        monkeypatch.delattr(estimate, "sum_of_singular_values")
+    else:
+        monkeypatch.delattr(estimate, "nuclear_norm")
+
+    def moments(rows, dtype=torch.float64):
+        rows = rows.to(dtype)
+        covariance = torch.cov(rows.T).double().as_subclass(request.param)
+        return Moments(rows.double().mean(0), covariance, torch.finfo(dtype).eps)
+
+    return moments
 
 
-@pytest.mark.parametrize("device", ["cpu", "elsewhere"])
-def test_an_estimated_distance_is_near_the_exact_one(monkeypatch, device):
-    if device == "elsewhere":
-        monkeypatch.setattr(estimate, "sum_of_singular_values", lambda each: nuclear_norm(each, 1e-5))
+def test_an_estimated_distance_is_near_the_exact_one(moments):
     a, b = hidden_states(900, 100, 1), hidden_states(700, 100, 2)
     expected = oracle.frechet(
         *(value for rows in (a, b) for value in (rows.numpy().mean(0), np.cov(rows, rowvar=False)))
@@ -86,9 +94,9 @@ def test_an_estimated_distance_is_near_the_exact_one(monkeypatch, device):
 
 @pytest.mark.parametrize("rows", [(900, 60), (60, 50)], ids=["one singular", "both singular"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_singular_covariances_are_estimated_too(rows, dtype):
+def test_singular_covariances_are_estimated_too(rows, dtype, moments):
     a, b = (moments(hidden_states(n, 100, seed), dtype) for seed, n in enumerate(rows))
-    expected = sum(terms_between(a, b))
+    expected = sum(terms_between(*(Moments(e.mean, torch.Tensor(e.covariance), e.epsilon) for e in (a, b))))
     assert Factored.of(a).distance(Factored.of(b)) == pytest.approx(expected, rel=0.01)
 
 

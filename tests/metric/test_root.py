@@ -3,9 +3,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
 from mir_task.metric import root
-from mir_task.metric.polar import _polynomials, nuclear_norm
+from mir_task.metric.polar import _polynomials, least_singular_value, nuclear_norm
 from mir_task.metric.root import by_eigenvalues, by_factors, by_polar
 
 
@@ -56,6 +57,36 @@ def test_nuclear_norm_is_a_lower_bound_within_its_accuracy(m, n, seed, decades):
         norm = nuclear_norm(matrix, accuracy * exact)
         assert (1 - accuracy) * exact - 1e-13 * exact <= norm <= exact * (1 + 1e-13)
     assert nuclear_norm(0 * matrix, 1e-9) == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(1, 30), st.integers(0, 99), st.floats(0, 12), st.sampled_from([torch.float32, torch.float64])
+)
+def test_the_smallest_singular_value_is_bounded_from_below(d, seed, decades, dtype):
+    factors = [torch.linalg.cholesky(covariance(seed + i, d, decades=decades)).to(dtype) for i in (0, 1)]
+    smallest = float(torch.linalg.svdvals(factors[0].double().T @ factors[1].double())[-1])
+    bound = least_singular_value(*factors)
+    assert smallest / d**0.5 * 0.99 < bound < smallest * 1.01
+
+
+@pytest.mark.parametrize("decades", [0.0, 6.0, 13.0])
+def test_a_bound_of_the_smallest_singular_value_changes_no_digit_and_saves_products(decades):
+    product = torch.linalg.cholesky(covariance(0, decades=decades)).T
+    product = product @ torch.linalg.cholesky(covariance(1, decades=decades))
+    values = torch.linalg.svdvals(product)
+    steps, sums = [], []
+    for smallest in (0.0, float(values[-1])):
+        with FlopCounterMode(display=False) as counter:
+            sums.append(nuclear_norm(product, 1e-15, smallest))
+        steps.append(counter.get_total_flops())
+    assert sums == pytest.approx([float(values.sum())] * 2, rel=1e-13)
+    assert steps[1] < steps[0]
+
+
+def test_a_matrix_without_an_inverse_has_no_bound():
+    singular = torch.diag(torch.tensor([1.0, 0.0]))
+    assert least_singular_value(singular, torch.eye(2)) == least_singular_value(torch.eye(2), singular) == 0
 
 
 @pytest.mark.parametrize("lowest", [0.5, 1e-3, 1e-8, 1e-15, 1e-20])

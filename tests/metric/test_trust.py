@@ -54,10 +54,13 @@ TEXT = rows(1)
 HEALTHY = rows(0, shift=1.0)
 MERGED = rows(2)
 BLIND = rows(0, shift=1.0, own=1e-3, picture=1e-3, place=1.0)
+ALL_EQUAL = torch.ones(PAIRS, TOKENS, D, dtype=torch.float64)
 
 PLANTED = {
     "a healthy model": (HEALTHY, TEXT, {}, []),
     "nearly the same rows whatever the picture": (BLIND, TEXT, {}, ["image_share"]),
+    "one row whatever the picture": (ALL_EQUAL, TEXT, {}, ["image_share"]),
+    "rows of zeros": (0 * ALL_EQUAL, TEXT, {}, ["image_share"]),
     "rows that know no picture but differ by chance": (rows(0, shift=1.0, picture=0.0), TEXT, {}, []),
     "modalities of one distribution": (MERGED, TEXT, {}, ["noise_floor"]),
     "vision 50 times as long": (50 * HEALTHY, TEXT, {}, ["norms"]),

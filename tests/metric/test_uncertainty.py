@@ -77,6 +77,20 @@ def test_left_out_distances_are_those_of_the_other_pairs():
     assert result.result.standard_error == pytest.approx(jackknife_error(expected), rel=1e-9)
 
 
+@pytest.mark.parametrize("linearise_above", [2, 256])
+def test_text_that_is_zero_without_one_group_has_no_standard_error(linearise_above):
+    text = [rows if index % 10 == 3 else 0 * rows for index, rows in enumerate(modality(1))]
+    measured = layer(modality(0), text, linearise_above=linearise_above)
+    assert measured.result.fid > 0
+    assert measured.result.standard_error is None and not measured.left_out
+
+
+def test_identical_modalities_have_no_standard_error():
+    same = modality(0)
+    numbers = totals([layer(same, same)])
+    assert (numbers["mir"], numbers["standard_error"]) == (-math.inf, None)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_linear_distances_are_close_to_exact_ones(dtype):
     modalities = summaries(modality(0, 0.5), modality(1, scale=2.0))

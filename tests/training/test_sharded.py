@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,10 +14,16 @@ import transformers
 from packaging.version import Version
 from torch import nn
 
-from mir_task import MIRDataError, MIRModelError, measure, measure_in_training
+from mir_task import MIRCallback, MIRDataError, MIRModelError, measure, measure_in_training
+from mir_task.accumulate.modalities import Modalities
+from mir_task.adapters import adapter_for
+from mir_task.adapters.prefill import PreparedPair, prefill
 from mir_task.adapters.sharding import sharding
 from mir_task.data import builtin_pairs
+from mir_task.measurement.passes import Passes
+from mir_task.measurement.perplexity import caption_perplexity
 from mir_task.measurement.ranks import Ranks
+from mir_task.measurement.settings import MeasurementSettings
 from tests.conftest import REPOSITORY, TORCHRUN
 
 SCRIPT = Path(__file__).with_name("sharded_training.py")
@@ -128,6 +135,57 @@ def test_what_would_leave_a_process_waiting_is_refused(marked_as_sharded, pairs)
         (name,) = setting
         with pytest.raises(MIRDataError, match=f"{name} must be .* equally often"):
             measure(model, processor, pairs, progress=False, **setting)
+
+
+def test_perplexity_over_sharded_weights_is_refused(marked_as_sharded, pairs):
+    with pytest.raises(MIRModelError, match="sharded over processes .ZeRO-3.; measure perplexity on a saved"):
+        caption_perplexity(*marked_as_sharded, pairs, progress=False)
+
+
+def test_fewer_pairs_than_processes_are_refused_when_training_begins(marked_as_sharded, pairs, monkeypatch):
+    model, processor = marked_as_sharded
+    trainer = SimpleNamespace(model=model, processing_class=processor)
+    callback = MIRCallback(trainer, pairs[:2])
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 3)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
+    with pytest.raises(MIRDataError, match="2 pairs for 3 processes with sharded weights"):
+        callback.on_train_begin(None, None, None)
+
+
+@pytest.fixture
+def whole_passes(marked_as_sharded):
+    """One entry for each forward pass that came to its end."""
+    ended = []
+    handle = marked_as_sharded[0].register_forward_hook(lambda *_: ended.append("pass"))
+    yield ended
+    handle.remove()
+
+
+def test_every_process_runs_the_whole_model_equally_often(marked_as_sharded, pairs, whole_passes):
+    for rank in (0, 1):
+        whole_passes.clear()
+        settings = MeasurementSettings(progress=False)
+        Passes(adapter_for(*marked_as_sharded), pairs[:5], Ranks(rank, 2), settings).run(
+            "pairs", {1: Modalities(None, None)}
+        )
+        # One pair more in one process than in the other; three more for whether the picture reaches the model.
+        assert len(whole_passes) == 3 + 3
+
+
+@pytest.mark.parametrize("check", [True, False], ids=["alone", "as a batch"])
+def test_an_error_in_a_layer_ends_no_pass_that_others_wait_for(
+    marked_as_sharded, pairs, whole_passes, monkeypatch, check
+):
+    def unknown(*_):
+        raise MIRModelError("positions are unknown")
+
+    monkeypatch.setattr(f"mir_task.adapters.prefill.{'find_positions' if check else 'flattened'}", unknown)
+    adapter = adapter_for(*marked_as_sharded)
+    prepared = PreparedPair("1", adapter.prepare(pairs[0].image, pairs[0].text, 40))
+    with pytest.raises(MIRModelError, match="positions are unknown"):
+        prefill(adapter, [prepared], check)
+    assert whole_passes == ["pass"]
 
 
 def test_sharded_weights_in_one_process_give_the_same_number(marked_as_sharded, llava, pairs):
