@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from mir_task.study.captions import Length, caption
-from mir_task.study.experiments import Run, most_pairs
+from mir_task.study.experiments import Run, most_pairs, runs
 from mir_task.study.scales import Scale
 from mir_task.study.training import WSD
 from mir_task.study.world import Stream, text_example
@@ -32,6 +32,13 @@ def batch_indices(run: Run, scale: Scale, step: int) -> list[int]:
     order = np.random.default_rng((run.seed, epoch)).permutation(count)
     chosen: list[int] = order[batch * size : (batch + 1) * size].tolist()
     return chosen
+
+
+def pictures(scale: Scale) -> int:
+    """Number of pictures that stage 1 of a scale's runs draws from."""
+    if any(run.pretraining.schedule == WSD for run in runs(scale)):
+        return most_pairs(scale)
+    return max(run.pretraining.pairs(scale) for run in runs(scale))
 
 
 @lru_cache(maxsize=4)

@@ -14,6 +14,7 @@ from loguru import logger
 from mir_task.errors import MIRError
 from mir_task.study.along import measure_along
 from mir_task.study.baselines import caption_perplexity, in_context_score
+from mir_task.study.batches import pictures
 from mir_task.study.collect import collect
 from mir_task.study.evaluate import evaluate
 from mir_task.study.experiments import Pretraining, Run, runs
@@ -84,7 +85,7 @@ def _make_shared_stages(scale: Scale, layout: Layout, device: str) -> None:
         {
             layout.features(stream): partial(write_features, layout.vision, layout.processor, stream, count)
             for stream, count in (
-                (Stream.CAPTIONS, max(run.pretraining.pairs(scale) for run in runs(scale))),
+                (Stream.CAPTIONS, pictures(scale)),
                 (Stream.QUESTIONS, scale.sft_steps * scale.batch_size),
             )
         }

@@ -38,7 +38,7 @@ CHAT_TEMPLATE = """\
 
 def available() -> bool:
     """Whether the package is installed, and what reads it."""
-    return _package_folder() is not None and find_spec("gguf") is not None
+    return package_folder() is not None and find_spec("gguf") is not None
 
 
 def build_tokenizer() -> Any:
@@ -73,7 +73,7 @@ def save_language_model(processor: LlavaProcessor, folder: Path) -> None:
 
 
 def _load(kind: Any, **options: Any) -> Any:
-    packaged = _package_folder()
+    packaged = package_folder()
     if packaged and find_spec("gguf"):
         return kind.from_pretrained(packaged, gguf_file=FILE, **options)
     logger.info(f"the packages {PACKAGE} and gguf are not installed: {HUB} is asked")
@@ -85,7 +85,8 @@ def _load(kind: Any, **options: Any) -> Any:
         ) from error
 
 
-def _package_folder() -> Path | None:
+def package_folder() -> Path | None:
+    """Folder of the package; None where it is not installed."""
     # Found, not imported: the package starts the whole of the command line tool llm.
     spec = find_spec(PACKAGE)
     folders = spec.submodule_search_locations if spec else None

@@ -55,7 +55,7 @@ class Decision(Frozen):
     )
     choices: dict[str, list[str]] = Field(
         default_factory=dict,
-        description="the recommended of each group: a checkpoint may be in several, and recommended in one of them alone",
+        description="the recommended of each group: a checkpoint may be in several and recommended in one of them",
     )
     by: str | None = Field(
         default=None,
