@@ -102,14 +102,13 @@ def _findings(arguments: argparse.Namespace) -> Findings:
     from mir_task.report.load import LoadSettings, load
     from mir_task.report.scales import ScoreSettings
 
-    baselines = dict(arguments.baseline)
     evidence = load(
         arguments.paths,
         LoadSettings(
             scores=tuple(arguments.scores),
             mapping=arguments.mapping,
-            baselines=baselines,
-            score_metrics=dict(arguments.metric),
+            baselines=arguments.baseline,
+            score_metrics=arguments.metric,
             ignored=tuple(arguments.ignore),
         ),
     )
@@ -118,12 +117,12 @@ def _findings(arguments: argparse.Namespace) -> Findings:
         benchmarks=arguments.benchmarks,
         scores=ScoreSettings(
             lower_is_better=tuple(arguments.lower_is_better),
-            maxima=dict(arguments.max),
-            scales=dict(arguments.scale),
+            maxima=arguments.max,
+            scales=arguments.scale,
             strict=arguments.strict,
         ),
         pool=tuple(arguments.pool),
-        baselines=baselines,
+        baselines=arguments.baseline,
         allow_mixed_protocols=arguments.allow_mixed_protocols,
     )
     return analyse(evidence, settings)

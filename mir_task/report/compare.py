@@ -54,6 +54,8 @@ class Checkpoint:
     """Standard deviation of the scores over runs of SFT, where there are several."""
     score_runs: int = 1
     """Runs of SFT that the scores are the mean of."""
+    score_runs_of: dict[str, int] = field(default_factory=dict)
+    """The same of benchmarks that only some of these runs have a score in."""
     average_error: float | None = None
     """Standard error of the average, of errors of its benchmarks; None where one has none, or the source states it."""
     average_freedom: float = math.inf
@@ -152,6 +154,16 @@ def compare(evidence: Evidence, task: str | None = None, allow_mixed: bool = Fal
             for c in repeated
         )
         understood.append(f"MIR is the mean over several runs: {ranges}.")
+    unknown = [
+        f"{c.label} ({listing((f'{run.mir:.3f}' for run in c.other_runs if run.pairs is None), 3)})"
+        for c in {c.name: c for c in joined}.values()
+        if any(run.pairs is None for run in c.other_runs)
+    ]
+    if unknown:
+        understood.append(
+            "MIR that a file gives without its number of pairs does not count beside one that has it: "
+            f"{listing(unknown)}."
+        )
     warnings = [
         f"The runs of {c.label} differ by more than their standard errors allow: MIR "
         f"{min(run.mir for run in c.runs):.3f} to {max(run.mir for run in c.runs):.3f}, standard error "
@@ -250,6 +262,7 @@ def _join(models: list[Checkpoint], rows: list[Row]) -> tuple[list[Checkpoint], 
                 score_errors=row.errors,
                 score_spread=row.spread,
                 score_runs=row.replicates,
+                score_runs_of=row.replicates_of,
                 extras={**model.extras, **row.extras},
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
+from typing import Any
 
 EPILOG = """\
 exit status: 0 report written; 1 no report, the message says why; 2 wrong usage; 3 report written, but not the whole
@@ -73,9 +74,9 @@ def _add_comparison(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--baseline",
-        action="append",
+        action=_ByName,
         type=_baseline,
-        default=[],
+        default={},
         metavar="NAME[:higher]",
         help="column, or task measured before SFT, to compare with MIR; ':higher' if higher is better",
     )
@@ -97,25 +98,25 @@ def _add_scores(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--metric",
-        action="append",
+        action=_ByName,
         type=_assignment,
-        default=[],
+        default={},
         metavar="TASK=METRIC",
         help="which metric of an lmms-eval task is its score",
     )
     add(
         "--scale",
-        action="append",
+        action=_ByName,
         type=_factor,
-        default=[],
+        default={},
         metavar="BENCHMARK=FACTOR",
         help="within averages; default: from a score to points of a hundred, where it is known what it is out of",
     )
     add(
         "--max",
-        action="append",
+        action=_ByName,
         type=_factor,
-        default=[],
+        default={},
         metavar="BENCHMARK=VALUE",
         help="what the score of a benchmark is out of, where its name does not tell",
     )
@@ -145,6 +146,23 @@ def _add_watch(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="report again whenever files change, looking every so many seconds (default 5), until Ctrl-C",
     )
+
+
+class _ByName(argparse.Action):
+    """Collects what is said of each name in a dict; two things said of one name are refused."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        name, value = values
+        said = getattr(namespace, self.dest)
+        if said.get(name, value) != value:
+            parser.error(f"{option_string} {name} is given twice: {said[name]} and {value}")
+        setattr(namespace, self.dest, {**said, name: value})
 
 
 def _names(value: str) -> tuple[str, ...]:

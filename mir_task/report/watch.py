@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mir_task.report.atomic import replace_text
-from mir_task.report.files import OF_MODELS, TABLE_SUFFIXES
+from mir_task.report.files import may_be_read
 
 RELOAD_SECONDS = 30
 """Between two reloads of an open page; a reader in the middle of it should not be disturbed more often."""
@@ -95,7 +95,7 @@ def _below(folder: Path, barred: set[Path]) -> Iterable[Path]:
         if Path(place).resolve() in barred:
             continue
         for name in names:
-            if Path(name).suffix.lower() in (".json", *TABLE_SUFFIXES) and name not in OF_MODELS:
+            if may_be_read(Path(name)):
                 yield Path(place) / name
 
 
