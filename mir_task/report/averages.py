@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from mir_task.report.compare import Checkpoint, Comparison
+from mir_task.report.checkpoint import Checkpoint, Comparison
 from mir_task.report.records import MIRReportError, listing
 from mir_task.report.scales import Benchmark
 from mir_task.report.score_noise import average_error
