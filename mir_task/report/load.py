@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from mir_task.report import lmms_results, tables
-from mir_task.report.cells import LARGEST
 from mir_task.report.columns import EMPTY, IGNORED
 from mir_task.report.delimited import json_records
-from mir_task.report.files import ANEW, TABLE_SUFFIXES, UnreadableError, candidates, read_json
+from mir_task.report.files import TABLE_SUFFIXES, UnreadableError, candidates, read_json
+from mir_task.report.layer_files import is_result, read_result
 from mir_task.report.mapping import read_mapping
 from mir_task.report.meaning import NoModelsError
 from mir_task.report.names import not_found
@@ -91,7 +88,7 @@ class _Reader:
             path: the file.
             after_sft: it was given as scores of fine-tuned models.
             named: the user gave it, and it was not only found in a folder, where tables of other things may lie.
-            only_after: it was given as scores alone: MIR that lmms-eval measured in it is of fine-tuned models.
+            only_after: it was given as scores alone: MIR in it, unless in a table, is of fine-tuned models.
         """
         if self._settings.mapping and path.resolve() == self._settings.mapping.resolve():
             return
@@ -124,14 +121,18 @@ class _Reader:
             self._found.left_out.update(dict.fromkeys(results.ignored, IGNORED))
             if after_sft:
                 self._found.left_out.update(dict.fromkeys(results.without_number, NO_NUMBER))
-        elif isinstance(value, dict) and "mir" in value and "layers" in value:
-            result = _validated(value)
+        elif is_result(value):
+            result = read_result(value)
             if only_after:
                 self._measured_after.append(result.model.name if result.model else path.stem)
             else:
                 self._results.append((path, result))
         elif is_trainer_state(value):
-            self._states.append(read_trainer_state(value, path))
+            state = read_trainer_state(value, path)
+            if only_after:
+                self._measured_after += [str(state.folder)] if state.mir else []
+            else:
+                self._states.append(state)
         elif tables.is_table(value):
             records = json_records(value)
             self._add_table(
@@ -265,20 +266,6 @@ class _Reader:
                     versions=dict(told.versions),
                 )
             )
-
-
-def _validated(value: Any) -> MIRResult:
-    try:
-        result = MIRResult.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UnreadableError(f"the file is no MIR result: {where}: {first['msg']}", remedy=ANEW) from error
-    for layer in result.layers:
-        for name, number in layer:
-            if number is not None and not abs(number) < LARGEST:
-                raise UnreadableError(f"{name} is {number}", f"layer {layer.layer}", ANEW)
-    return result
 
 
 def _no_mir(reasons: list[str]) -> str:

@@ -37,6 +37,14 @@ def test_the_newest_of_reruns_counts_and_is_said(workshop, scored):
     assert f"gqa of ckpt/run-a from {newest}, not" in workshop.page
 
 
+@pytest.mark.parametrize(("first", "second"), [(2025, 2026), (2026, 2025)])
+def test_the_newest_counts_in_whatever_order_the_files_are_read(workshop, scored, first, second):
+    for folder, year in (("sft/0", first), ("sft/1", second)):
+        score(workshop, "run-a", 0.4 if year == 2026 else 0.3, folder=folder, date=f"{year}0201_000000")
+    workshop.report(*scored)
+    assert averages(workshop)["run-a"] == pytest.approx(40)
+
+
 def test_a_rerun_of_a_part_does_not_replace_the_whole(workshop, scored, models):
     for index, model in enumerate(models):
         whole = {"n-samples": {"gqa": {"original": 12578, "effective": 12578}}}

@@ -66,6 +66,15 @@ def test_a_per_layer_file_of_a_fine_tuned_model_is_no_checkpoint(workshop, score
     assert "does not count: run-a-sft." in said
 
 
+def test_mir_in_the_log_of_sft_is_no_training(workshop, scored):
+    folder = scored()
+    entry = {"step": 10, "eval_mir": 0.5, "eval_mir_se": 0.1}
+    (folder / "trainer_state.json").write_text(json.dumps({"global_step": 10, "log_history": [entry]}))
+    said = workshop.report(workshop.results, "--scores", folder)
+    assert mir(workshop) == MEASURED
+    assert f"does not count: {folder}." in said
+
+
 def test_perplexity_of_fine_tuned_models_is_no_baseline(workshop, scored):
     workshop.report(workshop.results, "--scores", scored(mir_caption_ppl={"caption_ppl": 2.0}))
     assert "caption_ppl" not in workshop.leaderboard[0]
