@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mir_task.report.against import against_one
-from mir_task.report.compare import Checkpoint
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.predict import MIN_SCORED, prediction_interval
 from mir_task.report.records import Run
 from mir_task.report.score_noise import average_error, score_noise

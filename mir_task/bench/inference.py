@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from mir_task.bench import decisions
 from mir_task.report import association
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.combined import combined
-from mir_task.report.compare import Checkpoint
 from mir_task.report.interaction import interaction
 from mir_task.report.pool import within_groups
 from mir_task.report.schema import Interval

@@ -12,9 +12,9 @@ from scipy import stats
 
 from mir_task.metrics import Better
 from mir_task.report.averages import Averaged
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.columns import BASELINES, PROGRESS
 from mir_task.report.combined import each_once
-from mir_task.report.compare import Checkpoint
 from mir_task.report.concordance import MIN_GROUPS_FOR_INTERVAL, error_over_groups, freedom_of_groups
 from mir_task.report.schema import Against
 

@@ -10,8 +10,9 @@ from mir_task.report import regress
 from mir_task.report.against import against
 from mir_task.report.association import MIN_FOR_CORRELATION, MIN_FOR_INTERVAL
 from mir_task.report.averages import Averaged, average
+from mir_task.report.checkpoint import Comparison
 from mir_task.report.combined import combined
-from mir_task.report.compare import Comparison, compare
+from mir_task.report.compare import compare
 from mir_task.report.decision.rules import decide
 from mir_task.report.echo import echo, echo_models
 from mir_task.report.merge import merged

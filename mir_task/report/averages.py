@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from mir_task.report.compare import Checkpoint, Comparison
+from mir_task.report.checkpoint import Checkpoint, Comparison
 from mir_task.report.records import MIRReportError, listing
 from mir_task.report.scales import Benchmark
 from mir_task.report.score_noise import average_error
@@ -65,6 +65,11 @@ def average(
         having = [c for c in members if c.scores or c.average is not None]
         if not chosen and having and all(c.average is not None for c in having):
             found.over[group], found.stated[group] = _stated(group, having, found.scales), True
+            if without := [name for name, benchmark in benchmarks.items() if benchmark.by_user]:
+                found.warnings.append(
+                    f"{group}: the averages are the table's own, so --max and --scale of {listing(without)} have no "
+                    "part in them; average anew with --benchmarks common, or --benchmarks A,B."
+                )
             result += members
             continue
         wanted = tuple(chosen) or _wanted(having, benchmarks)
@@ -77,7 +82,11 @@ def average(
                 f"{group}: what {listing(wanted)} are out of is not known, so the average is of standardised scores "
                 "and its points are standard deviations; say it with --max NAME=VALUE."
             )
-        lacking = [c for c in having if c.scores and not set(wanted) <= c.scores.keys()]
+        lacking = [c for c in having if not set(wanted) <= c.scores.keys()]
+        if any(c.average is not None for c in having) and not chosen:
+            found.notes.append(
+                f"{group}: the averages that some models come with do not count, since not every model has one."
+            )
         if wanted and lacking and len(lacking) < len(having):
             found.without_average.append(
                 f"{group}: no average for {listing(c.label for c in lacking)}: no score in "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import reprlib
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ MISSING = ("", "-", "\u2013", "\u2014", "na", "n/a", "nan", "null", "none")
 REMEDIES = (
     (r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?", "write the number without a comma"),
     (r"[-+]?\d+,\d+", "write decimals with a point"),
+    (r"[-+]?[\d._]+", "write the number in digits and a point alone"),
     (r"[-+]?[\d.,]+\s*%", "write the number without the per cent sign"),
     (
         r".*\d\s*(±|\+/-|\+-|\().*",
@@ -27,6 +29,8 @@ LEAVE_EMPTY = "leave the cell empty where the number is missing"
 
 def is_missing(value: Any) -> bool:
     """Whether a cell says that there is no value."""
+    if isinstance(value, float):
+        return math.isnan(value)  # as pandas writes a missing number to JSON
     return value is None or (isinstance(value, str) and value.strip().lower() in MISSING)
 
 
@@ -48,8 +52,10 @@ def number(value: Any, place: str) -> float | None:
     """
     if is_missing(value):
         return None
+    # Python reads 1_0 as ten.
+    readable = "_" not in value if isinstance(value, str) else type(value) in (int, float)
     try:
-        found = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
+        found = float(value) if readable else None
     except (ValueError, OverflowError):
         found = None
     if found is None or not abs(found) < LARGEST:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mir_task.report import choice
-from mir_task.report.compare import Checkpoint
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.concordance import Chance, by_chance, share_interval, together
 from mir_task.report.schema import Combined
 

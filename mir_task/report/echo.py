@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mir_task.report.compare import Comparison
+from mir_task.report.checkpoint import Comparison
 from mir_task.report.records import listing
 from mir_task.report.scales import Benchmark
 

@@ -6,7 +6,7 @@ import codecs
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,6 @@ from mir_task.report.records import MIRReportError, Skipped
 TABLE_SUFFIXES = (".csv", ".tsv")
 OWN_OUTPUTS = ("leaderboard.csv", "regression.json", "layers.csv")
 """Files that an earlier report left; they repeat what other files say."""
-
-
 ZIP = b"PK\x03\x04"
 """First bytes of a zip archive, which a spreadsheet is."""
 ANEW = "write the file anew, or remove it"
@@ -62,8 +60,16 @@ class UnreadableError(ValueError):
         return Skipped(source, str(self), self.place, self.remedy)
 
 
-def candidates(paths: Iterable[Path]) -> Iterator[Path]:
+def may_be_read(file: Path) -> bool:
+    """Whether a file found in a folder may hold results, by its name."""
+    return file.suffix.lower() in (".json", *TABLE_SUFFIXES) and file.name not in OF_MODELS
+
+
+def candidates(paths: Iterable[Path]) -> dict[str, Path]:
     """Every .json, .csv and .tsv file at or below the paths, in the order of their names; a copy of one counts once.
+
+    Returns:
+        The files, by a hash of what each holds.
 
     Raises:
         MIRReportError: a path does not exist.
@@ -76,19 +82,14 @@ def candidates(paths: Iterable[Path]) -> Iterator[Path]:
         found = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in found:
             # A file that the user names is read whatever it is called.
-            wanted = file == path or (
-                file.suffix.lower() in (".json", *TABLE_SUFFIXES)
-                and file.name not in OF_MODELS
-                and not _is_own_output(file)
-            )
+            wanted = file == path or (may_be_read(file) and not _is_own_output(file))
             if not wanted or not file.is_file() or file.resolve() in seen:
                 continue
             seen.add(file.resolve())
             original = first_of.setdefault(_content_hash(file), file)
-            if original is file:
-                yield file
-            else:
+            if original is not file:
                 logger.warning(f"{file} is a copy of {original}, and counted once")
+    return first_of
 
 
 def _near(path: Path) -> str:

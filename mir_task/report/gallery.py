@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from mir_task.metrics import LAYER_METRICS
 from mir_task.report.analysis import Findings
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.columns import PROGRESS
-from mir_task.report.compare import Checkpoint
 from mir_task.report.figures.answer import by_mir, within_groups
 from mir_task.report.figures.beside import beside
 from mir_task.report.figures.chart import Chart

@@ -116,7 +116,7 @@ def read_lmms_results(
                 found.limits[task] = _limit(config)
             if (higher := _said(value.get("higher_is_better"), task, metric)) is not None:
                 found.better[task] = "higher" if higher else "lower"
-            if (error := _error(entries, metric)) is not None:
+            if (error := _error(entries, metric, numbers[metric])) is not None:
                 found.errors[task] = error
     return found
 
@@ -172,12 +172,14 @@ def _said(told: Any, task: str, metric: str) -> bool | None:
     return said if isinstance(said, bool) else None
 
 
-def _error(entries: Mapping[str, Any], metric: str) -> float | None:
-    """The metric's standard error, where there is one."""
-    for key, value in entries.items():
-        if str(key).partition(",")[0] == f"{metric}_stderr" and isinstance(value, (int, float)):
-            return float(value) if 0 <= value < LARGEST else None
-    return None
+def _error(entries: Mapping[str, Any], metric: str, number: float) -> float | None:
+    """The standard error of a metric's number, by the same filter, where there is one."""
+    keys = (str(key).partition(",") for key, value in entries.items() if value == number)
+    filtered = next(rest for name, _, rest in keys if name == metric)
+    value = entries.get(f"{metric}_stderr,{filtered}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if 0 <= value < LARGEST else None
 
 
 def _pretrained(arguments: Any) -> str | None:

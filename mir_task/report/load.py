@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from mir_task.report import lmms_results, tables
-from mir_task.report.cells import LARGEST
 from mir_task.report.columns import EMPTY, IGNORED
 from mir_task.report.delimited import json_records
-from mir_task.report.files import ANEW, TABLE_SUFFIXES, UnreadableError, candidates, read_json
+from mir_task.report.files import TABLE_SUFFIXES, UnreadableError, candidates, read_json
+from mir_task.report.layer_files import is_result, read_result
 from mir_task.report.mapping import read_mapping
 from mir_task.report.meaning import NoModelsError
 from mir_task.report.names import not_found
 from mir_task.report.progress import progress
 from mir_task.report.records import Evidence, MIRReportError, Row, Run, Skipped, listing
 from mir_task.report.runs import LmmsFile, grouped_by_training, joined_runs
+from mir_task.report.text import sentence
 from mir_task.report.trainer_logs import TrainerState, is_trainer_state, read_trainer_state
 from mir_task.result import MIRResult
 
@@ -57,10 +55,16 @@ def load(paths: Iterable[Path], settings: LoadSettings | None = None) -> Evidenc
     settings = settings or LoadSettings()
     reader = _Reader(settings)
     paths = list(paths)
-    for path in progress(list(candidates(paths)), "Reading files"):
+    found, scores = candidates(paths), candidates(settings.scores)
+    given = {path.resolve() for path in paths}
+    # What is given as both is read once, as scores, and its MIR counts.
+    as_both = candidates(path for path in settings.scores if path.resolve() in given)
+    before = [path for content, path in found.items() if content not in scores]
+    for path in progress(before, "Reading files"):
         reader.read(path, after_sft=False, named=path in paths)
-    for path in progress(list(candidates(settings.scores)), "Reading scores"):
-        reader.read(path, after_sft=True, named=path in settings.scores)
+    for content in progress(list(scores), "Reading scores"):
+        path = scores[content]
+        reader.read(path, after_sft=True, named=path in settings.scores, only_after=content not in as_both)
     return reader.evidence()
 
 
@@ -74,19 +78,22 @@ class _Reader:
         self._empty: dict[str, str] = {}
         """Columns that hold nothing, with a sentence that names the file."""
         self._states: list[TrainerState] = []
+        self._measured_after: list[str] = []
+        """Fine-tuned models whose MIR was measured."""
 
-    def read(self, path: Path, after_sft: bool, named: bool) -> None:
+    def read(self, path: Path, after_sft: bool, named: bool, only_after: bool = False) -> None:
         """Read a file; why it could not be read is noted.
 
         Args:
             path: the file.
             after_sft: it was given as scores of fine-tuned models.
             named: the user gave it, and it was not only found in a folder, where tables of other things may lie.
+            only_after: it was given as scores alone: MIR in it, unless in a table, is of fine-tuned models.
         """
         if self._settings.mapping and path.resolve() == self._settings.mapping.resolve():
             return
         try:
-            used = self._read(path, after_sft)
+            used = self._read(path, after_sft, only_after)
         except NoModelsError as error:
             if named:
                 self._found.skipped.append(error.of(str(path)))
@@ -97,7 +104,7 @@ class _Reader:
             if named and not used:
                 self._found.skipped.append(Skipped(str(path), *NOTHING_KNOWN))
 
-    def _read(self, path: Path, after_sft: bool) -> bool:
+    def _read(self, path: Path, after_sft: bool, only_after: bool) -> bool:
         if path.suffix.lower() in TABLE_SUFFIXES:
             self._add_table(tables.read_table(path, self._settings.baselines, self._settings.ignored), path)
             return True
@@ -106,15 +113,26 @@ class _Reader:
             results = lmms_results.read_lmms_results(
                 value, self._settings.score_metrics, self._settings.ignored
             )
+            if only_after:
+                self._measured_after += [results.model] if results.mir else []
+                results = replace(results, mir={}, baselines={})
             self._lmms_files.append(LmmsFile(path, results, after_sft))
             self._found.score_metrics.update(results.score_metrics)
             self._found.left_out.update(dict.fromkeys(results.ignored, IGNORED))
             if after_sft:
                 self._found.left_out.update(dict.fromkeys(results.without_number, NO_NUMBER))
-        elif isinstance(value, dict) and "mir" in value and "layers" in value:
-            self._results.append((path, _validated(value)))
+        elif is_result(value):
+            result = read_result(value)
+            if only_after:
+                self._measured_after.append(result.model.name if result.model else path.stem)
+            else:
+                self._results.append((path, result))
         elif is_trainer_state(value):
-            self._states.append(read_trainer_state(value, path))
+            state = read_trainer_state(value, path)
+            if only_after:
+                self._measured_after += [str(state.folder)] if state.mir else []
+            else:
+                self._states.append(state)
         elif tables.is_table(value):
             records = json_records(value)
             self._add_table(
@@ -125,19 +143,20 @@ class _Reader:
         return True
 
     def _add_table(self, table: tables.Table, path: Path) -> None:
+        for model, recipe in table.recipes.items():
+            if (known := self._found.recipes.get(model, recipe)) != recipe:
+                raise UnreadableError(
+                    f"{model!r} is of the recipe {recipe!r} here, and of {known!r} in another table",
+                    "column 'recipe'",
+                    "a model has one recipe",
+                )
+        self._found.recipes.update(table.recipes)
         self._in_tables += table.runs
         self._found.rows += table.rows
         self._found.left_out.update(table.left_out)
         for name, reason in table.left_out.items():
             if reason == EMPTY:
                 self._empty.setdefault(name, f"the column {name!r} holds no value in any line ({path})")
-        for model, recipe in table.recipes.items():
-            if (known := self._found.recipes.setdefault(model, recipe)) != recipe:
-                raise UnreadableError(
-                    f"{model!r} is of the recipe {recipe!r} here, and of {known!r} in another table",
-                    "column 'recipe'",
-                    "a model has one recipe",
-                )
         self._found.citations += [name for name in table.citations if name not in self._found.citations]
 
     def evidence(self) -> Evidence:
@@ -152,7 +171,9 @@ class _Reader:
         found.rows += measured.rows
         found.skipped += measured.skipped
         if not found.runs:
-            raise MIRReportError(_no_mir([*map(str, found.skipped), *self._empty_of("mir")]))
+            reasons = [*map(str, found.skipped), *self._empty_of("mir"), *self._said_of_measured_after()]
+            raise MIRReportError(_no_mir(reasons))
+        found.understood += [f"{sentence(said)}." for said in self._said_of_measured_after()]
         self._map_scores()
         found.runs = grouped_by_training(found.runs, found.rows)
         found.citations.sort()
@@ -191,6 +212,14 @@ class _Reader:
                 "--mapping"
             )
         return reasons
+
+    def _said_of_measured_after(self) -> list[str]:
+        names = listing(dict.fromkeys(self._measured_after))
+        return (
+            [f"MIR in files of --scores is of fine-tuned models, and does not count: {names}"]
+            if names
+            else []
+        )
 
     def _empty_of(self, *names: str) -> list[str]:
         return [self._empty[name] for name in names if name in self._empty]
@@ -237,20 +266,6 @@ class _Reader:
                     versions=dict(told.versions),
                 )
             )
-
-
-def _validated(value: Any) -> MIRResult:
-    try:
-        result = MIRResult.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UnreadableError(f"the file is no MIR result: {where}: {first['msg']}", remedy=ANEW) from error
-    for layer in result.layers:
-        for name, number in layer:
-            if number is not None and not abs(number) < LARGEST:
-                raise UnreadableError(f"{name} is {number}", f"layer {layer.layer}", ANEW)
-    return result
 
 
 def _no_mir(reasons: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -54,7 +54,8 @@ def read_mapping(path: Path | None, scored: Collection[str]) -> Mapping:
         scored: models with scores, by the names that their files give them.
 
     Raises:
-        MIRReportError: it cannot be read, or none of its fine-tuned models has scores.
+        MIRReportError: it cannot be read, none of its fine-tuned models has scores, or one comes from two
+            pretrained ones.
     """
     if path is None:
         return Mapping()
@@ -66,6 +67,7 @@ def read_mapping(path: Path | None, scored: Collection[str]) -> Mapping:
     entries = [
         {**line, "finetuned": resolve(line["finetuned"], names) or line["finetuned"]} for line in lines
     ]
+    _refuse_two_owners(entries, path)
     absent = list(dict.fromkeys(e["finetuned"] for e in entries if e["finetuned"] not in names))
     if not absent:
         return Mapping(entries)
@@ -77,3 +79,19 @@ def read_mapping(path: Path | None, scored: Collection[str]) -> Mapping:
             "scores do"
         )
     return Mapping(entries, [f"Of the mapping's fine-tuned models {len(absent)} have no scores: {said}."])
+
+
+def _refuse_two_owners(entries: Iterable[dict[str, str]], path: Path) -> None:
+    """Refuse a fine-tuned model of two pretrained ones: its scores would count for both.
+
+    Raises:
+        MIRReportError: naming the three.
+    """
+    owners: dict[str, str] = {}
+    for entry in entries:
+        owner = owners.setdefault(entry["finetuned"], entry["pretrained"])
+        if resolve(owner, {entry["pretrained"]}) is None:
+            raise MIRReportError(
+                f"the fine-tuned model {entry['finetuned']!r} comes from two pretrained ones: {owner!r} and "
+                f"{entry['pretrained']!r} (--mapping {path}); correct one of the lines"
+            )

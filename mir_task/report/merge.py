@@ -92,7 +92,6 @@ def _named_alike(rows: Iterable[Row], models: Sequence[Run]) -> list[Row]:
 
 def _of_one_run(rows: Sequence[Row], reruns: list[str]) -> Row:
     """The row of one fine-tuned model, with the benchmarks of all its files; reruns are noted."""
-    # Whole scores after limited ones, new after old: what comes later wins.
     ordered = sorted(rows, key=lambda row: row.date)
     result = ordered[0]
     for row in ordered[1:]:
@@ -160,6 +159,7 @@ def _joined(before: Row, row: Row, reruns: list[str], rounded: bool = False) -> 
         date=max(before.date, row.date),
         scored=before.scored or row.scored,
         replicates=max(before.replicates, row.replicates),
+        replicates_of=both(lambda r: r.replicates_of),
     )
 
 
@@ -203,6 +203,7 @@ def mean_of(rows: Sequence[Row]) -> Row:
         average=statistics.fmean(averages) if averages else None,
         extras={name: statistics.fmean(each) for name, each in extras.items()},
         replicates=count,
+        replicates_of={name: len(each) for name, each in values.items() if len(each) < count},
     )
 
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.records import Run
-
-if TYPE_CHECKING:
-    from mir_task.report.compare import Checkpoint
 
 Array = NDArray[np.float64]
 Choice = tuple[object, ...]

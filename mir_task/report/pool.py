@@ -11,8 +11,8 @@ from pandas import DataFrame
 
 from mir_task.report import association, choice, regress
 from mir_task.report.averages import Averaged, pool_by_benchmarks
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.combined import each_once
-from mir_task.report.compare import Checkpoint
 from mir_task.report.influence import influence_of
 from mir_task.report.interaction import interaction
 from mir_task.report.names import not_found

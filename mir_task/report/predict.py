@@ -10,7 +10,7 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy import stats
 
-from mir_task.report.compare import Checkpoint, Comparison
+from mir_task.report.checkpoint import Checkpoint, Comparison
 from mir_task.report.records import listing
 from mir_task.report.schema import Interval, Prediction
 

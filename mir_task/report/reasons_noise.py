@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mir_task.report.compare import Comparison
+from mir_task.report.checkpoint import Comparison
 from mir_task.report.schema import Fit
 from mir_task.report.text import count, join, p_equals, sentence, short
 

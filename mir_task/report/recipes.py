@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from mir_task.report.merge import mean_of
 from mir_task.report.names import resolve
-from mir_task.report.records import Row, Run, listing
-from mir_task.report.text import count
+from mir_task.report.records import MIRReportError, Row, Run, listing
+from mir_task.report.text import count, sentence
 
 COLUMN = "recipe"
 """Column of a table that names the recipe that a model was trained by."""
@@ -33,6 +33,9 @@ def by_recipe(runs: Sequence[Run], rows: Sequence[Row], recipes: Mapping[str, st
         runs: of MIR.
         rows: of scores, one for each model and group.
         recipes: by model; models without one stay as they are.
+
+    Raises:
+        MIRReportError: a recipe has the name of a model that is no training of it.
     """
     if not recipes:
         return ByRecipe(list(runs), list(rows))
@@ -41,6 +44,12 @@ def by_recipe(runs: Sequence[Run], rows: Sequence[Row], recipes: Mapping[str, st
         known = resolve(model, recipes)
         return recipes[known] if known else None
 
+    for run in runs:
+        if run.model in recipes.values() and recipe_of(run.model) != run.model:
+            raise MIRReportError(
+                f"a recipe and a model that is no training of it are both called {run.model!r} ({run.where}); "
+                "rename one of them"
+            )
     by_name: dict[tuple[str | None, str], list[Row]] = {}
     for row in rows:
         by_name.setdefault((row.group, recipe_of(row.model) or row.model), []).append(row)
@@ -52,8 +61,10 @@ def by_recipe(runs: Sequence[Run], rows: Sequence[Row], recipes: Mapping[str, st
     notes = []
     if several:
         notes.append(
-            f"{count(sum(map(len, several.values())), 'model')} are trainings of {count(len(several), 'recipe')}, "
-            f"which count once each, with the mean of theirs: {listing(several, 4)}."
+            sentence(
+                f"{count(sum(map(len, several.values())), 'model')} are trainings of {count(len(several), 'recipe')}, "
+                f"which count once each, with the mean of theirs: {listing(several, 4)}."
+            )
         )
     # A group may have scores of some of a recipe's trainings: the others' MIR does not count there.
     groups: dict[str, dict[str | None, None]] = {}

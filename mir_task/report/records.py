@@ -97,6 +97,8 @@ class Row:
     """Standard deviation over replicates, by benchmark."""
     replicates: int = 1
     """Runs of SFT that the scores are the mean of."""
+    replicates_of: dict[str, int] = field(default_factory=dict)
+    """The same of benchmarks that only some of these runs have a score in."""
 
     def is_whole(self, name: str) -> bool:
         """Whether all samples of a benchmark were scored, as far as is known."""

@@ -10,9 +10,9 @@ import numpy as np
 from mir_task.metrics import Better
 from mir_task.report import association, choice
 from mir_task.report.averages import AVERAGE, Averaged
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.choice import Array
 from mir_task.report.columns import BASELINES, PROGRESS
-from mir_task.report.compare import Checkpoint
 from mir_task.report.influence import influence
 from mir_task.report.progress import progress
 from mir_task.report.schema import Fit

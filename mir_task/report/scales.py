@@ -88,6 +88,8 @@ def _benchmark(name: str, rows: Sequence[Row], settings: ScoreSettings) -> Bench
     better: Better = directions[0] if directions else told.better if told else "higher"
     if name in settings.lower_is_better:
         better = "lower"
+    if name in settings.maxima and name in settings.scales:
+        raise MIRReportError(f"{name}: --max and --scale both say what its points are; give one of them")
     if name in settings.maxima:
         given = settings.maxima[name]
         _check_within(name, rows, given, "--max")
@@ -101,7 +103,16 @@ def _benchmark(name: str, rows: Sequence[Row], settings: ScoreSettings) -> Bench
     if maximum is None:
         return Benchmark(name, better, None, "scale not known")
     _check_within(name, rows, maximum, "known by its name")
-    greatest = max(abs(row.scores[name]) for row in rows)
+    scores = [abs(row.scores[name]) for row in rows]
+    greatest = max(scores)
+    if told and told.better == "lower" and greatest <= GAP and min(scores) <= 1 < greatest:
+        # Rates of errors may exceed one: every word wrong, and others besides.
+        return Benchmark(
+            name,
+            better,
+            None,
+            f"scale not known: per cent (--scale {name}=1), or fraction (--scale {name}=100)",
+        )
     if greatest <= 1:
         return Benchmark(name, better, PERCENT, "fraction")
     if maximum == PERCENT:

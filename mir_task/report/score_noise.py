@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
-from mir_task.report.compare import Checkpoint
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.schema import ScoreNoise
 
 SIGNIFICANCE = 0.05
@@ -31,8 +31,9 @@ def average_error(checkpoint: Checkpoint, factors: Mapping[str, float]) -> tuple
     variance, uncertain = 0.0, 0.0
     for name, factor in factors.items():
         if name in checkpoint.score_spread:
-            part = (factor * checkpoint.score_spread[name]) ** 2 / checkpoint.score_runs
-            uncertain += part**2 / (checkpoint.score_runs - 1)
+            runs = checkpoint.score_runs_of.get(name, checkpoint.score_runs)
+            part = (factor * checkpoint.score_spread[name]) ** 2 / runs
+            uncertain += part**2 / (runs - 1)
         elif name in checkpoint.score_errors:
             part = (factor * checkpoint.score_errors[name]) ** 2
         else:

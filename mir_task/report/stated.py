@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mir_task.report.benchmarks import PERCENT
+from mir_task.report.checkpoint import Checkpoint, Comparison
 from mir_task.report.columns import AVERAGE
-from mir_task.report.compare import Checkpoint, Comparison
 from mir_task.report.records import MIRReportError
 from mir_task.report.scales import GAP, Benchmark
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.paired import error_covariance, groups_of_pairs, share_pairs, spread_of_runs
-
-if TYPE_CHECKING:
-    from mir_task.report.compare import Checkpoint
 
 SIGNIFICANCE = 0.05
 """Leaderboards of equal models that call any two of them different."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
-from mir_task.report.compare import Checkpoint
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.names import labels
+from mir_task.report.paired import choice_of_pairs
 from mir_task.report.records import Run
 from mir_task.report.trainer_logs import CHECKPOINT
 
@@ -91,10 +92,6 @@ def _point_of_checkpoint(step: float, c: Checkpoint) -> Point:
 
 def _jackknife(run: Run) -> tuple[tuple[float, ...] | None, Hashable]:
     """MIR without each group of pairs, and which pairs the groups are of."""
-    result = run.result
-    # A field of result files from 0.4 on.
-    left_out = getattr(result, "mir_left_out", None)
-    if result is None or not left_out or result.protocol is None or not result.protocol.pair_ids:
-        return None, None
-    skipped = tuple(pair.number for pair in result.skipped)
-    return tuple(left_out), (tuple(result.protocol.pair_ids), skipped, result.groups, len(left_out))
+    choice = choice_of_pairs(run)
+    left_out = run.result and run.result.mir_left_out
+    return (tuple(left_out), choice) if choice is not None and left_out else (None, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mir_task.report.compare import Comparison
+from mir_task.report.checkpoint import Comparison
 from mir_task.report.reasons_beside import against_counts, against_each
 from mir_task.report.reasons_noise import noise, nothing_to_relate, score_noise
 from mir_task.report.reasons_order import certainty, cost, ordering

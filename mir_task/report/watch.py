@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mir_task.report.atomic import replace_text
-from mir_task.report.files import OF_MODELS, TABLE_SUFFIXES
+from mir_task.report.files import may_be_read
 from mir_task.report.page import without_reload
 
 RELOAD_SECONDS = 30
@@ -94,7 +94,7 @@ def _below(folder: Path, barred: set[Path]) -> Iterable[Path]:
         if Path(place).resolve() in barred:
             continue
         for name in names:
-            if Path(name).suffix.lower() in (".json", *TABLE_SUFFIXES) and name not in OF_MODELS:
+            if may_be_read(Path(name)):
                 yield Path(place) / name
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 
-from mir_task.report.compare import Checkpoint
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.concordance import by_chance
 from mir_task.report.decision.best import chances, smallest_set
 from mir_task.report.decision.outlook import of_mir, of_predictions, of_scores

@@ -182,6 +182,14 @@ def test_the_name_of_a_task_tells_what_it_is_out_of(workshop, falling, name, sco
     assert [float(average) for average in workshop.column("average")] == pytest.approx(expected[::-1])
 
 
+def test_points_that_could_be_per_cents_have_no_scale_until_it_is_told(workshop, falling):
+    table = workshop.table(falling(4, MME=[61, 62, 63, 64]))
+    assert "MME (scale not known: per cent, or of 2000)" in workshop.report(table)
+    assert workshop.regression.groups[0].over == ["gqa"]
+    workshop.report(table, "--max", "MME=100")
+    assert workshop.regression.groups[0].over == ["gqa", "MME"]
+
+
 def test_the_greatest_score_can_be_told(workshop, falling):
     table = workshop.table(falling(4, judge=[5, 6, 7, 8]))
     workshop.report(table, "--max", "judge=10")

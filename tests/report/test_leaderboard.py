@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from mir_task.metrics import MIR_METRICS
-from mir_task.report import compare
+from mir_task.report import checkpoint, compare
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -92,7 +92,8 @@ def test_where_no_model_has_mir_per_layer_there_is_no_column(workshop, falling):
 
 def test_a_heading_in_the_table_of_metrics_is_all_that_a_column_takes(workshop, monkeypatch):
     reference = next(metric for metric in MIR_METRICS if metric.name == "mir_reference")
-    monkeypatch.setattr(compare, "COLUMNS", [dataclasses.replace(reference, column="By the script")])
+    for module in (checkpoint, compare):
+        monkeypatch.setattr(module, "COLUMNS", [dataclasses.replace(reference, column="By the script")])
     workshop.result("m", 2.5, mir_reference=2.75)
     workshop.report(workshop.results)
     assert workshop.column("mir_reference") == ["2.75"]

@@ -11,7 +11,7 @@ from scipy import stats
 
 from mir_task.report import association, choice
 from mir_task.report.averages import Averaged
-from mir_task.report.compare import Checkpoint, Comparison
+from mir_task.report.checkpoint import Checkpoint, Comparison
 from mir_task.report.interaction import interaction
 from mir_task.report.pool import pooled
 from mir_task.report.regress import fit

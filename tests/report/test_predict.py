@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from mir_task.bench.decisions import checkpoint
-from mir_task.report.compare import Comparison
+from mir_task.report.checkpoint import Comparison
 from mir_task.report.predict import MIN_SCORED, prediction_interval, predictions
 
 X = np.array([3.1, 2.7, 3.4, 2.9, 3.0, 3.6])

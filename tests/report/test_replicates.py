@@ -1,5 +1,7 @@
 """Several measurements or scores of one model: reruns, seeds, parts of a benchmark, versions of a task."""
 
+import json
+
 import pytest
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -33,6 +35,14 @@ def test_the_newest_of_reruns_counts_and_is_said(workshop, scored):
     workshop.report(*scored)
     assert averages(workshop)["run-a"] == pytest.approx(48)
     assert f"gqa of ckpt/run-a from {newest}, not" in workshop.page
+
+
+@pytest.mark.parametrize(("first", "second"), [(2025, 2026), (2026, 2025)])
+def test_the_newest_counts_in_whatever_order_the_files_are_read(workshop, scored, first, second):
+    for folder, year in (("sft/0", first), ("sft/1", second)):
+        score(workshop, "run-a", 0.4 if year == 2026 else 0.3, folder=folder, date=f"{year}0201_000000")
+    workshop.report(*scored)
+    assert averages(workshop)["run-a"] == pytest.approx(40)
 
 
 def test_a_rerun_of_a_part_does_not_replace_the_whole(workshop, scored, models):
@@ -273,3 +283,41 @@ def test_mir_without_per_layer_files_is_compared_by_what_lmms_eval_tells(worksho
         workshop.lmms_results(f"m{index}", {"mir_builtin": {"mir": 2.5, "mir_pairs": 100}}, **fields(index))
     message = workshop.refusal(workshop.results)
     assert f"differ in {differing}" in message and "--allow_mixed_protocols" in message
+
+
+def test_the_standard_error_of_a_score_is_that_of_the_filter_that_is_taken(workshop, models):
+    workshop.five_results()
+    for index, model in enumerate(models):
+        path = workshop.lmms_results(f"ckpt/{model}", {}, "sft")
+        value = json.loads(path.read_text())
+        value["results"] = {
+            "gqa": {
+                "exact_match,strict": 0.5 + index / 100,
+                "exact_match_stderr,strict": "N/A",
+                "exact_match,flexible": 0.7,
+                "exact_match_stderr,flexible": 0.03,
+            }
+        }
+        path.write_text(json.dumps(value))
+    workshop.report(workshop.results, "--scores", workshop.folder / "sft")
+    assert workshop.column("gqa") == ["0.54", "0.53", "0.52", "0.51", "0.5"]
+    assert "gqa_stderr" not in workshop.leaderboard[0]
+
+
+def test_a_benchmark_that_fewer_seeds_have_is_a_mean_of_fewer(workshop):
+    rows = [
+        {
+            "model": f"m{i}",
+            "seed": s,
+            "mir": 3 - i / 10,
+            "gqa": 50 + i + s,
+            "pope": 80 + i + s if s < 2 else "",
+        }
+        for i in range(4)
+        for s in range(3)
+    ]
+    workshop.report(workshop.table(rows))
+    (noise,) = [fit.score_noise for fit in workshop.regression.groups]
+    # The mean of GQA over three seeds of variance 1, and of POPE over two of variance 1/2.
+    variance = (1 / 3 + 0.5 / 2) / 4
+    assert noise.q == pytest.approx(sum((i - 1.5) ** 2 for i in range(4)) / variance)

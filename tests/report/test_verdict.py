@@ -5,7 +5,7 @@ import itertools
 import pytest
 from scipy import stats
 
-from mir_task.report.compare import Comparison
+from mir_task.report.checkpoint import Comparison
 from mir_task.report.schema import (
     Combined,
     Decision,

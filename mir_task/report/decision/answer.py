@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from mir_task.report.compare import Checkpoint
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.decision import outlook
 from mir_task.report.decision.best import Chances, chances, smallest_set
 from mir_task.report.decision.telling import MIR, Judged, Telling

@@ -28,7 +28,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from mir_task.metrics import Better
-from mir_task.report.compare import Checkpoint
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.decision.answer import Answer, answer
 from mir_task.report.decision.grounds import grounds
 from mir_task.report.decision.power import recipes_needed

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mir_task.metrics import Better
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.columns import BASELINES, PROGRESS
 from mir_task.report.combined import tested
-from mir_task.report.compare import Checkpoint
 from mir_task.report.decision.power import ALPHA, POWER, least_p, power
 from mir_task.report.schema import Combined, MIRStatus
 

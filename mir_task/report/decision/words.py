@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mir_task.report.compare import Checkpoint
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.decision.answer import SCORES, Answer
 from mir_task.report.decision.power import ALPHA, least_recipes, recipes_needed
 from mir_task.report.decision.telling import MIR, Judged, Telling

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from scipy import stats
 
-from mir_task.report.compare import Checkpoint
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.figures.chart import Axis, Chart, Point, Series
 from mir_task.report.figures.scatter import MOST_GROUPS, MOST_NAMES, complete
 from mir_task.report.figures.style import marker

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from mir_task.metrics import Curve, LayerMetric
-from mir_task.report.compare import Checkpoint
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.figures.chart import Axis, Band, Chart, Line, Point, Series
 from mir_task.report.figures.style import SERIES, slug
 from mir_task.report.text import number

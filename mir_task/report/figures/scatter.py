@@ -9,7 +9,7 @@ import numpy as np
 
 from mir_task.report.association import confidence_band
 from mir_task.report.averages import AVERAGE
-from mir_task.report.compare import Checkpoint
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.figures.chart import Axis, Band, Chart, Point, Series
 from mir_task.report.figures.style import marker
 from mir_task.report.regress import predictor_of, score_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mir_task.metrics import Better
 from mir_task.report.analysis import Findings
-from mir_task.report.compare import ONE_GROUP, Checkpoint
+from mir_task.report.checkpoint import ONE_GROUP, Checkpoint
 from mir_task.report.publish.language_models import different
 from mir_task.report.publish.provenance import Provenance, provenance
 from mir_task.report.text import join, number, short

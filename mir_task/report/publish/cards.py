@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from mir_task.report.compare import Checkpoint
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.publish import eval_results, model_index
 from mir_task.report.publish.provenance import provenance
 from mir_task.report.publish.slugs import slugs

@@ -10,7 +10,7 @@ from typing import Any
 
 from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]  # not in its __all__
 
-from mir_task.report.compare import Checkpoint
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.publish.model_index import numbers_of
 from mir_task.report.publish.provenance import PAPER, Provenance
 from mir_task.report.trust import doubts

@@ -11,7 +11,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from mir_task.report.compare import Checkpoint
+from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.names import labels
 from mir_task.report.publish.provenance import PAPER, Provenance
 from mir_task.report.records import Row
