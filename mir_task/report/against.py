@@ -15,7 +15,7 @@ from mir_task.report.averages import Averaged
 from mir_task.report.columns import BASELINES, PROGRESS
 from mir_task.report.combined import each_once
 from mir_task.report.compare import Checkpoint
-from mir_task.report.concordance import MIN_GROUPS_FOR_INTERVAL, ROUNDING, error_over_groups, worth
+from mir_task.report.concordance import MIN_WORTH, ROUNDING, error_over_groups, have_interval, worth
 from mir_task.report.schema import Against
 
 Array = NDArray[np.float64]
@@ -57,8 +57,8 @@ def against_one(groups: Mapping[str, Sequence[Checkpoint]], predictor: str, bett
     known = difference_error(credits, mir - baseline)
     interval, p, reversed_p = None, None, None
     if known:
-        error, freedom, over_groups = known
-        if over_groups:
+        error, freedom = known
+        if have_interval(np.array([each.pairs for each in credits], dtype=np.float64)):
             width = float(stats.t.ppf(0.975, freedom)) * error
             interval = (max(-1.0, mir - baseline - width), min(1.0, mir - baseline + width))
         p = float(stats.t.sf((mir - baseline) / error, freedom))
@@ -78,21 +78,20 @@ def against_one(groups: Mapping[str, Sequence[Checkpoint]], predictor: str, bett
     )
 
 
-def difference_error(credits: Sequence[Credits], difference: float) -> tuple[float, float, bool] | None:
-    """Standard error of the difference in share of pairs in order, its degrees of freedom, and whether over groups.
+def difference_error(credits: Sequence[Credits], difference: float) -> tuple[float, float] | None:
+    """Standard error of the difference in share of pairs in order, and its degrees of freedom.
 
-    Over groups, which may be unlike, where they are worth four. Of fewer, each of at least eight recipes: jackknife over
-    the recipes of each group, degrees of freedom by Satterthwaite; of a single group with the normal law, since jackknife
-    overestimates the variance there by what Student's t would add. Where both measures are nearly right the jackknife
-    is too large: good enough for a test, but its interval would cover up to 99%.
+    Over groups, which may be unlike, where they are worth four. Of fewer, each of at least eight recipes: jackknife
+    over the recipes of each group, degrees of freedom by Satterthwaite; of a single group with the normal law, since
+    jackknife overestimates the variance there by what Student's t would add. Where both measures are nearly right the
+    jackknife is too large: good enough for a test, but its interval would cover up to 99%.
 
     Returns:
         None where neither is possible, or the error would be zero.
     """
     pairs = np.array([each.pairs for each in credits], dtype=np.float64)
     sums = np.array([each.sums[0] - each.sums[1] for each in credits])
-    over_groups = worth(pairs) >= MIN_GROUPS_FOR_INTERVAL
-    if over_groups:
+    if worth(pairs) >= MIN_WORTH:
         error, freedom = error_over_groups(sums - difference * pairs, pairs), worth(pairs) - 1
     elif min(len(each.differ) for each in credits) >= MIN_RECIPES:
         variances = []
@@ -107,7 +106,7 @@ def difference_error(credits: Sequence[Credits], difference: float) -> tuple[flo
             freedom = error**4 / sum(v**2 / (n - 1) for v, n in zip(variances, sizes, strict=True))
     else:
         return None
-    return (error, freedom, over_groups) if error > ROUNDING else None
+    return (error, freedom) if error > ROUNDING else None
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,11 @@ MAX_MODELS = 100
 """Models of a group up to which the distribution is exact; for more it takes minutes, and a normal law is close."""
 MAX_PAIRS = 20_000
 """The same of all groups together."""
-MIN_GROUPS_FOR_INTERVAL = 4
-"""Groups of equal size that groups must be worth: how much a share varies between them cannot be known from fewer, nor
-where one has most of the pairs (``python -m mir_task.bench inference``)."""
-MIN_PAIRS_FOR_INTERVAL = 40
-"""Of fewer pairs the share takes too few values: an interval covers from 92% to 99%, as the true share falls between."""
+MIN_WORTH = 4
+"""Groups of equal size that groups must be worth for an interval: how much shares vary between groups cannot be known
+from fewer, nor where one group has most of the pairs (``python -m mir_task.bench inference``)."""
+MIN_PAIRS = 40
+"""Pairs that an interval needs: a share of fewer takes so few values that 24 pairs were covered in up to 99%."""
 ROUNDING = 1e-12
 """Errors below are round-off of zero."""
 STEEPEST = 200.0
@@ -114,7 +114,7 @@ def _variance(x: Array, y: Array) -> float:
 
 
 def share_interval(correct: Sequence[int], pairs: Sequence[int], chance: Chance) -> Interval | None:
-    """95% interval of the expected share of pairs in order; None below 40 pairs and where groups are worth fewer than four.
+    """95% interval of the expected share of pairs in order; None where :func:`have_interval` says so.
 
     Student's t over groups, whose recipes and whose shares may differ, on the scale of the share's arcsine root, where
     its error depends least on itself (delta method). Where groups do not differ, or every pair is in order or none, the
@@ -128,7 +128,7 @@ def share_interval(correct: Sequence[int], pairs: Sequence[int], chance: Chance)
     """
     total, right = sum(pairs), sum(correct)
     sizes = np.asarray(pairs, dtype=np.float64)
-    if total < MIN_PAIRS_FOR_INTERVAL or worth(sizes) < MIN_GROUPS_FOR_INTERVAL:
+    if not have_interval(sizes):
         return None
     share = right / total
     error = error_over_groups(np.asarray(correct) - share * sizes, sizes)
@@ -138,6 +138,11 @@ def share_interval(correct: Sequence[int], pairs: Sequence[int], chance: Chance)
     angles = np.arcsin(math.sqrt(share)) + width * np.array([-1, 1])
     low, high = np.square(np.sin(angles.clip(0, math.pi / 2)))
     return float(low), float(high)
+
+
+def have_interval(pairs: Array) -> bool:
+    """Whether groups of these pairs [G] have intervals: 40 pairs or more, and worth four groups of equal size."""
+    return bool(pairs.sum() >= MIN_PAIRS and worth(pairs) >= MIN_WORTH)
 
 
 def error_over_groups(residuals: Array, pairs: Array) -> float:

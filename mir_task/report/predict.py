@@ -84,6 +84,12 @@ def prediction_interval(x: Array, y: Array, at: float, excess: float = 0.0) -> t
     return predicted, (predicted - width, predicted + width)
 
 
+def interval_around_mean(y: Array) -> tuple[float, Interval]:
+    """Mean of the scores y [n], n at least 2, and the 95% prediction interval of another one."""
+    width = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(y) - 1) * y.std(ddof=1) * math.sqrt(1 + 1 / len(y)))
+    return float(y.mean()), (float(y.mean() - width), float(y.mean() + width))
+
+
 def _excess(new: Checkpoint, scored: Sequence[Checkpoint]) -> float:
     """Variance of the noise of the new checkpoint's MIR beyond the mean of the scored ones'; 0 where not known."""
     if new.uncertainty is None:

@@ -8,7 +8,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from mir_task.bench.decisions import checkpoint
+from mir_task.bench.worlds import checkpoint
 from mir_task.report.against import against, against_one
 from tests.report.test_numbers import averaged_of
 
@@ -98,6 +98,14 @@ def test_p_of_one_group_is_by_leaving_out_each_recipe():
     assert found.p == pytest.approx(stats.norm.sf(found.difference / error))
     assert found.interval is None
     assert against_one({"a": members[:7]}, "loss", "lower").p is None
+
+
+@pytest.mark.parametrize("sizes", [(4,) * 6, (12, 3, 3, 4, 4), (8, 8, 8)])
+def test_no_interval_of_few_pairs_or_of_groups_worth_few(sizes):
+    groups = {str(i): group(str(i), n) for i, n in enumerate(sizes)}
+    found = against_one(groups, "loss", "lower")
+    assert found.interval is None
+    assert (found.p is None) == (sizes == (12, 3, 3, 4, 4))
 
 
 def test_a_baseline_equal_to_mir_is_no_better_and_no_worse():

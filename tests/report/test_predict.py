@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy import stats
 
-from mir_task.bench.decisions import checkpoint
+from mir_task.bench.worlds import checkpoint
 from mir_task.report.compare import Comparison
-from mir_task.report.predict import MIN_SCORED, prediction_interval, predictions
+from mir_task.report.predict import MIN_SCORED, interval_around_mean, prediction_interval, predictions
 
 X = np.array([3.1, 2.7, 3.4, 2.9, 3.0, 3.6])
 Y = np.array([60.1, 63.0, 58.2, 61.5, 62.2, 58.2])
@@ -85,3 +86,10 @@ def test_a_checkpoint_without_a_score_is_predicted_in_the_report(workshop, falli
     assert any(
         "new lies outside the range of the models that have a score" in n for n in workshop.regression.notes
     )
+
+
+def test_without_a_predictor_another_score_lies_around_the_mean():
+    line = sm.OLS(Y, np.ones(6)).fit().get_prediction([1.0]).summary_frame()
+    value, interval = interval_around_mean(Y)
+    assert value == pytest.approx(line["mean"].item())
+    assert interval == pytest.approx((line["obs_ci_lower"].item(), line["obs_ci_upper"].item()))

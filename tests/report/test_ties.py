@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from mir_task.bench.decisions import checkpoint
-from mir_task.report.paired import error_covariance
+from mir_task.bench.worlds import checkpoint
+from mir_task.report.paired import error_covariance, interval_over_pairs
 from mir_task.report.records import Run
 from mir_task.report.ties import holm, ranked, told_apart
 from mir_task.result import MIRResult, Protocol, SkippedPair
@@ -132,3 +132,16 @@ def test_a_model_without_an_error_ties_with_all_others():
 def test_without_any_errors_mir_is_taken_as_it_stands():
     found = ranked([of_errors(None, None, None, mir=(1.0, 1.0, 2.0))])
     assert [c.rank for c in found] == [(1, 2), (1, 2), (3, 3)]
+
+
+@pytest.mark.parametrize("groups", [5, 10])
+def test_the_interval_of_one_run_is_students_over_its_groups_of_pairs(groups):
+    values = RANDOM.normal(size=groups)
+    wanted = stats.t.interval(0.95, groups - 1, values.mean(), stats.sem(values))
+    assert interval_over_pairs(model("m", run(values, groups=groups))) == pytest.approx(wanted)
+
+
+def test_several_runs_and_an_unknown_error_have_no_interval():
+    two = model("m", run(RANDOM.normal(size=GROUPS)), run(RANDOM.normal(size=GROUPS)))
+    (unknown,) = of_errors(None)
+    assert interval_over_pairs(two) is interval_over_pairs(unknown) is None
