@@ -186,7 +186,7 @@ def test_an_interval_around_zero_makes_the_worth_less_certain():
 def test_where_models_are_too_few_for_an_interval_the_worth_says_so():
     slope = related("a").slope
     told = worth(related("a", n=3).model_copy(update={"slope": slope.model_copy(update={"interval": None})}))
-    assert "went with −5.00 points, too few models for an interval; a line" in told.replace(MINUS, "−")
+    assert f"went with {MINUS}5.00 points, too few models for an interval; a line" in told
 
 
 def test_an_interval_above_zero_does_not_include_it():
