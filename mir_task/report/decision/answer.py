@@ -13,7 +13,7 @@ from mir_task.report.compare import Checkpoint
 from mir_task.report.decision import outlook
 from mir_task.report.decision.best import Chances, chances, smallest_set
 from mir_task.report.decision.telling import MIR, Judged, Telling
-from mir_task.report.predict import MIN_SCORED, interval_around_mean, prediction_interval
+from mir_task.report.predict import MIN_SCORED, excess, interval_around_mean, prediction_interval
 from mir_task.report.schema import Candidate, Interval
 from mir_task.report.trainings import Training
 
@@ -164,7 +164,7 @@ def _predicted(new: Checkpoint, members: Sequence[Checkpoint], by: Telling | Non
     if by is None:
         return interval_around_mean(y)
     x = np.array([by.value(c) for c in scored], dtype=np.float64)
-    noise = outlook.excess(new, members) ** 2 if by.predictor == MIR else 0.0
+    noise = excess(new, scored) if by.predictor == MIR else 0.0
     return prediction_interval(x, y, by.value(new) or 0.0, noise)
 
 
