@@ -96,10 +96,11 @@ def _shares() -> Iterator[Simulation]:
     for design, sizes, worlds in (
         ("the paper's tables", PAPER, alike + apart),
         ("the study's groups", STUDY, alike + apart),
-        ("four groups of eight", (8,) * 4, alike + apart),
         ("five groups of five", (5,) * 5, alike + apart),
+        ("ten groups of five", (5,) * 10, alike + apart),
         ("one large group and four small ones", (12, 3, 3, 4, 4), [(-0.6, 0.8)]),
-        ("four groups of four", (4,) * 4, [(-0.6, 0.8)]),
+        ("four groups of eight", (8,) * 4, [(-0.6, 0.8)]),
+        ("six groups of four", (4,) * 6, [(-0.6, 0.8)]),
     ):
         for r, differ in worlds:
             truth = float(np.mean(0.5 - np.arcsin(np.tanh(np.arctanh(r) + differ * quantiles)) / math.pi))

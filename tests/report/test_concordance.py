@@ -126,7 +126,7 @@ def test_interval_of_groups_all_alike_is_where_mid_p_is_a_fortieth():
 
 
 @pytest.mark.parametrize(
-    "correct, sizes", [([14, 3, 12, 6], [6, 6, 6, 6]), ([4, 15, 6, 5, 6], [4, 6, 5, 4, 4])]
+    "correct, sizes", [([14, 3, 12, 6, 9], [6, 6, 6, 6, 6]), ([4, 15, 6, 5, 6], [4, 6, 5, 4, 4])]
 )
 def test_interval_is_students_over_groups_on_the_scale_of_the_arcsine_root(correct, sizes):
     pairs = np.array([comb(n, 2) for n in sizes])
@@ -140,9 +140,10 @@ def test_interval_is_students_over_groups_on_the_scale_of_the_arcsine_root(corre
 
 
 def test_an_interval_ends_at_none_or_all_of_the_pairs():
-    group = by_chance(np.arange(6.0), np.arange(6.0))
-    low, high = share_interval([15, 0, 15, 1], [15] * 4, together([group] * 4))
-    assert (low, high) == (0, 1)
+    chance = together([by_chance(np.arange(6.0), np.arange(6.0))] * 5)
+    low, high = share_interval([15, 0, 15, 1, 15], [15] * 5, chance)
+    assert 0 < low < 0.1 and high == 1
+    assert share_interval([0, 15, 0, 14, 0], [15] * 5, chance) == pytest.approx((0, 1 - low))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,8 @@ def test_groups_are_worth_as_many_of_equal_size_as_have_the_variance_of_their_me
 @pytest.mark.parametrize(
     "correct, sizes",
     [
-        ([15, 0, 14], [6, 6, 6]),  # three groups
+        ([15, 0, 14, 9], [6, 6, 6, 6]),  # four groups
+        ([15, 0, 14, 9, 0], [6, 6, 6, 6, 1]),  # and a model alone
         ([50, 2, 3, 5, 4], [12, 3, 3, 4, 4]),  # one with most of the pairs
         ([5, 4, 6, 5, 6, 4], [4] * 6),  # 36 pairs
     ],

@@ -368,6 +368,14 @@ def test_where_mir_does_not_tell_the_choice_does_not_rest_on_it():
     assert moved.p_best == pytest.approx(found.p_best, abs=PERCENT)
 
 
+def test_where_too_few_are_scored_to_tell_the_mean_predicts_and_not_mir():
+    scored = group([2, 3, 4, 5, 6], [60.0, 61.0, 58.0, 57.0, 58.5])
+    near, far = (decide({"g": [*scored, checkpoint("new", mir)]}) for mir in (1.9, -50.0))
+    assert (near.mir, near.by) == ("too few", "scores")
+    assert [c.predicted for c in far.candidates][-1] == pytest.approx(np.mean([c.average for c in scored]))
+    assert near.p_best == pytest.approx(far.p_best, abs=PERCENT)
+
+
 def test_where_only_a_baseline_tells_the_choice_is_by_it():
     members = group([1.5, *MIRS], [None, *MIXED], loss=[-70, *(-score for score in MIXED)])
     found = decide({"g": members})

@@ -148,3 +148,14 @@ def test_several_runs_and_an_unknown_error_have_no_interval():
     two = model("m", run(RANDOM.normal(size=GROUPS)), run(RANDOM.normal(size=GROUPS)))
     (unknown,) = of_errors(None)
     assert interval_over_pairs(two) is interval_over_pairs(unknown) is None
+
+
+def test_two_training_seeds_each_tell_models_apart_by_two_degrees_of_freedom():
+    for apart in np.linspace(1, 8, 15):
+        pair = [
+            replace(c, standard_error=1e-6, spread=1.0, runs=c.runs * 2)
+            for c in of_errors(1.0, 1.0, mir=(0, apart))
+        ]
+        # Both means have the variance 1 / 2.
+        (differ,) = told_apart([pair])
+        assert differ[0, 1] == (2 * stats.t.sf(apart, 2) <= 0.05)

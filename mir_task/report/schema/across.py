@@ -62,8 +62,8 @@ class Combined(Frozen):
     p_method: Literal["exact permutation", "approximation"]
     concordance: float = Field(description="share of pairs in order; a coin would get a half")
     interval: Interval | None = Field(
-        description="95%, of the share in order among recipes and groups like these; null below 40 pairs, and where "
-        "the groups are worth fewer than 4 of equal size: (sum of their pairs)^2 / sum of their squares"
+        description="95%, of the share in order among recipes and groups like these; null below 40 pairs or 5 groups, "
+        "and where these are worth fewer than 4 of equal size: (sum of their pairs)^2 / sum of their squares"
     )
     correct: int
     pairs: int = Field(description="pairs of recipes of one group that differ in MIR and score")
