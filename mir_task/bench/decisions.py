@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,21 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from mir_task.bench.worlds import PAPER, STUDY, Simulation, checkpoint
 from mir_task.report.against import against_one
 from mir_task.report.checkpoint import Checkpoint
-from mir_task.report.predict import MIN_SCORED, prediction_interval
+from mir_task.report.predict import MIN_SCORED, interval_around_mean, prediction_interval
 from mir_task.report.records import Run
 from mir_task.report.score_noise import average_error, score_noise
 from mir_task.report.ties import told_apart
 from mir_task.result import MIRResult, Protocol
 
 Array = NDArray[np.float64]
-Simulation = tuple[dict[str, Any], Callable[[np.random.Generator], bool | None]]
 
 GROUPS = 10
 """Groups of pairs of a measurement."""
-PAPER = (4, 6, 5, 4, 4)
-STUDY = (8, 4, 7, 4, 4, 2, 5, 4, 6)
 
 
 def simulations() -> Iterator[Simulation]:
@@ -35,12 +33,6 @@ def simulations() -> Iterator[Simulation]:
     yield from _noise()
     yield from _against()
     yield from _predictions()
-
-
-def checkpoint(name: str, group: str, mir: float, average: float | None = None, **fields: Any) -> Checkpoint:
-    """Make a checkpoint of these numbers."""
-    given: dict[str, Any] = {"label": name, "standard_error": None, "spread": None, "pairs": None, "runs": ()}
-    return Checkpoint(name=name, group=group, mir=mir, average=average, **(given | fields))
 
 
 def equal_models(
@@ -214,7 +206,8 @@ def _against() -> Iterator[Simulation]:
             world += f", z of groups {differ:g} apart" if differ else ""
             about = {"what": "MIR against a baseline", "world": world, "n": sum(sizes)}
             given: dict[str, Any] = {"sizes": sizes, "both": both, "alike": alike, "differ": differ}
-            yield {**about, "quantity": "coverage"}, partial(covers, truth=mir - baseline, **given)
+            if len(sizes) >= 4:  # of fewer groups no interval is stated
+                yield {**about, "quantity": "coverage"}, partial(covers, truth=mir - baseline, **given)
             if both[0] == both[1] and not alike:
                 yield {**about, "quantity": "level"}, partial(rejects, **given)
 
@@ -245,3 +238,17 @@ def _predictions() -> Iterator[Simulation]:
             noise, more, heavy, curve = world
             about = {"what": "predicted score", "quantity": "coverage", "world": how, "n": n}
             yield about, partial(covers, n=n, noise=noise, more=more, heavy=heavy, curve=curve)
+
+    def holds_another(random: np.random.Generator, n: int) -> bool:
+        *seen, new = random.normal(size=n + 1)
+        _, (low, high) = interval_around_mean(np.array(seen))
+        return bool(low <= new <= high)
+
+    for n in (MIN_SCORED, 12):
+        about = {
+            "what": "predicted score",
+            "quantity": "coverage",
+            "world": "the mean, MIR tells nothing",
+            "n": n,
+        }
+        yield about, partial(holds_another, n=n)

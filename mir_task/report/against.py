@@ -15,15 +15,13 @@ from mir_task.report.averages import Averaged
 from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.columns import BASELINES, PROGRESS
 from mir_task.report.combined import each_once
-from mir_task.report.concordance import MIN_GROUPS_FOR_INTERVAL, error_over_groups, freedom_of_groups
+from mir_task.report.concordance import MIN_WORTH, ROUNDING, error_over_groups, have_interval, worth
 from mir_task.report.schema import Against
 
 Array = NDArray[np.float64]
 
 MIN_RECIPES = 8
-"""Recipes of each group from which fewer than four groups have an interval (``python -m mir_task.bench inference``)."""
-ROUNDING = 1e-12
-"""Errors below are round-off of zero."""
+"""Recipes of each group from which groups worth fewer than four have a p (``python -m mir_task.bench inference``)."""
 
 
 def against(averaged: Averaged, named: Mapping[str, Better]) -> list[Against]:
@@ -60,8 +58,9 @@ def against_one(groups: Mapping[str, Sequence[Checkpoint]], predictor: str, bett
     interval, p, reversed_p = None, None, None
     if known:
         error, freedom = known
-        width = float(stats.t.ppf(0.975, freedom)) * error
-        interval = (max(-1.0, mir - baseline - width), min(1.0, mir - baseline + width))
+        if have_interval(np.array([each.pairs for each in credits], dtype=np.float64)):
+            width = float(stats.t.ppf(0.975, freedom)) * error
+            interval = (max(-1.0, mir - baseline - width), min(1.0, mir - baseline + width))
         p = float(stats.t.sf((mir - baseline) / error, freedom))
         reversed_p = 1 - p
     return Against(
@@ -82,17 +81,18 @@ def against_one(groups: Mapping[str, Sequence[Checkpoint]], predictor: str, bett
 def difference_error(credits: Sequence[Credits], difference: float) -> tuple[float, float] | None:
     """Standard error of the difference in share of pairs in order, and its degrees of freedom.
 
-    From four groups on: over groups, which may be unlike. Of fewer, each of at least eight recipes: jackknife over the
-    recipes of each group, degrees of freedom by Satterthwaite; of a single group with the normal law, since jackknife
-    overestimates the variance there by what Student's t would add.
+    Over groups, which may be unlike, where they are worth four. Of fewer, each of at least eight recipes: jackknife
+    over the recipes of each group, degrees of freedom by Satterthwaite; of a single group with the normal law, since
+    jackknife overestimates the variance there by what Student's t would add. Where both measures are nearly right the
+    jackknife is too large: good enough for a test, but its interval would cover up to 99%.
 
     Returns:
         None where neither is possible, or the error would be zero.
     """
     pairs = np.array([each.pairs for each in credits], dtype=np.float64)
     sums = np.array([each.sums[0] - each.sums[1] for each in credits])
-    if len(credits) >= MIN_GROUPS_FOR_INTERVAL:
-        error, freedom = error_over_groups(sums - difference * pairs, pairs), freedom_of_groups(pairs)
+    if worth(pairs) >= MIN_WORTH:
+        error, freedom = error_over_groups(sums - difference * pairs, pairs), worth(pairs) - 1
     elif min(len(each.differ) for each in credits) >= MIN_RECIPES:
         variances = []
         for each in credits:

@@ -36,7 +36,7 @@ def predictions(comparison: Comparison) -> list[Prediction]:
         y = np.array([c.average for c in scored], dtype=np.float64)
         for c in members:
             if c.average is None:
-                predicted, interval = prediction_interval(x, y, c.mir, _excess(c, scored))
+                predicted, interval = prediction_interval(x, y, c.mir, excess(c, scored))
                 found.append(
                     Prediction(
                         group=group,
@@ -84,9 +84,15 @@ def prediction_interval(x: Array, y: Array, at: float, excess: float = 0.0) -> t
     return predicted, (predicted - width, predicted + width)
 
 
-def _excess(new: Checkpoint, scored: Sequence[Checkpoint]) -> float:
-    """Variance of the noise of the new checkpoint's MIR beyond the mean of the scored ones'; 0 where not known."""
-    if new.uncertainty is None:
+def interval_around_mean(y: Array) -> tuple[float, Interval]:
+    """Mean of the scores y [n], n at least 2, and the 95% prediction interval of another one."""
+    width = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(y) - 1) * y.std(ddof=1) * math.sqrt(1 + 1 / len(y)))
+    return float(y.mean()), (float(y.mean() - width), float(y.mean() + width))
+
+
+def excess(new: Checkpoint, scored: Sequence[Checkpoint]) -> float:
+    """Variance of the noise of the new checkpoint's MIR beyond the scored ones' mean; 0 where either is not known."""
+    known = [c.uncertainty**2 for c in scored if c.uncertainty is not None]
+    if new.uncertainty is None or not known:
         return 0.0
-    usual = np.mean([(c.uncertainty or 0.0) ** 2 for c in scored])
-    return max(0.0, new.uncertainty**2 - float(usual))
+    return max(0.0, new.uncertainty**2 - math.fsum(known) / len(known))

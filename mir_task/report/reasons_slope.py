@@ -28,10 +28,15 @@ def _size_in_one(fit: Fit, where: str) -> str:
     if fit.influence:
         without = number(fit.influence.slope_without, 2)
         moved = f" Without {fit.influence.model}, which moves it most, the slope is {without}."
+    sure = (
+        f"95% interval {interval(fit.slope.interval)}"
+        if fit.slope.interval
+        else "too few models for an interval"
+    )
     return sentence(
-        f"{where}one unit of MIR went with {number(fit.slope.estimate, 2)} points, 95% interval "
-        f"{interval(fit.slope.interval)}; a line through the other models predicted a left-out score to "
-        f"{number(fit.loo.rmse, 2)} points, their mean to {number(fit.loo.rmse_of_mean, 2)}.{moved}"
+        f"{where}one unit of MIR went with {number(fit.slope.estimate, 2)} points, {sure}; a line through the "
+        f"other models predicted a left-out score to {number(fit.loo.rmse, 2)} points, their mean "
+        f"to {number(fit.loo.rmse_of_mean, 2)}.{moved}"
     )
 
 

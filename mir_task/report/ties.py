@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from mir_task.report.checkpoint import Checkpoint
+from mir_task.report.holm import holm
 from mir_task.report.paired import error_covariance, groups_of_pairs, share_pairs, spread_of_runs
 
 SIGNIFICANCE = 0.05
@@ -46,7 +47,7 @@ def told_apart(groups: Sequence[Sequence[Checkpoint]]) -> list[NDArray[np.bool_]
     tested = np.concatenate([np.zeros(0), *(p[pairs] for p, pairs in zip(p_values, first, strict=True))])
     known = np.isfinite(tested)
     differ = np.zeros(len(tested), dtype=bool)
-    differ[known] = holm(tested[known], SIGNIFICANCE)
+    differ[known] = holm(tested[known]) <= SIGNIFICANCE
     found, at = [], 0
     for members, pairs in zip(groups, first, strict=True):
         matrix = np.zeros((len(members), len(members)), dtype=bool)
@@ -59,18 +60,6 @@ def told_apart(groups: Sequence[Sequence[Checkpoint]]) -> list[NDArray[np.bool_]
         at += len(pairs[0])
         found.append(matrix)
     return found
-
-
-def holm(p: NDArray[np.float64], level: float) -> NDArray[np.bool_]:
-    """Which of the p-values [m] Holm's step-down method rejects at this level of all together.
-
-    As statsmodels' ``multipletests``, which collects all garbage first and takes 0.2 s.
-    """
-    order = np.argsort(p)
-    passed = np.cumprod(p[order] <= level / np.arange(len(p), 0, -1)).astype(bool)
-    rejected = np.zeros(len(p), dtype=bool)
-    rejected[order] = passed
-    return rejected
 
 
 def ties(members: Sequence[Checkpoint]) -> NDArray[np.bool_]:

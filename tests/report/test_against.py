@@ -5,9 +5,10 @@ import math
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy import stats
 
-from mir_task.bench.decisions import checkpoint
+from mir_task.bench.worlds import checkpoint
 from mir_task.report.against import against, against_one
 from tests.report.test_numbers import averaged_of
 
@@ -76,7 +77,17 @@ def test_interval_over_equal_groups_is_that_of_their_mean():
     assert (found.p, found.p_baseline_better) == pytest.approx((tested, 1 - tested))
 
 
-def test_interval_of_one_group_is_by_leaving_out_each_recipe():
+def test_interval_over_groups_of_several_sizes_is_by_their_weighted_mean():
+    groups = {str(i): group(str(i), n) for i, n in enumerate((4, 6, 5, 4, 4, 5))}
+    found = against_one(groups, "loss", "lower")
+    ours, theirs = shares(groups.values(), mir), shares(groups.values(), loss)
+    pairs = ours[:, 1]
+    line = sm.WLS((ours - theirs)[:, 0] / pairs, np.ones(6), weights=pairs).fit(cov_type="HC2")
+    width = stats.t.ppf(0.975, pairs.sum() ** 2 / (pairs**2).sum() - 1) * line.bse[0]
+    assert found.interval == pytest.approx((line.params[0] - width, line.params[0] + width))
+
+
+def test_p_of_one_group_is_by_leaving_out_each_recipe():
     members = group("a", 9)
     found = against_one({"a": members}, "loss", "lower")
     without = []
@@ -84,10 +95,17 @@ def test_interval_of_one_group_is_by_leaving_out_each_recipe():
         rest = [[c for c in members if c is not left_out]]
         without.append((shares(rest, mir) - shares(rest, loss))[0, 0] / math.comb(8, 2))
     error = math.sqrt(8 / 9 * np.square(np.array(without) - np.mean(without)).sum())
-    assert found.interval == pytest.approx(
-        (max(-1, found.difference - 1.959964 * error), min(1, found.difference + 1.959964 * error)), rel=1e-6
-    )
-    assert against_one({"a": members[:7]}, "loss", "lower").interval is None
+    assert found.p == pytest.approx(stats.norm.sf(found.difference / error))
+    assert found.interval is None
+    assert against_one({"a": members[:7]}, "loss", "lower").p is None
+
+
+@pytest.mark.parametrize("sizes", [(4,) * 6, (12, 3, 3, 4, 4), (8, 8, 8)])
+def test_no_interval_of_few_pairs_or_of_groups_worth_few(sizes):
+    groups = {str(i): group(str(i), n) for i, n in enumerate(sizes)}
+    found = against_one(groups, "loss", "lower")
+    assert found.interval is None
+    assert (found.p is None) == (sizes == (12, 3, 3, 4, 4))
 
 
 def test_a_baseline_equal_to_mir_is_no_better_and_no_worse():

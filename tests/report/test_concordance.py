@@ -7,8 +7,10 @@ from math import comb, factorial
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy import stats
 
+from mir_task.report import concordance
 from mir_task.report.combined import combined
 from mir_task.report.concordance import by_chance, share_interval, together
 from tests.report.test_numbers import checkpoints
@@ -85,20 +87,20 @@ def test_many_pairs_together_have_the_normal_law_of_the_groups_variance():
 
 
 def test_interval_of_pairs_all_in_order_is_that_of_throws_of_a_coin():
-    # Four groups of two models are four throws of one coin.
+    # Forty groups of two models are forty throws of one coin.
     pair = by_chance(np.array([1.0, 2]), np.array([1.0, 2]))
-    low, high = share_interval([1] * 4, [1] * 4, together([pair] * 4))
+    low, high = share_interval([1] * 40, [1] * 40, together([pair] * 40))
     assert high == 1
-    assert low**4 / 2 == pytest.approx(0.025)
+    assert low**40 / 2 == pytest.approx(0.025)
+    assert share_interval([0] * 40, [1] * 40, together([pair] * 40)) == pytest.approx((0, 1 - low))
 
 
-def test_interval_of_alike_groups_is_where_mid_p_is_a_fortieth():
-    correct, pairs = [5, 5, 4, 5], [6, 6, 6, 6]
+def test_interval_of_groups_all_alike_is_where_mid_p_is_a_fortieth():
     one = all_orders(range(4), range(4))
-    low, high = share_interval(correct, pairs, together([by_chance(np.arange(4.0), np.arange(4.0))] * 4))
+    low, high = share_interval([5] * 7, [6] * 7, together([by_chance(np.arange(4.0), np.arange(4.0))] * 7))
 
     def tail(share, sign):
-        """Mid-p of four groups whose orders have weight exp(tilt x difference), the tilt that gives this share."""
+        """Mid-p of seven groups whose orders have weight exp(tilt x difference), the tilt that gives this share."""
 
         def weighted(tilt):
             weights = {value: count * np.exp(tilt * value) for value, count in one.items()}
@@ -112,25 +114,57 @@ def test_interval_of_alike_groups_is_where_mid_p_is_a_fortieth():
             middle = (below + above) / 2
             below, above = (below, middle) if expected(middle) > 2 * share - 1 else (middle, above)
         total = Counter({0: 1.0})
-        for _ in range(4):
+        for _ in range(7):
             total, before = Counter(), total
             for (a, p), (b, q) in itertools.product(before.items(), weighted(below).items()):
                 total[a + b] += p * q
-        observed = 2 * 19 - 24
+        observed = 2 * 35 - 42
         return sum(p for value, p in total.items() if sign * (value - observed) > 0) + total[observed] / 2
 
     assert tail(low, +1) == pytest.approx(0.025, rel=1e-6)
     assert tail(high, -1) == pytest.approx(0.025, rel=1e-6)
 
 
-def test_interval_of_groups_that_differ_is_students_over_groups():
-    group = by_chance(np.arange(6.0), np.arange(6.0))
-    correct = [15, 0, 14, 2]
-    found = share_interval(correct, [15] * 4, together([group] * 4))
-    shares = np.array(correct) / 15
-    wanted = stats.t.interval(0.95, 3, shares.mean(), stats.sem(shares))
-    assert found == pytest.approx(np.clip(wanted, 0, 1))
-    assert share_interval([15, 0, 14], [15] * 3, together([group] * 3)) is None
+@pytest.mark.parametrize(
+    "correct, sizes", [([14, 3, 12, 6, 9], [6, 6, 6, 6, 6]), ([4, 15, 6, 5, 6], [4, 6, 5, 4, 4])]
+)
+def test_interval_is_students_over_groups_on_the_scale_of_the_arcsine_root(correct, sizes):
+    pairs = np.array([comb(n, 2) for n in sizes])
+    chance = together([by_chance(np.arange(float(n)), np.arange(float(n))) for n in sizes])
+    line = sm.WLS(correct / pairs, np.ones(len(pairs)), weights=pairs).fit(cov_type="HC2")
+    share, worth = line.params[0], pairs.sum() ** 2 / (pairs**2).sum()
+    # The derivative of asin(sqrt(p)) is 1 / (2 sqrt(p (1 - p))).
+    width = stats.t.ppf(0.975, worth - 1) * line.bse[0] / (2 * np.sqrt(share * (1 - share)))
+    wanted = np.sin(np.arcsin(np.sqrt(share)) + np.array([-width, width])) ** 2
+    assert share_interval(correct, pairs, chance) == pytest.approx(tuple(wanted))
+
+
+def test_an_interval_ends_at_none_or_all_of_the_pairs():
+    chance = together([by_chance(np.arange(6.0), np.arange(6.0))] * 5)
+    low, high = share_interval([15, 0, 15, 1, 15], [15] * 5, chance)
+    assert 0 < low < 0.1 and high == 1
+    assert share_interval([0, 15, 0, 14, 0], [15] * 5, chance) == pytest.approx((0, 1 - low))
+
+
+@pytest.mark.parametrize(
+    "pairs, worth", [([10] * 6, 6), ([66, 3, 3, 6, 6], 84**2 / 4446), ([0, 15, 15], 2), ([0], 0)]
+)
+def test_groups_are_worth_as_many_of_equal_size_as_have_the_variance_of_their_mean(pairs, worth):
+    assert concordance.worth(np.array(pairs, dtype=float)) == pytest.approx(worth)
+
+
+@pytest.mark.parametrize(
+    "correct, sizes",
+    [
+        ([15, 0, 14, 9], [6, 6, 6, 6]),  # four groups
+        ([15, 0, 14, 9, 0], [6, 6, 6, 6, 1]),  # and a model alone
+        ([50, 2, 3, 5, 4], [12, 3, 3, 4, 4]),  # one with most of the pairs
+        ([5, 4, 6, 5, 6, 4], [4] * 6),  # 36 pairs
+    ],
+)
+def test_no_interval_of_few_groups_or_few_pairs(correct, sizes):
+    chance = together([by_chance(np.arange(float(n)), np.arange(float(n))) for n in sizes])
+    assert share_interval(correct, [comb(n, 2) for n in sizes], chance) is None
 
 
 def groups_of(*scores):

@@ -151,7 +151,9 @@ def test_without_scores_the_picture_is_mir_with_its_95_per_cent_interval(worksho
     answer = island(workshop)["charts"]["answer"]
     assert answer["y"]["rows"] == ["run-e", "run-d", "run-c", "run-b", "run-a"]
     x, _, _, (low, high) = answer["series"][0]["points"][0][:4]
-    assert (x, low, high) == pytest.approx((2.2, 2.2 - 1.95996 * 0.05, 2.2 + 1.95996 * 0.05), abs=1e-4)
+    # Student's t of the ten groups of pairs behind a standard error: 2.26216.
+    assert (x, low, high) == pytest.approx((2.2, 2.2 - 2.26216 * 0.05, 2.2 + 2.26216 * 0.05), abs=1e-4)
+    assert "bars are 95% intervals over other pairs." in workshop.page
 
 
 def test_with_several_groups_the_picture_is_of_differences_from_each_groups_mean(workshop, falling, charted):

@@ -1,14 +1,16 @@
 """Predicted scores of checkpoints that were not fine-tuned yet."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy import stats
 
-from mir_task.bench.decisions import checkpoint
+from mir_task.bench.worlds import checkpoint
 from mir_task.report.checkpoint import Comparison
-from mir_task.report.predict import MIN_SCORED, prediction_interval, predictions
+from mir_task.report.predict import MIN_SCORED, excess, interval_around_mean, prediction_interval, predictions
 
 X = np.array([3.1, 2.7, 3.4, 2.9, 3.0, 3.6])
 Y = np.array([60.1, 63.0, 58.2, 61.5, 62.2, 58.2])
@@ -54,7 +56,9 @@ def test_models_of_one_mir_predict_nothing():
 
 
 def test_noise_of_the_new_mir_beyond_that_of_the_others_widens_the_interval():
-    (plain,), (noisy,) = predictions(group()), predictions(group(standard_error=0.5))
+    known = [replace(c, standard_error=0.3) for c in group().checkpoints[:-1]]
+    new = checkpoint("new", "g", 2.8, standard_error=math.hypot(0.3, 0.5))
+    (plain,), (noisy,) = predictions(group()), predictions(Comparison([*known, new], []))
     slope = stats.linregress(X, Y).slope
 
     def variance(interval, freedom):
@@ -85,3 +89,18 @@ def test_a_checkpoint_without_a_score_is_predicted_in_the_report(workshop, falli
     assert any(
         "new lies outside the range of the models that have a score" in n for n in workshop.regression.notes
     )
+
+
+def test_without_a_predictor_another_score_lies_around_the_mean():
+    line = sm.OLS(Y, np.ones(6)).fit().get_prediction([1.0]).summary_frame()
+    value, interval = interval_around_mean(Y)
+    assert value == pytest.approx(line["mean"].item())
+    assert interval == pytest.approx((line["obs_ci_lower"].item(), line["obs_ci_upper"].item()))
+
+
+def test_the_noise_beyond_that_of_the_scored_ones_counts_only_where_both_are_known():
+    scored = [checkpoint("a", "g", 2.0, 50.0, standard_error=0.3), checkpoint("b", "g", 2.1, 51.0)]
+    noisy, unknown = checkpoint("new", "g", 2.2, standard_error=0.5), checkpoint("new", "g", 2.2)
+    assert excess(noisy, scored) == pytest.approx(0.25 - 0.09)
+    assert excess(noisy, scored[1:]) == excess(unknown, scored) == 0
+    assert excess(scored[0], [noisy]) == 0

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 def test_without_scores_there_is_a_leaderboard_and_no_correlation(workshop, models):
     workshop.five_results()
     said = workshop.report(workshop.results)
-    assert said.startswith("Choose run-e, which has the lowest MIR (P over 99% that it truly is)")
+    assert said.startswith("Choose run-e, which has the lowest MIR (P 99% that it truly is)")
     assert "no scores were given" in said
     assert workshop.regression.groups == []
     assert workshop.column("model") == [f"ckpt/{model}" for model in reversed(models)]

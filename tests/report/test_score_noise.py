@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mir_task.bench.decisions import checkpoint
+from mir_task.bench.worlds import checkpoint
 from mir_task.report.score_noise import average_error, score_noise
 
 

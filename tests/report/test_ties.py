@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from mir_task.bench.decisions import checkpoint
-from mir_task.report.paired import error_covariance
+from mir_task.bench.worlds import checkpoint
+from mir_task.report.holm import holm
+from mir_task.report.paired import error_covariance, interval_over_pairs
 from mir_task.report.records import Run
-from mir_task.report.ties import holm, ranked, told_apart
+from mir_task.report.ties import ranked, told_apart
 from mir_task.result import MIRResult, Protocol, SkippedPair
 
 RANDOM = np.random.default_rng(5)
@@ -92,7 +93,9 @@ def test_covariance_is_not_known_where_an_error_is_not():
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0.001, 0.5))
 def test_holm_is_that_of_statsmodels(p, level):
-    assert (holm(np.array(p), level) == multipletests(p, level, "holm")[0]).all()
+    rejected, corrected, *_ = multipletests(p, level, "holm")
+    assert holm(p) == pytest.approx(corrected)
+    assert ((holm(p) <= level) == rejected).all()
 
 
 def test_two_models_on_the_same_pairs_are_told_apart_by_the_paired_test():
@@ -132,3 +135,27 @@ def test_a_model_without_an_error_ties_with_all_others():
 def test_without_any_errors_mir_is_taken_as_it_stands():
     found = ranked([of_errors(None, None, None, mir=(1.0, 1.0, 2.0))])
     assert [c.rank for c in found] == [(1, 2), (1, 2), (3, 3)]
+
+
+@pytest.mark.parametrize("groups", [5, 10])
+def test_the_interval_of_one_run_is_students_over_its_groups_of_pairs(groups):
+    values = RANDOM.normal(size=groups)
+    wanted = stats.t.interval(0.95, groups - 1, values.mean(), stats.sem(values))
+    assert interval_over_pairs(model("m", run(values, groups=groups))) == pytest.approx(wanted)
+
+
+def test_several_runs_and_an_unknown_error_have_no_interval():
+    two = model("m", run(RANDOM.normal(size=GROUPS)), run(RANDOM.normal(size=GROUPS)))
+    (unknown,) = of_errors(None)
+    assert interval_over_pairs(two) is interval_over_pairs(unknown) is None
+
+
+def test_two_training_seeds_each_tell_models_apart_by_two_degrees_of_freedom():
+    for apart in np.linspace(1, 8, 15):
+        pair = [
+            replace(c, standard_error=1e-6, spread=1.0, runs=c.runs * 2)
+            for c in of_errors(1.0, 1.0, mir=(0, apart))
+        ]
+        # Both means have the variance 1 / 2.
+        (differ,) = told_apart([pair])
+        assert differ[0, 1] == (2 * stats.t.sf(apart, 2) <= 0.05)

@@ -183,6 +183,12 @@ def test_an_interval_around_zero_makes_the_worth_less_certain():
     assert "includes zero in 1 of 2 groups" in told
 
 
+def test_where_models_are_too_few_for_an_interval_the_worth_says_so():
+    slope = related("a").slope
+    told = worth(related("a", n=3).model_copy(update={"slope": slope.model_copy(update={"interval": None})}))
+    assert f"went with {MINUS}5.00 points, too few models for an interval; a line" in told
+
+
 def test_an_interval_above_zero_does_not_include_it():
     told = worth(related("a"), related("b", rho=0.9, interval=(0.2, 0.99), slope=3.0))
     assert told.startswith(f"Slopes run from {MINUS}5.0 to 3.0 points per unit of MIR.")

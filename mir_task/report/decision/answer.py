@@ -8,13 +8,12 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.decision import outlook
 from mir_task.report.decision.best import Chances, chances, smallest_set
 from mir_task.report.decision.telling import MIR, Judged, Telling
-from mir_task.report.predict import MIN_SCORED, prediction_interval
+from mir_task.report.predict import MIN_SCORED, excess, interval_around_mean, prediction_interval
 from mir_task.report.schema import Candidate, Interval
 from mir_task.report.trainings import Training
 
@@ -163,15 +162,10 @@ def _predicted(new: Checkpoint, members: Sequence[Checkpoint], by: Telling | Non
     scored = [c for c in members if c.average is not None]
     y = np.array([c.average for c in scored], dtype=np.float64)
     if by is None:
-        return _around_mean(y)
+        return interval_around_mean(y)
     x = np.array([by.value(c) for c in scored], dtype=np.float64)
-    noise = outlook.excess(new, members) ** 2 if by.predictor == MIR else 0.0
+    noise = excess(new, scored) if by.predictor == MIR else 0.0
     return prediction_interval(x, y, by.value(new) or 0.0, noise)
-
-
-def _around_mean(y: Array) -> tuple[float, Interval]:
-    width = float(stats.t.ppf(0.975, len(y) - 1) * y.std(ddof=1) * np.sqrt(1 + 1 / len(y)))
-    return float(y.mean()), (float(y.mean() - width), float(y.mean() + width))
 
 
 def _plain(group: str, members: Sequence[Checkpoint]) -> tuple[Candidate, ...]:

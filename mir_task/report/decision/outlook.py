@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.decision.telling import MIR, Telling
-from mir_task.report.paired import error_covariance
+from mir_task.report.paired import error_covariance, groups_of_pairs, spread_of_runs
+from mir_task.report.predict import excess
 
 Array = NDArray[np.float64]
 
@@ -26,8 +27,8 @@ SEED = 0
 def of_mir(members: Sequence[Checkpoint]) -> Array | None:
     """Draws of minus the true MIR; None where the error of one is not known.
 
-    Multivariate t around the measured values, with the covariance of their errors; its degrees of freedom are those of
-    the jackknife over groups of pairs, and infinite where the number of groups is not known.
+    Multivariate t around the measured values, with the covariance of their errors. Its degrees of freedom are the
+    fewest of the jackknife over groups of pairs and of the spread over training seeds, as where ties are told.
     """
     covariance = error_covariance(members)
     if covariance is None:
@@ -35,15 +36,8 @@ def of_mir(members: Sequence[Checkpoint]) -> Array | None:
     random, count = _start(len(members))
     values, vectors = np.linalg.eigh(covariance)
     errors = random.normal(size=(count, len(members))) * np.sqrt(values.clip(min=0)) @ vectors.T
-    groups = [
-        run.result.groups
-        for c in members
-        for run in c.runs
-        if run.result and run.result.groups and run.result.groups > 1
-    ]
-    if groups:
-        freedom = min(groups) - 1
-        errors *= np.sqrt(freedom / random.chisquare(freedom, size=(count, 1)))
+    freedom = min(*(groups_of_pairs(c) - 1.0 for c in members), spread_of_runs(members)[1])
+    errors *= np.sqrt(freedom / random.chisquare(freedom, size=(count, 1)))
     return np.asarray(errors - np.array([c.mir for c in members]))
 
 
@@ -74,6 +68,7 @@ def of_predictions(members: Sequence[Checkpoint], by: Telling | None) -> Array |
     Returns:
         None where too few are scored, or the predictor does not vary among them.
     """
+    measured = [c for c in members if c.average is not None]
     scored = np.array([c.average is not None for c in members])
     design = np.ones((len(members), 1))
     if by is not None:
@@ -83,7 +78,7 @@ def of_predictions(members: Sequence[Checkpoint], by: Telling | None) -> Array |
     freedom = len(known) - design.shape[1]
     if freedom < 1 or np.linalg.matrix_rank(known) < design.shape[1]:
         return None
-    y = np.array([c.average for c in members if c.average is not None])
+    y = np.array([c.average for c in measured], dtype=np.float64)
     fitted, residuals = _least_squares(known, y)
     random, count = _start(len(members))
     spread = np.sqrt(residuals / random.chisquare(freedom, size=(count, 1)))
@@ -96,17 +91,9 @@ def of_predictions(members: Sequence[Checkpoint], by: Telling | None) -> Array |
             continue
         draws[:, position] = coefficients @ design[position] + spread[:, 0] * random.normal(size=count)
         if by is not None and by.predictor == MIR:
-            draws[:, position] += coefficients[:, 1] * excess(checkpoint, members) * random.normal(size=count)
+            noise = math.sqrt(excess(checkpoint, measured))
+            draws[:, position] += coefficients[:, 1] * noise * random.normal(size=count)
     return draws
-
-
-def excess(new: Checkpoint, members: Sequence[Checkpoint]) -> float:
-    """Standard deviation of the noise of a checkpoint's MIR beyond that of the scored ones, which the line holds."""
-    scored = [c for c in members if c.average is not None]
-    if new.uncertainty is None or any(c.uncertainty is None for c in scored):
-        return 0.0
-    usual = float(np.mean([(c.uncertainty or 0.0) ** 2 for c in scored]))
-    return math.sqrt(max(0.0, new.uncertainty**2 - usual))
 
 
 def _least_squares(design: Array, y: Array) -> tuple[Array, float]:

@@ -27,7 +27,7 @@ def headline(answers: Sequence[Answer], judged: Judged) -> str:
     elif open_choices:
         text = f"{status(judged)}: {_choice(open_choices, judged)}"
     else:
-        text = f"{status(judged)}: {_looking_back(choices, judged.mir)}"
+        text = f"{status(judged)}: {_looking_back(choices)}"
     return " ".join(f"{sentence(text)}.".split())
 
 
@@ -176,7 +176,7 @@ def _why(each: Answer) -> str:
     return f", whose MIR cannot be told apart (P {probability(each.p)} that {lowest} is among them)"
 
 
-def _looking_back(choices: Sequence[Answer], mir: Telling) -> str:
+def _looking_back(choices: Sequence[Answer]) -> str:
     """Where all have scores: what choosing the lowest MIR has found, and what is best."""
     lost = [_lost(each.members) for each in choices]
     found = sum(loss <= 1e-9 for loss in lost)

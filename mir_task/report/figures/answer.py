@@ -5,25 +5,22 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 
-from scipy import stats
-
 from mir_task.report.checkpoint import Checkpoint
 from mir_task.report.figures.chart import Axis, Chart, Point, Series
 from mir_task.report.figures.scatter import MOST_GROUPS, MOST_NAMES, complete
 from mir_task.report.figures.style import marker
+from mir_task.report.paired import interval_over_pairs
 from mir_task.report.schema import Fit
 from mir_task.report.text import short
 
 MOST_ROWS = 24
 """Models of a dot plot."""
-TO_95 = float(stats.norm.ppf(0.975))
-"""Standard errors from an estimate to the end of its 95% interval."""
 
 
 def by_mir(
     groups: Mapping[str, Sequence[Checkpoint]], choices: Mapping[str, Sequence[str]], name: str = "answer"
 ) -> Chart:
-    """MIR of every model with its 95% interval, lowest first."""
+    """MIR of every model, lowest first, those of a single run with its 95% interval over other choices of pairs."""
     index = {group: number for number, group in enumerate(groups)}
     names = short(list(groups))
     every = sorted((c for members in groups.values() for c in members), key=lambda c: c.mir)
@@ -37,10 +34,7 @@ def by_mir(
         c.label if len(groups) == 1 or c.label.startswith(names[c.group]) else f"{names[c.group]}: {c.label}"
         for c in shown
     ]
-    errors = any(c.uncertainty for c in shown)
-    caption = "MIR of each model, lowest first" + (
-        "; bars are 95% intervals." if errors else "; no errors are known."
-    )
+    caption = f"MIR of each model, lowest first; {_bars(shown)}."
     if len(every) > MOST_ROWS:
         caption += f" The {MOST_ROWS} lowest of {len(every)} models."
     return Chart(
@@ -97,10 +91,20 @@ def within_groups(
 
 
 def _with_interval(checkpoint: Checkpoint, place: int, choices: Mapping[str, Sequence[str]]) -> Point:
-    reach = TO_95 * checkpoint.uncertainty if checkpoint.uncertainty else None
-    ends = (checkpoint.mir - reach, checkpoint.mir + reach) if reach else None
     ringed = checkpoint.name in choices.get(checkpoint.group, ())
-    return Point(checkpoint.mir, place, checkpoint.name, across=ends, ringed=ringed)
+    return Point(
+        checkpoint.mir, place, checkpoint.name, across=interval_over_pairs(checkpoint), ringed=ringed
+    )
+
+
+def _bars(shown: Sequence[Checkpoint]) -> str:
+    """What the bars are, and why a model has none."""
+    if not any(c.uncertainty for c in shown):
+        return "no errors are known"
+    seeds = any(len(c.runs) > 1 for c in shown)
+    if not any(interval_over_pairs(c) for c in shown):
+        return "no bars, since runs of one model are too few for an interval"
+    return "bars are 95% intervals over other pairs" + (", none of several runs" if seeds else "")
 
 
 def _centred(members: Sequence[Checkpoint], recommended: Sequence[str]) -> list[Point]:

@@ -41,7 +41,7 @@ def scatter(
     return Chart(
         name,
         _title(fit),
-        caption(fit),
+        caption(fit) + (" Shaded: 95% interval of the line." if bands else ""),
         Axis(mir_axis(fit)),
         Axis(f"{fit.score}, negated" if turned else score_axis(fit), limits=limits),
         series,

@@ -62,7 +62,8 @@ class Combined(Frozen):
     p_method: Literal["exact permutation", "approximation"]
     concordance: float = Field(description="share of pairs in order; a coin would get a half")
     interval: Interval | None = Field(
-        description="95%, of the share in order among recipes and groups like these; null below 4 groups"
+        description="95%, of the share in order among recipes and groups like these; null below 40 pairs or 5 groups, "
+        "and where these are worth fewer than 4 of equal size: (sum of their pairs)^2 / sum of their squares"
     )
     correct: int
     pairs: int = Field(description="pairs of recipes of one group that differ in MIR and score")
@@ -89,7 +90,11 @@ class Against(Frozen):
     baseline_share: float = Field(description="the same of the baseline")
     difference: float = Field(description="mir_share - baseline_share")
     interval: Interval | None = Field(
-        description="95%, of the difference among recipes like these; null where none was found that covers"
+        description="95%, of the difference among recipes and groups like these; null where that of combined would be, "
+        "or where both order the pairs alike"
     )
-    p: float | None = Field(description="one-sided: MIR is better; null where interval is")
+    p: float | None = Field(
+        description="one-sided: MIR is better; null where groups are worth fewer than 4 and one of them has fewer "
+        "than 8 recipes, or both order the pairs alike"
+    )
     p_baseline_better: float | None = Field(description="one-sided: the baseline is better")

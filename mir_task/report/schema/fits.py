@@ -23,7 +23,7 @@ class Spearman(Frozen):
 
     rho: float
     interval: Interval | None = Field(
-        description="95%, Bonett and Wright; null below 8 models or where |rho| = 1"
+        default=None, description="null: none was found that covers 95% where the order is clear"
     )
     p: float | None = Field(description="two-sided")
     p_method: Literal["exact permutation", "t distribution"]
