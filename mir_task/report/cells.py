@@ -34,9 +34,14 @@ def is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value.strip().lower() in MISSING)
 
 
+def text(value: Any) -> str:
+    """The words of a cell without blanks around them; the number zero, which JSON may hold, is one."""
+    return "" if value is None else str(value).strip()
+
+
 def is_text(values: Iterable[Any]) -> bool:
     """Whether cells hold words alone: none of them looks like a number, well written or not."""
-    filled = [str(value).strip() for value in values if not is_missing(value)]
+    filled = [text(value) for value in values if not is_missing(value)]
     return bool(filled) and not any(re.match(r"[-+.,\d½]|nan|inf", value, re.IGNORECASE) for value in filled)
 
 
@@ -64,5 +69,5 @@ def number(value: Any, place: str) -> float | None:
 
 
 def _remedy(value: Any) -> str:
-    text = str(value).strip() if isinstance(value, str) else ""
-    return next((remedy for form, remedy in REMEDIES if re.fullmatch(form, text)), LEAVE_EMPTY)
+    written = value.strip() if isinstance(value, str) else ""
+    return next((remedy for form, remedy in REMEDIES if re.fullmatch(form, written)), LEAVE_EMPTY)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from mir_task.report.benchmarks import is_benchmark
-from mir_task.report.cells import is_missing, is_text, number
+from mir_task.report.cells import is_missing, is_text, number, text
 from mir_task.report.columns import (
     AVERAGE,
     BASELINES,
@@ -104,7 +104,7 @@ class Columns:
 
     def replicate(self, fields: Mapping[str, Any]) -> str | None:
         """Seed or run of a line, in words; None where no column tells it."""
-        told = {name: str(fields.get(name) or "").strip() for name in self._replicates}
+        told = {name: text(fields.get(name)) for name in self._replicates}
         return ", ".join(f"{name} {value}" for name, value in told.items() if value) or None
 
     def _place(

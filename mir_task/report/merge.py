@@ -127,7 +127,7 @@ def _joined(before: Row, row: Row, reruns: list[str], rounded: bool = False) -> 
             _refuse(before, row, name, known, value)
     for name, value in row.extras.items():
         if extras.setdefault(name, value) != value:
-            _refuse(before, row, name, extras[name], value)
+            _refuse(before, row, name, extras[name], value, "numbers")
     average = before.average if row.average is None else row.average
     if before.average is not None and row.average is not None and before.average != row.average:
         average = _same_in_percent(before.average, row.average)
@@ -231,8 +231,8 @@ def _replicated(row: Row) -> str:
     return f"{row.model} over {row.replicates}" + (f" (standard deviation: {spread})" if spread else "")
 
 
-def _refuse(before: Row, row: Row, name: str, known: float, value: float) -> None:
+def _refuse(before: Row, row: Row, name: str, known: float, value: float, what: str = "scores") -> None:
     raise MIRReportError(
-        f"two scores of {row.model!r} in {name}: {known:g} ({before.where}) and {value:g} ({row.where}); remove one, "
+        f"two {what} of {row.model!r} in {name}: {known:g} ({before.where}) and {value:g} ({row.where}); remove one, "
         "or tell runs of different seeds apart by a column 'seed'"
     )

@@ -142,6 +142,7 @@ def _impossible(run: Run) -> str | None:
         return f"MIR is {run.mir}, which is the log10 of no distance"
     if error is not None and not 0 <= error < LARGEST_MIR:
         return f"the standard error of MIR is {error}"
-    if run.pairs is not None and run.pairs < 1:
-        return f"MIR of {run.pairs} pairs"
+    pairs = run.numbers.get("mir_pairs")
+    if pairs is not None and (pairs < 1 or pairs % 1):
+        return f"MIR of {pairs:g} pairs"
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mir_task.report.cells import is_missing
+from mir_task.report.cells import is_missing, text
 from mir_task.report.columns import AVERAGE, BASELINES, MIR_COLUMNS, PROGRESS, TEXT_COLUMNS
 from mir_task.report.delimited import Record, read_records
 from mir_task.report.files import TABLE_SUFFIXES, UnreadableError
@@ -52,7 +52,7 @@ def table_of(
     table.left_out.update(columns.left_out)
     for place, given in records:
         fields = {columns.meaning[name]: value for name, value in given.items()}
-        texts = {name: str(fields.get(name) or "").strip() for name in TEXT_COLUMNS}
+        texts = {name: text(fields.get(name)) for name in TEXT_COLUMNS}
         if not texts["model"]:
             raise UnreadableError(
                 "the line names no model", f"{place}, column 'model'", "name it, or remove the line"
@@ -125,4 +125,4 @@ def read_columns(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:
                 raise UnreadableError(
                     "a cell is empty", f"{place}, column {name!r}", "fill it, or remove the line"
                 )
-    return [{name: str(value or "").strip() for name, value in record.fields.items()} for record in records]
+    return [{name: text(value) for name, value in record.fields.items()} for record in records]

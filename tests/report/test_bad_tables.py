@@ -144,6 +144,33 @@ def test_a_bad_line_is_named_with_what_is_wrong_and_what_to_do(refusal, text, me
     assert refusal(text).startswith(message)
 
 
+def test_zero_is_a_name_and_a_seed_in_json_too(workshop):
+    rows = [
+        {"model": model, "seed": seed, "mir": 3 - model / 10, "gqa": 50 + model + seed}
+        for model in range(4)
+        for seed in range(2)
+    ]
+    table = workshop.folder / "table.json"
+    table.write_text(json.dumps(rows))
+    workshop.report(table)
+    assert workshop.column("model") == ["3", "2", "1", "0"]
+    assert workshop.column("gqa") == ["53.5", "52.5", "51.5", "50.5"]
+
+
+def test_half_a_pair_is_damage(workshop, falling):
+    problems = workshop.incomplete(workshop.table(falling(4, pairs=[100, 100, 99.5, 100])))
+    assert "MIR of 99.5 pairs (" in problems and "line 4)" in problems
+    assert workshop.regression.groups[0].n == 3
+
+
+def test_two_tables_that_differ_in_a_step_are_refused(workshop, falling):
+    second = workshop.table(
+        [{"model": f"m{i}", "step": i + 2, "pope": 80 + i} for i in range(4)], "second.csv"
+    )
+    message = workshop.refusal(workshop.table(falling(4, step=[1, 2, 3, 4])), second)
+    assert "two numbers of 'm0' in step: 1 (" in message and "second.csv, line 2)" in message
+
+
 def test_one_bad_table_does_not_stop_the_others(workshop, falling):
     good = workshop.table(falling(4))
     bad = workshop.folder / "bad.csv"

@@ -257,3 +257,10 @@ def test_one_model_with_few_of_many_benchmarks_does_not_shrink_the_average(works
     workshop.incomplete(workshop.table(rows))
     assert workshop.regression.groups[0].over == ["gqa", *many]
     assert workshop.regression.groups[0].excluded == ["m4"]
+
+
+def test_benchmarks_that_one_model_alone_has_decide_nothing(workshop, falling):
+    rows = falling(5, pope=[80, 81, 82, 83, 84], sqa=["", 61, 62, 63, 64])
+    rows[4] |= {"ai2d": 50, "mmmu": 30, "vqav2": 70, "blink": 40}
+    workshop.report(workshop.table(rows))
+    assert workshop.column("average_over") == ["gqa;pope"] * 5

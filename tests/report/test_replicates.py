@@ -204,6 +204,22 @@ def test_runs_further_apart_than_their_standard_errors_are_a_warning(workshop):
     assert "0.566" in workshop.page
 
 
+@pytest.mark.parametrize(("ratio", "disagree"), [(2.5, False), (2.75, True)])
+def test_three_runs_disagree_beyond_the_chi_squared_of_two_degrees_of_freedom(workshop, ratio, disagree):
+    # P(chi2 > x) of two degrees of freedom is exp(-x / 2): a thousandth at a spread of 2.63 standard errors.
+    for index, shift in enumerate((-ratio, 0, ratio)):
+        workshop.result("a", 3 + 0.02 * shift, f"run{index}", standard_error=0.02)
+    workshop.result("b", 2.4, standard_error=0.02)
+    assert ("The runs of a differ by more" in workshop.report(workshop.results)) == disagree
+
+
+def test_the_standard_error_over_runs_is_the_root_of_their_mean_square(workshop):
+    for index, error in enumerate((0.01, 0.07)):
+        workshop.result("a", 3 + index / 100, f"run{index}", standard_error=error)
+    workshop.report(workshop.results)
+    assert workshop.column("standard_error") == [str(0.05)]
+
+
 # Parts of a benchmark, and versions of a task
 
 

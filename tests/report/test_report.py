@@ -143,6 +143,16 @@ def test_another_number_of_pairs_is_kept_apart(workshop):
     assert workshop.column("pairs") == ["100"]
 
 
+def test_models_are_compared_by_the_number_of_pairs_that_most_have(workshop):
+    few = {"pair_ids": [f"0-{n}" for n in range(10)]}
+    for model, mir in (("a", 2.4), ("b", 2.6), ("c", 2.8)):
+        workshop.result(model, mir, "few", few, pairs=10)
+    workshop.result("a", 2.0, "many")
+    workshop.report(workshop.results)
+    assert [float(mir) for mir in workshop.column("mir")] == [2.4, 2.6, 2.8]
+    assert workshop.column("pairs") == ["10"] * 3
+
+
 def test_own_outputs_are_not_read_again(workshop, falling):
     table = workshop.table(falling(4))
     workshop.output = table.parent
