@@ -52,7 +52,7 @@ def verdict(
     """The decision, and why: warnings, what it rests on, what choosing by MIR costs, other measures, noise."""
     related = [fit for fit in fits if fit.spearman]
     reasons = [*warnings[:MOST_WARNINGS], *score_noise(related), *decision.rests_on]
-    reasons += [cost(related)] if related else nothing_to_relate(fits)
+    reasons += [cost(fits)] if related else nothing_to_relate(fits)
     reasons += [*against_each(against), *noise(comparison)]
     details = [*reasons[MOST_REASONS:], *warnings[MOST_WARNINGS:]]
     if related:
