@@ -103,6 +103,11 @@ def doubts(checkpoints: Iterable[Checkpoint]) -> list[Doubt]:
     return found
 
 
+def means_nothing(checkpoint: Checkpoint) -> bool:
+    """Whether a run found that vision tokens are the same whatever the picture: its MIR says nothing of integration."""
+    return any(_reason(run.result, "image_share") for run in checkpoint.runs)
+
+
 def _sentence(checkpoint: Checkpoint, code: ReasonCode) -> str | None:
     """What the first run with the reason says, and how many others have it; None where no run has it."""
     having = [reason for run in checkpoint.runs if (reason := _reason(run.result, code)) is not None]

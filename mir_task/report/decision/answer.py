@@ -16,6 +16,7 @@ from mir_task.report.decision.telling import MIR, Judged, Telling
 from mir_task.report.predict import MIN_SCORED, excess, interval_around_mean, prediction_interval
 from mir_task.report.schema import Candidate, Interval
 from mir_task.report.trainings import Training
+from mir_task.report.trust import means_nothing
 
 SCORES = "scores"
 Array = NDArray[np.float64]
@@ -40,6 +41,14 @@ class Answer:
     candidates: tuple[Candidate, ...]
     barring: tuple[Training, ...] = ()
     """The trainings whose checkpoints were left out, since MIR must not be compared by them."""
+
+    blind: tuple[Checkpoint, ...] = ()
+    """Left out too: their MIR means nothing, since pictures hardly differ in their vision tokens."""
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether checkpoints were left out of the comparison by MIR."""
+        return bool(self.barring or self.blind)
 
     @property
     def is_open(self) -> bool:
@@ -99,6 +108,8 @@ def _by_mir(group: str, members: Sequence[Checkpoint], trainings: Sequence[Train
     names = {c.name for c in members}
     barring = tuple(training for training in trainings if training.not_to_choose & names)
     barred = frozenset[str]().union(*(training.not_to_choose for training in barring))
+    blind = tuple(c for c in members if means_nothing(c))
+    barred |= {c.name for c in blind}
     left = [n for n, c in enumerate(members) if c.name not in barred]
     draws = outlook.of_mir(members)
     if draws is None:
@@ -113,8 +124,8 @@ def _by_mir(group: str, members: Sequence[Checkpoint], trainings: Sequence[Train
         chosen, p = _lowest(draws, left) if left else ([], None)
     recommended = tuple(members[n] for n in chosen)
     if not recommended:
-        return Answer(group, tuple(members), None, None, (), None, None, candidates, barring)
-    return Answer(group, tuple(members), MIR, "order", recommended, p, None, candidates, barring)
+        return Answer(group, tuple(members), None, None, (), None, None, candidates, barring, blind)
+    return Answer(group, tuple(members), MIR, "order", recommended, p, None, candidates, barring, blind)
 
 
 def _lowest(draws: Array, left: list[int]) -> tuple[list[int], float]:

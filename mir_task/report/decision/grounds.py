@@ -74,6 +74,9 @@ def _chances(choices: Sequence[Answer]) -> list[str]:
             f"{sentence(count(left_out, 'checkpoint'))} of {join(list(barring))} cannot be chosen by MIR: it first "
             "rises in a training, and up to the turn the least trained checkpoint has the lowest."
         )
+    blind = list(dict.fromkeys(c.label for each in choices for c in each.blind))
+    if blind:
+        found.append(f"Left out of the choice by MIR, since their pictures hardly differ: {join(blind)}.")
     if any(each.p is not None for each in order):
         found.append(
             "P is the probability that MIR is truly the lowest, by its standard errors over pairs (draws of a fixed "

@@ -101,7 +101,7 @@ def _choice(choices: Sequence[Answer], judged: Judged) -> str:
         text += f" and several that cannot be told apart in {len(told) - ones}" if ones < len(told) else ""
     else:
         text = f"choose {', '.join(f'{_named(each)} in {names[each.group]}' for each in told)} ({by})"
-    barred = [each for each in choices if not each.chosen and each.barring]
+    barred = [each for each in choices if not each.chosen and each.is_limited]
     if barred:
         where = count(len(barred), "group")
         if len(choices) <= MOST_GROUPS:
@@ -118,6 +118,8 @@ def _barring(choices: Sequence[Answer]) -> str:
     turned = [label for label in trainings if label not in rising]
     clauses = [f"MIR of {_listing(rising, 'and')} is still rising"] if rising else []
     clauses += [f"nothing was measured after the turn of {_listing(turned, 'and')}"] if turned else []
+    blind = list(dict.fromkeys(c.label for each in choices for c in each.blind))
+    clauses += [f"pictures hardly differ in the vision tokens of {_listing(blind, 'and')}"] if blind else []
     return " and ".join(clauses)
 
 
@@ -138,7 +140,7 @@ def _by(each: Answer) -> str:
     if each.basis == "prediction":
         return "the best by prediction"
     if each.by == MIR:
-        return "the lowest MIR that may be compared" if each.barring else "the lowest MIR"
+        return "the lowest MIR that may be compared" if each.is_limited else "the lowest MIR"
     return "the best score" if each.by == SCORES else f"the best {each.by}"
 
 
