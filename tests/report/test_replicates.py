@@ -164,6 +164,16 @@ def test_paths_of_one_model_are_one_model(workshop, scored, models):
     assert workshop.regression.groups[0].over == ["gqa", "pope"]
 
 
+def test_models_of_one_name_in_two_folders_are_two_models(workshop, scored):
+    score(workshop, "run-a", 0.5)
+    workshop.lmms_results("other/run-b", {"gqa": {"exact_match": 0.9}}, "sft")
+    said = workshop.report(*scored)
+    assert (
+        "1 of the 6 models with scores have no MIR under their name, and are left out: other/run-b." in said
+    )
+    assert averages(workshop)["run-b"] == pytest.approx(51)
+
+
 def test_scores_that_name_no_group_are_of_the_model_in_every_group(workshop):
     measured = [{"model": f"m{i}", "group": g, "mir": 3 - i / 10} for g in "gh" for i in range(4)]
     scores = [{"model": f"m{i}", "gqa": 50 + i} for i in range(4)]
@@ -318,6 +328,30 @@ def test_the_standard_error_of_a_score_is_that_of_the_filter_that_is_taken(works
     workshop.report(workshop.results, "--scores", workshop.folder / "sft")
     assert workshop.column("gqa") == ["0.54", "0.53", "0.52", "0.51", "0.5"]
     assert "gqa_stderr" not in workshop.leaderboard[0]
+
+
+@pytest.mark.parametrize(
+    ("task", "numbers"),
+    [
+        ("mme", {"mme_cognition_score": 300, "mme_perception_score": 1500}),
+        ("seedbench", {"seed_all": 0.3, "seed_image": 0.6}),
+        ("pope", {"pope_f1_score": 0.5, "pope_accuracy": 0.8}),
+        ("mmstar", {"coarse perception": 0.5, "average": 0.4}),
+        ("gqa", {"exact_match_stderr": 0.01, "exact_match": 0.6}),
+    ],
+)
+def test_the_score_of_a_task_is_the_metric_that_papers_report(workshop, models, task, numbers):
+    *_, (metric, value) = numbers.items()
+    workshop.five_results()
+    for index, model in enumerate(models):
+        rising = {name: number * (1 + index / 100) for name, number in numbers.items()}
+        workshop.lmms_results(f"ckpt/{model}", {task: rising}, "sft")
+    workshop.report(workshop.results, "--scores", workshop.folder / "sft")
+    assert float(workshop.column(task)[-1]) == value
+    said = workshop.refusal(
+        workshop.results, "--scores", workshop.folder / "sft", "--metric", f"{task}=nothing"
+    )
+    assert metric in said
 
 
 def test_a_benchmark_that_fewer_seeds_have_is_a_mean_of_fewer(workshop):

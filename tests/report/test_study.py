@@ -56,8 +56,9 @@ def test_a_table_that_repeats_a_measured_mir_is_no_second_run(workshop, models):
         {"model": f"ckpt/{model}", "group": "g", "mir": f"{3 - 0.2 * i:.3f}"}
         for i, model in enumerate(models)
     ]
-    workshop.report(workshop.results, workshop.table(rows))
+    said = workshop.report(workshop.results, workshop.table(rows))
     assert workshop.column("runs") == ["1"] * 5 and set(workshop.column("group")) == {"g"}
+    assert "does not count" not in said
 
 
 def test_a_table_that_names_no_group_is_of_the_groups_that_others_name(workshop, falling):
