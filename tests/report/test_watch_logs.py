@@ -85,6 +85,18 @@ def test_files_of_steps_alone_are_checkpoints_of_one_training_too(workshop, run)
     assert "MIR of run is still rising" in said
 
 
+@pytest.mark.parametrize(("second", "said"), [("0", "is still rising"), ("1", "cannot be told")])
+def test_steps_measured_on_the_same_pairs_are_told_apart_by_less(workshop, run, second, said):
+    run.mkdir()
+    noise = [0.1, -0.1] * 5
+    for step, mir, pairs in ((100, 2.0, "0"), (200, 2.01, second)):
+        shared = {"mir_left_out": [mir + n + 1e-5 * i for i, n in enumerate(noise)], "groups": 10}
+        protocol = {"seed": int(pairs), "pair_ids": [f"{pairs}-{number}" for number in range(100)]}
+        file = workshop.result("live", mir, "live", protocol, standard_error=0.3, **shared)
+        file.rename(run / f"mir_step_{step:06d}.json")
+    assert said in workshop.report(run)
+
+
 def test_several_folders_are_several_trainings(workshop):
     runs = workshop.folder / "runs"
     train(runs / "seed0", RISING)
