@@ -90,10 +90,11 @@ def choices(models: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for experiment, runs in models.groupby("group", sort=False):
         means = variant_means(runs)
-        first = str(means["mir"].idxmin())
-        lowest, others = means.loc[first], means.drop(index=first)
+        first = int(means["mir"].argmin())
+        lowest = means.iloc[first]
+        others = [means.iloc[place] for place in range(len(means)) if place != first]
         chosen = {
-            "mir": first,
+            "mir": means.index[first],
             "loss": means["loss"].idxmin(),
             "samples": means["samples"].idxmax(),
             "spread": means["vision_spread"].idxmax(),
@@ -101,8 +102,8 @@ def choices(models: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "experiment": experiment,
-                "trusted": all(readable(lowest, other) for _, other in others.iterrows()),
-                **{way: means[SCORE].max() - means.loc[variant, SCORE] for way, variant in chosen.items()},
+                "trusted": all(readable(lowest, other) for other in others),
+                **{way: means[SCORE].max() - means[SCORE][variant] for way, variant in chosen.items()},
             }
         )
     return pd.DataFrame(rows)
