@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from pandas import DataFrame
 from scipy import stats
@@ -12,7 +13,7 @@ from scipy import stats
 from mir_task.report import association, choice
 from mir_task.report.averages import Averaged
 from mir_task.report.checkpoint import Checkpoint, Comparison
-from mir_task.report.interaction import interaction
+from mir_task.report.interaction import _noise_around_one_slope, interaction
 from mir_task.report.pool import pooled
 from mir_task.report.regress import fit
 
@@ -274,6 +275,25 @@ def test_p_of_the_interaction_is_that_of_worlds_of_one_slope(seed):
         one = together[2] - together[1] ** 2 / together[0]
         drawn.append((one - sum(each)) / (sum(each) / 20))
     assert interaction(data).p == pytest.approx(np.mean(np.array(drawn) >= observed), abs=0.035)
+
+
+def test_noise_of_groups_of_several_sizes_is_their_variance_around_the_weighted_slope():
+    random = np.random.default_rng(4)
+    group = np.repeat([0, 1, 2], [3, 9, 5])
+    x = random.normal(size=17)
+    y = -2 * x + np.array([1.0, 3.0, 2.0])[group] * random.normal(size=17)
+    dummies, size = np.eye(3)[group], np.bincount(group)
+    noise = np.ones(3)
+    for _ in range(3):
+        line = sm.WLS(y, np.column_stack([x, dummies]), weights=1 / noise[group]).fit()
+        level = (y - line.params[0] * x) @ dummies / size
+        residual = y - line.params[0] * x - level[group]
+        noise = np.square(residual) @ dummies / (size - 1)
+    x, y = (values - (values @ dummies / size)[group] for values in (x, y))
+    found = _noise_around_one_slope(
+        (x * x) @ dummies, (x * y) @ dummies, (y * y) @ dummies, size.astype(float)
+    )
+    assert found == pytest.approx(noise)
 
 
 def test_alike_groups_have_no_interaction():
