@@ -61,32 +61,37 @@ def average(
         if not chosen:
             raise MIRReportError("--benchmarks common: no benchmark has a score of every model")
     result = []
+    # By sentence, the groups of which it is true.
+    notes: dict[str, list[str]] = {}
+    warnings: dict[str, list[str]] = {}
     for group, members in comparison.groups.items():
         having = [c for c in members if c.scores or c.average is not None]
         if not chosen and having and all(c.average is not None for c in having):
             found.over[group], found.stated[group] = _stated(group, having, found.scales), True
             if without := [name for name, benchmark in benchmarks.items() if benchmark.by_user]:
-                found.warnings.append(
-                    f"{group}: the averages are the table's own, so --max and --scale of {listing(without)} have no "
-                    "part in them; average anew with --benchmarks common, or --benchmarks A,B."
-                )
+                warnings.setdefault(
+                    f"the averages are the table's own, so --max and --scale of {listing(without)} have no part in "
+                    "them; average anew with --benchmarks common, or --benchmarks A,B.",
+                    [],
+                ).append(group)
             result += members
             continue
         wanted = tuple(chosen) or _wanted(having, benchmarks)
         found.over[group], found.stated[group] = wanted, False
         if not chosen:
-            found.notes.extend(_left_out(group, having, wanted, benchmarks))
+            for note in _left_out(having, wanted, benchmarks):
+                notes.setdefault(note, []).append(group)
         points = _Points(wanted, benchmarks, scored)
         if points.standardised:
-            found.warnings.append(
-                f"{group}: what {listing(wanted)} are out of is not known, so the average is of standardised scores "
-                "and its points are standard deviations; say it with --max NAME=VALUE."
-            )
+            warnings.setdefault(
+                f"what {listing(wanted)} are out of is not known, so the average is of standardised scores and its "
+                "points are standard deviations; say it with --max NAME=VALUE.",
+                [],
+            ).append(group)
         lacking = [c for c in having if not set(wanted) <= c.scores.keys()]
         if any(c.average is not None for c in having) and not chosen:
-            found.notes.append(
-                f"{group}: the averages that some models come with do not count, since not every model has one."
-            )
+            unused = "the averages that some models come with do not count, since not every model has one."
+            notes.setdefault(unused, []).append(group)
         if wanted and lacking and len(lacking) < len(having):
             found.without_average.append(
                 f"{group}: no average for {listing(c.label for c in lacking)}: no score in "
@@ -100,7 +105,17 @@ def average(
                 replace(c, average=mean, average_over=wanted, average_error=error, average_freedom=freedom)
             )
     result = [replace(c, lower_is_better=lower & c.scores.keys()) for c in result]
-    return replace(found, comparison=replace(comparison, checkpoints=result))
+    return replace(
+        found,
+        comparison=replace(comparison, checkpoints=result),
+        notes=_each_once(notes),
+        warnings=_each_once(warnings),
+    )
+
+
+def _each_once(said: Mapping[str, Sequence[str]]) -> list[str]:
+    """Sentences, each with the groups of which it is true."""
+    return [f"{listing(groups)}: {text}" for text, groups in said.items()]
 
 
 class _Points:
@@ -173,7 +188,7 @@ def _with_scale(names: Sequence[str], benchmarks: Mapping[str, Benchmark]) -> tu
 
 
 def _left_out(
-    group: str, having: Sequence[Checkpoint], wanted: Sequence[str], benchmarks: Mapping[str, Benchmark]
+    having: Sequence[Checkpoint], wanted: Sequence[str], benchmarks: Mapping[str, Benchmark]
 ) -> list[str]:
     """Why benchmarks of the group are not in its average."""
     scored = [c for c in having if c.scores]
@@ -184,12 +199,10 @@ def _left_out(
     incomplete = [name for name in absent if name not in unscaled]
     notes = []
     if incomplete:
-        notes.append(
-            f"{group}: {listing(incomplete)} not in the average, since not every model has a score there."
-        )
+        notes.append(f"{listing(incomplete)} not in the average, since not every model has a score there.")
     if unscaled:
         notes.append(
-            f"{group}: {listing(unscaled)} not in the average, since what the scores are out of is not known; say it "
+            f"{listing(unscaled)} not in the average, since what the scores are out of is not known; say it "
             f"with --max {unscaled[0]}=VALUE."
         )
     return notes

@@ -240,6 +240,17 @@ def test_a_scale_or_a_greatest_score_of_no_benchmark_is_refused(workshop, fallin
 # One model unlike the others
 
 
+def test_what_is_true_of_many_groups_is_said_once(workshop):
+    rows = [
+        {"model": f"m{i}", "group": group, "mir": 3 - i / 10, "foo": i + 20, "bar": i + 2}
+        for group in ("g", "h")
+        for i in range(4)
+    ]
+    said = workshop.report(workshop.table(rows))
+    assert said.count("so the average is of standardised scores") == 1
+    assert "g, h: what foo, bar are out of is not known" in said
+
+
 def test_one_model_with_another_benchmark_is_left_out_and_named(workshop, falling):
     rows = falling(6, pope=list(range(80, 86)))
     rows[2] = {"model": "m2", "mir": 2.8, "mmmu": 30}
