@@ -28,6 +28,10 @@ def read_result(value: Any) -> MIRResult:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise UnreadableError(f"the file is no MIR result: {where}: {first['msg']}", remedy=ANEW) from error
+    for name, number in result:
+        # Integers of JSON have no end; floats that are not finite are told of where they count.
+        if isinstance(number, int) and not abs(number) < LARGEST:
+            raise UnreadableError(f"{name} is no possible number", remedy=ANEW)
     for layer in result.layers:
         for name, number in layer:
             if number is not None and not abs(number) < LARGEST:

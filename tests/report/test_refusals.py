@@ -42,10 +42,11 @@ def test_unreadable_json_is_named_and_the_others_load(workshop):
     [
         (lambda value: value["layers"][1].update(fid="big"), "layers.1.fid"),
         (lambda value: value["layers"][1].update(fid=1e200), "fid is 1e+200 ("),
+        (lambda value: value.update(groups=10**200), "groups is no possible number ("),
         (lambda value: value.update(layers=[]), "layers: List should have at least 1 item"),
         (lambda value: value.update(mir="-Infinity"), "MIR is -inf: the modalities are identical"),
     ],
-    ids=["text", "impossible number", "no layers", "identical modalities"],
+    ids=["text", "impossible number", "impossible count", "no layers", "identical modalities"],
 )
 def test_a_damaged_result_is_skipped_and_its_field_named(workshop, damage, field):
     workshop.five_results()
