@@ -68,6 +68,7 @@ def llava(shared_llava):
     template = processor.chat_template
     yield model, processor
     model.eval().float()
+    model.gradient_checkpointing_disable()
     with torch.no_grad():
         for name, value in chain(model.named_parameters(), model.named_buffers()):
             value.copy_(tensors[name])
