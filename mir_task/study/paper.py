@@ -76,6 +76,14 @@ CLAIMS = {
     ),
     "training step": Claim("figure 4", "MIR falls while training goes on, and the score rises with it", {}),
     "second epoch": Claim("figure 5", "MIR stops falling, or rises, where the same data is seen again", {}),
+    "data scale, LoRA": Claim(
+        "figure 1, table 3", 'as "data scale", where LoRA trains the language model along', {}
+    ),
+    "starting norm": Claim(
+        "this study's own",
+        "a connector that begins with twelve times the output has the same MIR and score",
+        {},
+    ),
     "long start": Claim(
         "this study's own",
         'as "data scale", where the untrained connector gives vectors 8 times as long',

@@ -72,6 +72,8 @@ def publish(layout: Layout, output: Path, machine: str) -> None:
     property_table = pd.read_csv(measured) if measured.exists() else None
     _write_table(models, output / layout.models.name)
     _write_table(percent(pd.read_csv(layout.table)), output / layout.table.name)
+    if layout.along_table.exists():
+        _write_table(pd.read_csv(layout.along_table), output / layout.along_table.name)
     if property_table is not None:
         _write_table(property_table, output / measured.name)
     findings = output / FINDINGS

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import re
+from dataclasses import asdict
 
 import pandas as pd
 import pytest
@@ -13,7 +14,11 @@ from mir_task.demo.checkpoint import TRAINED
 from mir_task.errors import MIRDataError
 from mir_task.study import publish
 from mir_task.study.adopt import best_run, main
+from mir_task.study.experiments import members
 from mir_task.study.model import load
+from mir_task.study.page import page
+from mir_task.study.paper import CLAIMS
+from mir_task.study.scales import REAL, SCALES
 from tests.study.conftest import BASE
 
 
@@ -43,6 +48,17 @@ def test_published_page_tells_what_was_run_and_found(published, study):
         assert f"{row.mir:.3f}" in page and f"{row.average:.3f}" in page
     # One seed, two variants: nothing can be told, and the page says so.
     assert "cannot tell" in page and "**holds**" not in page
+
+
+def test_page_of_a_study_around_a_pre_trained_language_model_names_it(study):
+    facts = {"settings": asdict(REAL), "hours": 1.0, "machine": "a machine", "findings": None}
+    page_of_real = page(pd.read_csv(study.models), None, facts)
+    assert "the language model is SmolLM2-135M-Instruct" in page_of_real and "a Llama (" not in page_of_real
+
+
+@pytest.mark.parametrize("scale", SCALES.values(), ids=list(SCALES))
+def test_every_experiment_has_a_claim(scale):
+    assert {member.experiment for member in members(scale)} <= set(CLAIMS)
 
 
 def test_published_results_are_the_studys_and_tell_nothing_of_the_machine(published, study):
