@@ -59,10 +59,9 @@ def demo_result(demo_llava):
 
 @pytest.fixture
 def llava(shared_llava):
-    """Model and processor; a test may damage the model, whose weights, frozen parts and hooks are put back."""
+    """Model and processor; a test may damage the model, whose weights and frozen parts are put back."""
     model, processor = shared_llava
     trained = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
-    hooks = {module: dict(module._forward_hooks) for module in model.modules()}
     # Some buffers are in no state dict, and a coarser dtype rounds them, too.
     tensors = {name: value.clone() for name, value in chain(model.named_parameters(), model.named_buffers())}
     template = processor.chat_template
@@ -74,9 +73,6 @@ def llava(shared_llava):
             value.copy_(tensors[name])
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(trained[name])
-    for module, before in hooks.items():
-        module._forward_hooks.clear()
-        module._forward_hooks.update(before)
     processor.chat_template = template
 
 
