@@ -17,7 +17,7 @@ from mir_task.report.interaction import interaction
 
 REPEATS = 1500
 COVERAGE_REPEATS = 4000
-"""Of each world of an interval, to know its coverage to 0.35 points."""
+"""Draws of each world of an interval, to know its coverage to 0.35 points."""
 ALPHA = 0.05
 
 

@@ -32,7 +32,7 @@ class Shape:
     """Hidden size."""
     pairs: int = 100
     vision_tokens: int = 576
-    """Of an image; a square number."""
+    """Tokens of an image; a square number."""
     text_tokens: int = 824
     """Positions after an image, the template's included."""
     prompt_tokens: int = 7
@@ -83,7 +83,7 @@ class Prepared(NamedTuple):
     max_text_tokens: int
     """More than the texts have."""
     inputs: list[Inputs]
-    """Of each pair, for forward passes alone."""
+    """Each pair prepared, for forward passes alone."""
 
 
 def prepare(shape: Shape, device: str, dtype: str) -> Prepared:

@@ -13,15 +13,17 @@ import torch
 
 from mir_task import measure
 from mir_task.data import builtin_texts, local_pairs
+from mir_task.errors import MIRDataError
 from mir_task.pair import Pair
 from mir_task.result import MIRResult
 from mir_task.study.baselines import caption_perplexity
 from mir_task.study.experiments import Run
 from mir_task.study.features import Features
 from mir_task.study.layout import Layout
+from mir_task.study.matched import matched_of
 from mir_task.study.scales import Scale
 from mir_task.study.stage_one import new_model, stage_one
-from mir_task.study.stages import once
+from mir_task.study.stages import share
 from mir_task.study.trunk import marks, state_at, trunks
 from mir_task.study.world import Stream
 
@@ -33,9 +35,13 @@ NORM_PICTURES = 64
 
 def measure_along(scale: Scale, layout: Layout, device: str) -> None:
     """Measure MIR at every mark of every trunk."""
-    for name, run in trunks(scale).items():
-        for step in marks(scale, name):
-            once(layout.along(name, step), partial(_measure_at, scale, run, step, layout, device))
+    share(
+        {
+            layout.along(name, step): partial(_measure_at, scale, run, step, layout, device)
+            for name, run in trunks(scale).items()
+            for step in marks(scale, name)
+        }
+    )
 
 
 def _measure_at(scale: Scale, run: Run, step: int, layout: Layout, device: str, folder: Path) -> None:
@@ -72,8 +78,10 @@ def table_along(scale: Scale, layout: Layout) -> pd.DataFrame:
 
     Columns: ``trunk``, ``seed``, ``samples`` (image-caption pairs seen), ``loss`` (held out, nats per token),
     ``connector_norm``; of the pairs with descriptions of scenes ``mir``, ``mir_se``, ``norm_ratio``,
-    ``mir_norm_matched``, ``image_share`` and ``variance_ratio`` (log10 of vision to text, mean over layers), and
-    ``mir_passages``.
+    ``image_share``, and as in ``models.csv`` ``norm_matched`` and ``vision_spread``; and ``mir_passages``.
+
+    Raises:
+        MIRDataError: a result lacks the companions of MIR.
     """
     rows = []
     for name, run in trunks(scale).items():
@@ -82,7 +90,9 @@ def table_along(scale: Scale, layout: Layout) -> pd.DataFrame:
             if not folder.exists():
                 continue
             scenes = MIRResult.load(folder / f"{SCENES}.json")
-            ratios = [layer.variance_ratio for layer in scenes.layers]
+            companions = matched_of(scenes)
+            if companions is None:
+                raise MIRDataError(f"{folder}: no matched norms or variances; delete it to measure again")
             rows.append(
                 {
                     "trunk": run.recipe,
@@ -93,9 +103,9 @@ def table_along(scale: Scale, layout: Layout) -> pd.DataFrame:
                     "mir_se": scenes.standard_error,
                     "mir_passages": MIRResult.load(folder / f"{PASSAGES}.json").mir,
                     "norm_ratio": scenes.norm_ratio,
-                    "mir_norm_matched": scenes.mir_norm_matched,
+                    "norm_matched": companions.mir,
                     "image_share": scenes.image_share,
-                    "variance_ratio": sum(math.log10(ratio) for ratio in ratios if ratio) / len(ratios),
+                    "vision_spread": companions.vision_spread,
                 }
             )
     return pd.DataFrame(rows)

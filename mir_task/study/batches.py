@@ -13,7 +13,7 @@ from mir_task.study.training import WSD
 from mir_task.study.world import Stream, text_example
 
 WINDOW = 5
-"""Batches among which captions are sorted by their length; the shortest training has a multiple of them."""
+"""Batches among which captions are sorted by their length."""
 
 
 def batch_indices(run: Run, scale: Scale, step: int) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
+from mir_task.errors import MIRError
 from mir_task.study.captions import Length
 from mir_task.study.connectors import Connector
 from mir_task.study.scales import Scale
@@ -33,6 +34,10 @@ class Pretraining:
     moca: bool = False
     start: float = 1.0
     """Factor on the output of the untrained connector."""
+
+    def __post_init__(self) -> None:
+        if self.schedule == WSD and (self.epochs, self.stop) != (1, 1.0):
+            raise MIRError("with warm-up, stable rate and decay a training has one epoch and goes to its end")
 
     def pairs(self, scale: Scale) -> int:
         """Number of image-caption pairs in an epoch."""

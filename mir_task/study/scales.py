@@ -66,7 +66,7 @@ class Scale:
     """Names of the experiments that are run; None: all of the plan."""
     sft_recipe: Recipe = SFT_RECIPE
     precision: Precision = "float32"
-    """Of forward and backward passes in training; weights and what the optimizer knows are float32."""
+    """Precision of passes in training; weights and the optimizer's state are float32."""
     along: tuple[int, ...] = ()
     """Image-caption pairs seen at which MIR is measured within trainings that runs branch from."""
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mir_task import MIRResult
+from mir_task import MIRError, MIRResult
 from mir_task.study import trunk
 from mir_task.study.along import measure_along, table_along
 from mir_task.study.batches import batch_indices, caption_of
@@ -71,6 +71,12 @@ def test_a_branch_is_the_training_that_was_never_stopped(layout, tmp_path, unloc
     curve = pd.read_csv(tmp_path / "curve.csv")
     assert curve["step"].tolist() == list(range(trunk.branch_step(SCALE, run) + 1, len(whole) + 1))
     assert curve["loss"].tolist() == whole["loss"].tail(len(curve)).tolist()
+
+
+@pytest.mark.parametrize("changes", [{"stop": 0.5}, {"epochs": 2}])
+def test_a_training_that_branches_has_one_epoch_and_its_decay(changes):
+    with pytest.raises(MIRError, match="one epoch and goes to its end"):
+        run_of(**changes)
 
 
 def test_longer_trainings_begin_as_shorter_ones_do(layout):

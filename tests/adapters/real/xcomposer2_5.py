@@ -24,7 +24,7 @@ from tests.tiny.common import TEXT, VISION
 BASE = "InternLM-XComposer-2.5-OmniLive/internlm-xcomposer2d5-ol-7b/base"
 TOWER = {**VISION, "hidden_size": 16, "num_attention_heads": 2, "image_size": 560, "patch_size": 14}
 WIDTH = 64
-"""Of the decoder, and of four of the tower's rows side by side."""
+"""Width of the decoder, and of four of the tower's rows side by side."""
 
 
 def load(clone):
