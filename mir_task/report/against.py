@@ -84,7 +84,7 @@ def difference_error(credits: Sequence[Credits], difference: float) -> tuple[flo
     Over groups, which may be unlike, where they are worth four. Of fewer, each of at least eight recipes: jackknife
     over the recipes of each group, degrees of freedom by Satterthwaite; of a single group with the normal law, since
     jackknife overestimates the variance there by what Student's t would add. Where both measures are nearly right the
-    jackknife is too large: good enough for a test, but its interval would cover up to 99%.
+    jackknife is too large: good enough for a test, but its interval would cover too often.
 
     Returns:
         None where neither is possible, or the error would be zero.

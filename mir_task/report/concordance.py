@@ -31,10 +31,9 @@ MAX_PAIRS = 20_000
 MIN_GROUPS = 5
 MIN_WORTH = 4
 """Groups of equal size that five or more must be worth for an interval: how much shares vary between groups cannot be
-known from fewer, nor where one has most of the pairs (``python -m mir_task.bench inference``). Four groups of eight
-covered 92% where groups are far apart."""
+known from fewer, nor where one has most of the pairs (``python -m mir_task.bench inference``)."""
 MIN_PAIRS = 40
-"""Pairs that an interval needs: a share of fewer takes so few values that 24 pairs were covered in up to 99%."""
+"""Pairs that an interval needs: a share of fewer takes so few values that its interval covers too often."""
 ROUNDING = 1e-12
 """Errors below are round-off of zero."""
 STEEPEST = 200.0

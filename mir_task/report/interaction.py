@@ -21,8 +21,8 @@ ROUNDS = 3
 def interaction(data: DataFrame) -> Interaction | None:
     """Test whether slopes differ between groups, each group at its own level.
 
-    F compares a slope for each group with one slope, as usual. Its p-value is not Fisher's, which errs in 11% of cases
-    where noise differs threefold, but by parametric bootstrap: slopes and residuals are drawn as they would be with one
+    F compares a slope for each group with one slope, as usual. Its p-value is not Fisher's, which errs too often where
+    noise differs between groups, but by parametric bootstrap: slopes and residuals are drawn as they would be with one
     slope and each group's own noise. That noise is estimated around the common slope, which weights groups by it.
 
     Args:

@@ -100,8 +100,8 @@ def interval_over_pairs(checkpoint: Checkpoint) -> Interval | None:
     """95% interval of the checkpoint's MIR over other choices of pairs, Student's t over its groups of pairs.
 
     Returns:
-        None without a standard error, and of several runs: of how far these lie apart two or three say too little (such
-        an interval covered 77% to 99%).
+        None without a standard error, and of several runs: of how far these lie apart two or three say too
+        little.
     """
     if not checkpoint.standard_error or len(checkpoint.runs) > 1:
         return None

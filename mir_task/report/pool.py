@@ -75,8 +75,9 @@ def _without_intervals(fit: Fit) -> dict[str, Any]:
     """The fit's fields, less the intervals and p-values that take models of one group for independent."""
     content = fit.model_dump()
     for name in ("pearson", "spearman", "kendall"):
-        content[name] |= {"interval": None, "p": None}
-    content["slope"] |= {"interval": None, "theil_sen_interval": None}
+        content[name]["p"] = None
+    for name in ("pearson", "slope"):
+        content[name]["interval"] = None
     return content
 
 

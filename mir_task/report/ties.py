@@ -90,7 +90,7 @@ def _freedom(members: Sequence[Checkpoint]) -> NDArray[np.float64]:
 
     Of noise of the pairs one less than there are groups of pairs; by Welch's formula where the pairs are not shared.
     Satterthwaite's formula for pairs and runs together was tried and left: with two runs each, chance makes some
-    spreads so small that it called two of eight equal models different in 17% of leaderboards.
+    spreads so small that it calls equal models different too often.
     """
     of_pairs = np.array([(c.standard_error or 0.0) ** 2 for c in members])
     freedom = np.array([groups_of_pairs(c) - 1.0 for c in members])

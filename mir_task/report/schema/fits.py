@@ -22,9 +22,6 @@ class Spearman(Frozen):
     """Rank correlation."""
 
     rho: float
-    interval: Interval | None = Field(
-        default=None, description="null: none was found that covers 95% where the order is clear"
-    )
     p: float | None = Field(description="two-sided")
     p_method: Literal["exact permutation", "t distribution"]
 
@@ -33,9 +30,6 @@ class Kendall(Frozen):
     """Rank correlation, tau-b."""
 
     tau: float
-    interval: Interval | None = Field(
-        default=None, description="null: none was found that covers 95% where the order is clear"
-    )
     p: float | None = Field(description="two-sided")
     p_method: Literal["exact permutation", "normal approximation"]
 
@@ -48,9 +42,6 @@ class Slope(Frozen):
     intercept: float
     r_squared: float
     theil_sen: float = Field(description="median of the slopes between all pairs of models")
-    theil_sen_interval: Interval | None = Field(
-        default=None, description="null: none was found that covers 95%"
-    )
 
 
 class LeaveOneOut(Frozen):
