@@ -1,6 +1,7 @@
 """One long training from which trainings of every length branch, on a study's models at tiny sizes."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mir_task import MIRError, MIRResult
+from mir_task import MIRError, MIRResult, Pair, measure
+from mir_task.data import builtin_texts, local_pairs
 from mir_task.study import trunk
 from mir_task.study.along import measure_along, table_along
 from mir_task.study.batches import batch_indices, caption_of
@@ -120,6 +122,14 @@ def test_mir_along_a_training_is_that_of_its_checkpoints(layout, tmp_path):
     assert last["loss"] < first["loss"]
     saved = MIRResult.load(layout.along(name, 0) / "scenes.json")
     assert saved.pairs == scale.probe_pairs and first["mir"] == saved.mir
+    assert first["vision_spread"] == pytest.approx(
+        np.mean([math.log10(layer.vision_variance / layer.text_variance) for layer in saved.layers])
+    )
+    # The first row is the untrained model's, on the same pictures with the built-in passages.
+    model, processor = new_model(run_of(data=8.0), layout)
+    images = [pair.image for pair in local_pairs(layout.probe / "images", layout.probe / "texts")]
+    passages = [Pair(image, text) for image, text in zip(images, builtin_texts(), strict=False)]
+    assert first["mir_passages"] == pytest.approx(measure(model, processor, passages, progress=False).mir)
     assert json.loads((layout.along(name, 0) / "numbers.json").read_text())["loss"] == first["loss"]
 
 
