@@ -1,4 +1,4 @@
-"""The README of a study's results: tables beside the paper's, verdicts by fixed rules."""
+"""The tables of a study: beside the paper's, with verdicts by fixed rules."""
 
 from __future__ import annotations
 
@@ -39,14 +39,17 @@ SHOWN = {
 }
 
 
-def page(models: pd.DataFrame, properties: pd.DataFrame | None, facts: dict[str, Any]) -> str:
-    """Text of a study's README.md.
+def page(
+    models: pd.DataFrame, properties: pd.DataFrame | None, along: pd.DataFrame | None, facts: dict[str, Any]
+) -> str:
+    """Text of a study's tables.md.
 
     Args:
         models: ``models.csv`` of a study.
         properties: ``properties.csv`` of the study; None where there is none.
-        facts: further values of the template: ``settings`` (the scale), ``hours`` (of training), ``machine``,
-            ``findings`` (Markdown, or None).
+        along: ``along.csv`` of the study; None where MIR was not measured within trainings.
+        facts: further values of the template: ``settings`` (the scale), ``title``, ``hours`` (of training),
+            ``machine``, ``findings`` (Markdown, or None).
     """
     noise = pooled_noise(models)
     experiments = [_experiment(str(name), runs, noise) for name, runs in models.groupby("group", sort=False)]
@@ -58,7 +61,7 @@ def page(models: pd.DataFrame, properties: pd.DataFrame | None, facts: dict[str,
         autoescape=False,  # Markdown
     )
     environment.filters.update(num=number, pm=plus_minus)
-    return environment.get_template("README.md.jinja").render(
+    return environment.get_template("tables.md.jinja").render(
         experiments=experiments,
         predictors=[_correlations(name, models, experiments) for name in SHOWN],
         distinct=models["model"].nunique(),
@@ -66,6 +69,7 @@ def page(models: pd.DataFrame, properties: pd.DataFrame | None, facts: dict[str,
         reference=_agreement_with_reference(models),
         partials=_partials(models),
         properties=_properties(properties),
+        trunks=_trunks(along),
         skills=_skills(models),
         **facts,
     )
@@ -177,6 +181,21 @@ def _skills(models: pd.DataFrame) -> dict[str, tuple[float, float]]:
         str(column).removeprefix("mir_study_"): (models[column].min(), models[column].max())
         for column in columns
     }
+
+
+def _trunks(along: pd.DataFrame | None) -> dict[str, list[dict[str, Any]]]:
+    """Rows of each training that MIR was measured along, by its recipe; seeds side by side."""
+    if along is None:
+        return {}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for (recipe, samples), rows in along.groupby(["trunk", "samples"], sort=True):
+        numbers = rows.drop(columns=["trunk", "seed", "samples"])
+        over = {
+            str(name): OverSeeds(float(column.mean()), float(column.std(ddof=1)))
+            for name, column in numbers.items()
+        }
+        found.setdefault(str(recipe), []).append({"samples": samples, "seeds": len(rows), **over})
+    return found
 
 
 def _properties(properties: pd.DataFrame | None) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -36,6 +37,7 @@ KEPT = (
 """Keys of lmms-eval's files that are kept; the rest describes the machine, or repeats."""
 FINDINGS = "findings.md"
 """Prose in the output folder, written by hand, that becomes a section of the page."""
+PAGE = "tables.md"
 CURVE_ROWS = 100
 """Rows, about, that a curve is thinned to."""
 DIGITS = 5
@@ -46,11 +48,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Publish a study."""
     parser = argparse.ArgumentParser(prog="python -m mir_task.study.publish", description=__doc__)
     parser.add_argument("study", type=Path, help="output folder of python -m mir_task.study")
-    parser.add_argument("--output", type=Path, default=Path("results/study"))
+    parser.add_argument(
+        "--output", type=Path, help="default: results/study, or results/smollm2 for SCALE=real"
+    )
     parser.add_argument("--machine", default="two CPU cores", help="what it ran on, in words")
     given = parser.parse_args(arguments)
-    publish(Layout(given.study), given.output, given.machine)
+    layout = Layout(given.study)
+    settings = json.loads(layout.settings.read_text())
+    publish(layout, given.output or Path("results", room(settings)), given.machine)
     return 0
+
+
+def room(settings: dict[str, Any]) -> str:
+    """Name of the folder below ``results`` that a study of these settings is published in."""
+    return "smollm2" if isinstance(settings["language"], str) else "study"
 
 
 def publish(layout: Layout, output: Path, machine: str) -> None:
@@ -72,27 +83,36 @@ def publish(layout: Layout, output: Path, machine: str) -> None:
     property_table = pd.read_csv(measured) if measured.exists() else None
     _write_table(models, output / layout.models.name)
     _write_table(percent(pd.read_csv(layout.table)), output / layout.table.name)
-    if layout.along_table.exists():
-        _write_table(pd.read_csv(layout.along_table), output / layout.along_table.name)
+    along_table = pd.read_csv(layout.along_table) if layout.along_table.exists() else None
+    if along_table is not None:
+        _write_table(along_table, output / layout.along_table.name)
     if property_table is not None:
         _write_table(property_table, output / measured.name)
     findings = output / FINDINGS
+    settings = json.loads(layout.settings.read_text())
     facts = {
-        "settings": json.loads(layout.settings.read_text()),
+        "settings": settings,
         "hours": hours,
+        "title": title(settings),
         "machine": machine,
         "findings": findings.read_text().strip() if findings.exists() else None,
     }
-    (output / "README.md").write_text(page(models, property_table, facts))
+    (output / PAGE).write_text(page(models, property_table, along_table, facts))
     # The report deletes the figures that it finds, so the study's own come after it.
     options = {
         "--output": str(output),
         "--task": TASK,
         "--baseline": "caption_ppl",
-        "--title": "The paper in miniature",
+        "--title": title(settings),
     }
     mir_report([str(output / "mir"), str(output / layout.table.name), *chain(*options.items())])
     _draw(models, output / "figures")
+
+
+def title(settings: dict[str, Any]) -> str:
+    """Title of a study's report and page: which language model it is around."""
+    language = settings["language"]
+    return f"The paper around {language}" if isinstance(language, str) else "The paper in miniature"
 
 
 def _copy_results(layout: Layout, output: Path, complete: set[str]) -> None:

@@ -41,7 +41,7 @@ def published(study, tmp_path_factory):
 
 
 def test_published_page_tells_what_was_run_and_found(published, study):
-    page = (published / "README.md").read_text()
+    page = (published / "tables.md").read_text()
     assert "a test's machine" in page and "What somebody **made** of it." in page
     models = pd.read_csv(study.models)
     for row in models.itertuples():
@@ -51,9 +51,32 @@ def test_published_page_tells_what_was_run_and_found(published, study):
 
 
 def test_page_of_a_study_around_a_pre_trained_language_model_names_it(study):
-    facts = {"settings": asdict(REAL), "hours": 1.0, "machine": "a machine", "findings": None}
-    page_of_real = page(pd.read_csv(study.models), None, facts)
+    settings = asdict(REAL)
+    title = publish.title(settings)
+    assert publish.room(settings) == "smollm2"
+    facts = {"settings": settings, "title": title, "hours": 1.0, "machine": "a machine", "findings": None}
+    page_of_real = page(pd.read_csv(study.models), None, None, facts)
+    assert page_of_real.startswith("# The paper around SmolLM2-135M-Instruct\n")
     assert "the language model is SmolLM2-135M-Instruct" in page_of_real and "a Llama (" not in page_of_real
+
+
+def test_page_shows_mir_along_a_training_with_its_seeds_side_by_side(study):
+    columns = ["loss", "connector_norm", "mir", "mir_passages", "norm_ratio", "norm_matched", "image_share"]
+    rows = [
+        {
+            "trunk": "base",
+            "seed": seed,
+            "samples": samples,
+            "vision_spread": -0.5,
+            **dict.fromkeys(columns, number),
+        }
+        for seed, samples, number in ((0, 0, 1.0), (1, 0, 1.5), (0, 96, 2.0))
+    ]
+    facts = {"settings": asdict(REAL), "title": "t", "hours": 1.0, "machine": "m", "findings": None}
+    found = page(pd.read_csv(study.models), None, pd.DataFrame(rows), facts)
+    assert (
+        "| base | 0 | 2 | 1.25 ± 0.35 | 1.250 ± 0.354 |" in found and "|  | 96 | 1 | 2.00 | 2.000 |" in found
+    )
 
 
 @pytest.mark.parametrize("scale", SCALES.values(), ids=list(SCALES))
@@ -71,7 +94,7 @@ def test_published_results_are_the_studys_and_tell_nothing_of_the_machine(publis
     scores, own = pd.read_csv(published / "scores.csv"), pd.read_csv(study.models)
     assert scores["average"].tolist() == pytest.approx((100 * own["average"]).tolist(), rel=1e-4)
     assert "seed" not in scores
-    linked = re.findall(r"\]\((\S+)\)", (published / "README.md").read_text())
+    linked = re.findall(r"\]\((\S+)\)", (published / "tables.md").read_text())
     assert linked and all((published / target).exists() for target in linked)
     assert {"report.html", "report.md", "models.csv", "scores.csv", "properties.csv", "curves"} <= {
         file.name for file in published.iterdir()

@@ -58,6 +58,6 @@ def test_seeds_are_averaged_and_experiments_kept_apart():
 
 def test_the_published_study_is_what_the_rule_was_derived_on():
     counts = confusion(pairs(pd.read_csv(REPOSITORY / "results" / "study" / "models.csv")))
-    # Counted by hand from the table of variants in results/study/README.md: data scale has 28 pairs.
+    # Counted by hand from the table of variants in results/study/tables.md: data scale has 28 pairs.
     assert sum(counts) == sum(math.comb(n, 2) for n in (8, 4, 7, 4, 4, 2, 5, 4, 6))
     assert counts.share_readable > 0.6 and counts.share_unreadable < 0.1

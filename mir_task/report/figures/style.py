@@ -97,6 +97,14 @@ def panel(size: tuple[float, float] = PANEL) -> Iterator[tuple[Figure, Any]]:
         yield figure, figure.add_subplot()
 
 
+@contextmanager
+def panels(count: int, size: tuple[float, float]) -> Iterator[tuple[Figure, list[Any]]]:
+    """A figure with several sets of axes side by side, in the report's style."""
+    with mpl.rc_context(_SETTINGS):
+        figure = Figure(figsize=size, layout="constrained")
+        yield figure, list(figure.subplots(1, count, squeeze=False)[0])
+
+
 def drawn(figure: Figure, name: str, caption: str, png: bool = False) -> Drawing:
     """Save a figure as text and, if asked for, as pixels; call it inside :func:`panel`'s block."""
     svg = io.StringIO()
