@@ -9,6 +9,8 @@ from mir_task.report.text import count, interval, join, number, p_equals, senten
 
 SIGNIFICANCE = 0.05
 """An order that chance gives less often than this is more than chance."""
+MOST_NAMED = 12
+"""Groups that a sentence names; more are counted."""
 
 
 def size(fits: Sequence[Fit]) -> str:
@@ -64,14 +66,14 @@ def across(pool: Pooled | None, fits: Sequence[Fit]) -> list[str]:
         return ["The groups are not pooled: no two of them have averages over the same named benchmarks."]
     names = short([*pool.groups, *pool.left_out])
     text = (
-        f"Across {join([names[group] for group in pool.groups])} ({count(pool.n, 'model')}, the same "
+        f"Across {_named([names[group] for group in pool.groups])} ({count(pool.n, 'model')}, the same "
         f"{count(len(pool.over), 'benchmark')}) Pearson's r is {number(pool.pearson.r, 2)} and "
         f"Spearman's rho {number(pool.spearman.rho, 2)}"
     )
     found = [text + "."]
     found += _slopes_of(pool)
     if pool.left_out:
-        left = join([names[group] for group in pool.left_out])
+        left = _named([names[group] for group in pool.left_out])
         found.append(f"{left} {'is' if len(pool.left_out) == 1 else 'are'} not in the pool (reasons below).")
     return found
 
@@ -103,6 +105,10 @@ def _slopes_of(pool: Pooled) -> list[str]:
             f"without {pool.influence.model}, the model that moves it most."
         )
     return found
+
+
+def _named(groups: Sequence[str]) -> str:
+    return join(groups) if len(groups) <= MOST_NAMED else count(len(groups), "group")
 
 
 def _of(some: int, total: int) -> str:

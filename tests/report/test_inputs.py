@@ -251,6 +251,19 @@ def test_what_is_true_of_many_groups_is_said_once(workshop):
     assert "g, h: what foo, bar are out of is not known" in said
 
 
+def test_many_groups_are_counted_and_few_are_named(workshop):
+    def said(groups):
+        rows = [
+            {"model": f"m{group}{i}", "group": f"set {group}", "mir": 3 - i / 10, "gqa": 50 + i + group / 10}
+            for group in range(groups)
+            for i in range(4)
+        ]
+        return workshop.report(workshop.table(rows))
+
+    assert "Across 13 groups (52 models, " in said(13)
+    assert "Across set 0, set 1 and set 2 (12 models, " in said(3)
+
+
 def test_one_model_with_another_benchmark_is_left_out_and_named(workshop, falling):
     rows = falling(6, pope=list(range(80, 86)))
     rows[2] = {"model": "m2", "mir": 2.8, "mmmu": 30}
