@@ -76,6 +76,7 @@ def _watch(arguments: argparse.Namespace) -> int:
     from mir_task.report.write import write
 
     known: list[str] = []
+    doubted: list[str] = []
     pages: list[Path] = []
 
     def render() -> str:
@@ -87,6 +88,9 @@ def _watch(arguments: argparse.Namespace) -> int:
                 print(f"mir-report: {problem}", file=sys.stderr, flush=True)
         known[:] = problems
         said = [findings.decision.sentence, *(training.short for training in findings.trainings)]
+        doubts = [doubt.sentence for doubt in findings.doubts]
+        said += [doubt for doubt in doubts if doubt not in doubted]
+        doubted[:] = doubts
         return f"{' '.join(said)} -> {pages[0]}"
 
     written = [arguments.output, *([arguments.publish] if arguments.publish else [])]

@@ -14,6 +14,7 @@ from mir_task.report import cli
 from mir_task.report.atomic import replace_text
 from mir_task.report.watch import NO_FILES, end_reloads, news, snapshot, watch
 from tests.conftest import REPOSITORY
+from tests.report.test_trust import NORMS
 from tests.report.trainer_log import history, save, state, train
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -195,6 +196,22 @@ def test_what_is_published_while_watching_does_not_reload(workshop, monkeypatch)
     workshop.report(workshop.results, "--watch", "--publish", workshop.folder / "published")
     ((report, published),) = pages
     assert 'http-equiv="refresh"' in report and published == workshop.page
+
+
+def test_reasons_to_doubt_are_said_once_while_watching(workshop, monkeypatch):
+    workshop.result("a", 2.5, trust=[NORMS])
+    arrivals = iter([lambda: workshop.result("b", 2.6), lambda: workshop.result("c", 2.7)])
+
+    def pause(seconds):
+        arrival = next(arrivals, None)
+        if arrival is None:
+            raise KeyboardInterrupt
+        arrival()
+
+    monkeypatch.setattr("mir_task.report.watch.watch", functools.partial(watch, pause=pause))
+    said = workshop.report(workshop.results, "--watch").splitlines()
+    assert len(said) == 4  # three renderings, and the end
+    assert [NORMS["sentence"] in line for line in said] == [True, False, False, False]
 
 
 def test_ending_the_reloads_of_a_page_without_any_changes_nothing(tmp_path):
