@@ -10,7 +10,7 @@ import torch
 from mir_task import measure as measure_mir
 from mir_task.bench.isolated import measure
 from mir_task.bench.whole import MAX_TEXT_TOKENS, Arguments, bare, prepare
-from mir_task.measurement.plan import Footprint, fewest_passes
+from mir_task.measurement.plan import Footprint, Plan, fewest_passes
 from mir_task.metric.uncertainty import GROUPS
 
 PAIRS, LAYERS, D = 20, 8, 1024
@@ -31,7 +31,7 @@ def run(
     footprint = Footprint(d=d, itemsize=4, groups=GROUPS, own_groups=GROUPS, max_text_tokens=MAX_TEXT_TOKENS)
     cpu = torch.device("cpu")
     for wanted in at_a_time:
-        ceiling = footprint.working(GROUPS) + wanted * footprint.layer(GROUPS)
+        ceiling = footprint.on(cpu, [cpu] * wanted, Plan(wanted, GROUPS))
         estimate = fewest_passes(footprint, [cpu] * layers, {cpu: ceiling})
         measured = measure(_prepare, _measure, pairs, layers, d, ceiling)
         yield {

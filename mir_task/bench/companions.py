@@ -12,7 +12,7 @@ from unittest.mock import patch
 import torch
 
 from mir_task.accumulate.between import BetweenPairs
-from mir_task.bench.whole import Arguments, ours, prepare
+from mir_task.bench.whole import Arguments, layer_by_layer, prepare
 from mir_task.metric import layers
 
 REPEATS = 5
@@ -28,7 +28,7 @@ def run(repeats: int = REPEATS) -> Iterator[dict[str, Any]]:
     """
     for pairs, number_of_layers, d in SIZES:
         inputs = prepare(pairs, number_of_layers, d)
-        ours(inputs)  # what is loaded once
+        layer_by_layer(inputs)  # what is loaded once
         times = [(_without(inputs), *_with(inputs)) for _ in range(repeats)]
         without, whole, inside = (median(column) for column in zip(*times, strict=True))
         yield {
@@ -76,5 +76,5 @@ def _without(inputs: Arguments) -> float:
 
 def _seconds(inputs: Arguments) -> float:
     started = time.process_time()
-    ours(inputs)
+    layer_by_layer(inputs)
     return time.process_time() - started

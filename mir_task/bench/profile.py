@@ -7,7 +7,7 @@ import pstats
 from collections.abc import Iterator
 from typing import Any
 
-from mir_task.bench.whole import OVERHEAD, ours, prepare
+from mir_task.bench.whole import OVERHEAD, layer_by_layer, prepare
 
 PHASES = {
     "whole": ("measurement/run.py", "measure", None),
@@ -35,7 +35,7 @@ def run() -> Iterator[dict[str, Any]]:
     """Yield the seconds of each phase, with the model and pairs of benchmark (b)."""
     inputs = prepare(**OVERHEAD)
     with cProfile.Profile() as profile:
-        ours(inputs)
+        layer_by_layer(inputs)
     entries = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     whole = _seconds(entries, *PHASES["whole"])
     for phase, place in PHASES.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from transformers import LlamaConfig, LlavaForConditionalGeneration
@@ -16,6 +17,7 @@ from mir_task.bench.isolated import measure
 from mir_task.bench.layer import script_accurate
 from mir_task.data import builtin_pairs
 from mir_task.demo.checkpoint import build_model, build_processor
+from mir_task.measurement import loop
 
 MAX_TEXT_TOKENS = 1024
 IMAGE_SIZE = 336
@@ -66,6 +68,12 @@ def bare(arguments: Arguments) -> None:
 def ours(arguments: Arguments) -> float:
     """Run ``measure``."""
     return measure_mir(*arguments, max_text_tokens=MAX_TEXT_TOKENS, progress=False).mir
+
+
+def layer_by_layer(arguments: Arguments) -> float:
+    """Run ``measure`` without layers side by side: what tells functions' time apart sees one thread alone."""
+    with patch.object(loop, "layers_at_once", return_value=1):
+        return ours(arguments)
 
 
 def script(arguments: Arguments) -> float:

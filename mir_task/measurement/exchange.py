@@ -17,6 +17,7 @@ from mir_task.measurement.out_of_memory import out_of_memory
 from mir_task.measurement.ranks import Ranks
 from mir_task.measurement.resume import LayerStatistics
 from mir_task.measurement.settings import MeasurementSettings
+from mir_task.measurement.side_by_side import side_by_side
 from mir_task.metric.influence import Influence
 from mir_task.metric.layers import LayerMeasurement, PendingLayer, measure_layer, summarise
 
@@ -48,6 +49,7 @@ def measure_layers(
     devices: Sequence[torch.device],
     settings: MeasurementSettings,
     progress: Callable[[list[int]], Iterable[int]],
+    at_once: int = 1,
 ) -> dict[int, LayerMeasurement | PendingLayer]:
     """The distance of each layer, from the statistics of all processes, in the process that owns the layer.
 
@@ -57,6 +59,7 @@ def measure_layers(
         devices: where each layer's statistics live.
         settings: of the measurement.
         progress: wraps the layers' numbers in a progress bar.
+        at_once: layers whose distances are computed at the same time.
     """
     owned: dict[int, Modalities[Settled]] = {}
     for index, (layer, modalities) in enumerate(layers):
@@ -65,12 +68,13 @@ def measure_layers(
         text = merge(ranks, modalities.text, owner, device, settings)
         if vision is not None and text is not None:
             owned[layer] = Modalities(vision, text)
-    measured = {}
+
+    def one(layer: int) -> LayerMeasurement | PendingLayer:
+        return measure_layer(layer, summarise(owned.pop(layer), layer), settings.linearise_above)
+
     with ranks.together(), _memory_named():
-        for layer in progress(list(owned)):
-            summaries = summarise(owned.pop(layer), layer)
-            measured[layer] = measure_layer(layer, summaries, settings.linearise_above)
-    return measured
+        numbers = list(owned)
+        return dict(zip(progress(numbers), side_by_side(one, numbers, at_once), strict=True))
 
 
 def merge(

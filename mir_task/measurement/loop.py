@@ -27,6 +27,7 @@ from mir_task.measurement.passes import Passes, Takers
 from mir_task.measurement.plan import Footprint, Plan, announce, fewest_passes
 from mir_task.measurement.ranks import Ranks
 from mir_task.measurement.resume import FinishedLayer, PartialStore, Phase, Progress
+from mir_task.measurement.side_by_side import layers_at_once
 from mir_task.metric.layers import LayerMeasurement, PendingLayer, too_few_rows
 from mir_task.result import MIN_PAIRS
 
@@ -136,7 +137,9 @@ class LayerLoop:
                 disable=not self._settings.progress or self._ranks.rank > 0,
             )
             given_up = _given_up(settled)
-            measured = measure_layers(self._ranks, given_up, self._devices, self._settings, bar)
+            width = self._passes.adapter.hidden_size
+            at_once = min(layers_at_once(width, device) for device in self._devices)
+            measured = measure_layers(self._ranks, given_up, self._devices, self._settings, bar, at_once)
         with self._timed("pairs"):
             influences = share_influences(self._ranks, measured, masks, self._devices)
             if influences:

@@ -14,6 +14,7 @@ from mir_task.accumulate.buffers import BufferSizes
 from mir_task.accumulate.inliers import group_dtype
 from mir_task.accumulate.triangle import Triangle
 from mir_task.errors import MIRDataError
+from mir_task.measurement.side_by_side import layers_at_once
 from mir_task.metric.uncertainty import MIN_GROUPS
 
 WORKING_MATRICES = 10
@@ -108,7 +109,8 @@ class Footprint:
         """
         starts = range(0, len(devices), plan.layers)
         most = max(Counter(devices[start : start + plan.layers])[device] for start in starts)
-        return most * self.layer(plan.scatters) + self.working(plan.scatters)
+        at_once = min(layers_at_once(self.d, device), most)
+        return most * self.layer(plan.scatters) + at_once * self.working(plan.scatters)
 
 
 def fewest_passes(

@@ -102,9 +102,11 @@ def test_command_line_names_the_benchmarks_that_there_are(capsys):
 def test_the_companions_cost_is_counted_with_and_without_them(monkeypatch):
     monkeypatch.setattr(companions, "SIZES", ((3, 1, 64),))
     added = []
-    measured = companions.ours
+    measured = companions.layer_by_layer
     monkeypatch.setattr(
-        companions, "ours", lambda inputs: added.append(companions.layers.reasons) or measured(inputs)
+        companions,
+        "layer_by_layer",
+        lambda inputs: added.append(companions.layers.reasons) or measured(inputs),
     )
     (record,) = companions.run(repeats=1)
     assert len({id(function) for function in added}) == 3  # as they are, left out, counted

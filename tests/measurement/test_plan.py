@@ -150,7 +150,8 @@ def test_layers_in_groups_give_identical_numbers(llava, pairs, whole, layers, ba
 
 def test_a_ceiling_chooses_the_groups(llava, pairs, whole):
     footprint = Footprint(d=128, itemsize=4, groups=6, own_groups=6, max_text_tokens=1024)
-    room = footprint.working(6) + 3 * footprint.layer(6)
+    cpu = torch.device("cpu")
+    room = footprint.on(cpu, [cpu] * 3, Plan(3, scatters=6))
     watched = WatchedPairs(pairs)
     limited = measure(*llava, watched, progress=False, max_memory=room)
     assert len(watched.opened) == 12
