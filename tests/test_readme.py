@@ -33,7 +33,6 @@ PAGES = {
         "results/benchmarks/README.md",
         "results/faults.md",
         "results/study/README.md",
-        "results/study/tables.md",
     )
 }
 README, TASKS, PYTHON = PAGES["README.md"], PAGES["tasks/README.md"], PAGES["mir_task/README.md"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -91,6 +91,7 @@ def test_covariance_is_not_known_where_an_error_is_not():
     assert error_covariance(of_errors(0.1, None)) is None
 
 
+@settings(max_examples=20)  # statsmodels collects all garbage each time
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0.001, 0.5))
 def test_holm_is_that_of_statsmodels(p, level):
     rejected, corrected, *_ = multipletests(p, level, "holm")
