@@ -15,8 +15,8 @@ from mir_task.accumulate.between import BetweenPairs
 from mir_task.bench.whole import Arguments, layer_by_layer, prepare
 from mir_task.metric import layers
 
-REPEATS = 5
-SIZES = ((100, 4, 256), (50, 2, 1024))
+REPEATS = 3
+SIZES = ((50, 4, 256), (30, 2, 1024))
 """Pairs, layers and hidden size: narrow, where the companions weigh most, and wide."""
 
 
