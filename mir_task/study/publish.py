@@ -19,6 +19,7 @@ from mir_task.study.figures import against_score, along
 from mir_task.study.layout import Layout
 from mir_task.study.numbers import TASK
 from mir_task.study.page import page
+from mir_task.study.training import training_seconds
 
 KEPT = (
     "results",
@@ -146,7 +147,7 @@ def copy_json(file: Path, target: Path, root: Path) -> None:
 
 
 def copy_curves(source: Path, target: Path, complete: set[str]) -> float:
-    """Copy thinned curves of stage 0 and of complete runs.
+    """Copy thinned curves of stage 0, of trainings that runs branch from, and of complete runs.
 
     Returns:
         Hours of training that all of them took.
@@ -155,10 +156,10 @@ def copy_curves(source: Path, target: Path, complete: set[str]) -> float:
     seconds = 0.0
     for file in sorted(source.glob("*.csv")):
         stage, _, name = file.stem.partition("_")
-        if stage != "stage0" and name not in complete:
+        if stage not in ("stage0", "trunk") and name not in complete:
             continue
         curve = pd.read_csv(file)
-        seconds += float(curve["seconds"].iloc[-1])
+        seconds += training_seconds(curve)
         step = max(1, len(curve) // CURVE_ROWS)
         kept = curve[(curve.index % step == 0) | (curve.index == len(curve) - 1)]
         kept.to_csv(target / file.name, index=False, float_format=f"%.{DIGITS - 1}g")

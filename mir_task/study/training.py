@@ -162,5 +162,12 @@ def train(
 
 
 def final_loss(curve: pd.DataFrame, share: float = 0.1) -> float:
-    """Mean loss over the last ``share`` of a curve's steps."""
-    return float(curve["loss"].tail(max(1, round(share * len(curve)))).mean())
+    """Mean loss over the last ``share`` of a training's steps, of which a curve may have the last alone."""
+    steps = int(curve["step"].iloc[-1])
+    return float(curve["loss"].tail(max(1, round(share * steps))).mean())
+
+
+def training_seconds(curve: pd.DataFrame) -> float:
+    """Time that a curve's steps took, by their median: a process that was stopped for a while did not train."""
+    each = curve["seconds"].diff().fillna(curve["seconds"].iloc[0])
+    return float(each.median()) * len(curve)

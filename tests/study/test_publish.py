@@ -103,6 +103,14 @@ def test_published_results_are_the_studys_and_tell_nothing_of_the_machine(publis
     assert "git_hash" not in json.loads(results.read_text())
 
 
+def test_trainings_that_runs_branch_from_count_in_the_hours(tmp_path):
+    curve = pd.DataFrame({"step": [1, 2], "loss": [2.0, 1.0], "seconds": [1800.0, 3600.0]})
+    for name in ("stage0_language", "trunk_base_s0_00160", "stage1_base_s0", "stage1_begun_s0"):
+        curve.to_csv(tmp_path / f"{name}.csv", index=False)
+    assert publish.copy_curves(tmp_path, tmp_path / "kept", {"base_s0"}) == pytest.approx(3)
+    assert not (tmp_path / "kept" / "stage1_begun_s0.csv").exists()
+
+
 def test_the_demo_takes_over_the_best_plain_checkpoint(study, tmp_path, capsys):
     main([str(study.root), "--output", str(tmp_path / "demo")])
     assert BASE.name in capsys.readouterr().out

@@ -18,7 +18,7 @@ from mir_task.study.model import assemble, load, save
 from mir_task.study.picture import IMAGE_SIZE
 from mir_task.study.pretrain import train_stage_one
 from mir_task.study.scales import FULL, SCALES
-from mir_task.study.training import Recipe, final_loss, train
+from mir_task.study.training import Recipe, final_loss, train, training_seconds
 from mir_task.study.world import Stream, example
 from tests.study.conftest import TINY
 
@@ -246,3 +246,13 @@ def test_a_long_start_makes_what_the_connector_gives_longer(stage_zero, features
         before = connector(patches)
         scale_output(connector, 8.0)
         torch.testing.assert_close(connector(patches), 8 * before)
+
+
+def test_the_final_loss_of_a_branch_is_over_a_share_of_all_its_steps():
+    branch = pd.DataFrame({"step": range(161, 201), "loss": np.arange(40.0)})
+    assert final_loss(branch) == np.arange(20.0, 40.0).mean()
+
+
+def test_a_pause_is_no_time_of_training():
+    seconds = np.cumsum([2.0, 2.0, 500.0, 2.0, 2.0])
+    assert training_seconds(pd.DataFrame({"seconds": seconds})) == 10
