@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import pandas as pd
 
 from mir_task.report.schema import Regression
-from mir_task.study.page import number
+from mir_task.study.page import template
 from mir_task.study.pictures import Course, order, rule, turn
 from mir_task.study.readable import Confusion, confusion, pairs
 
@@ -34,7 +33,7 @@ class Study(NamedTuple):
     """MIR within its trainings, where it was measured there."""
     regression: Regression
     counts: Confusion
-    """Of the rule that says where MIR is read."""
+    """Pairs by the rule that says where MIR is read."""
 
     @property
     def recipes(self) -> int:
@@ -104,21 +103,8 @@ def courses(name: str, study: Study) -> list[Course]:
 
 def text(paper: Regression, studies: dict[str, Study]) -> str:
     """The page, as Markdown."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mir_task.study"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # Markdown
-    )
-    environment.filters.update(num=number, percent=percent)
     values: dict[str, Any] = {"paper": paper, "million": studies[MILLION], "smollm2": studies.get(SMOLLM2)}
-    return environment.get_template("README.md.jinja").render(values)
-
-
-def percent(share: float) -> str:
-    """A share in whole per cent."""
-    return f"{100 * share:.0f}%"
+    return template("README.md.jinja").render(values)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import jinja2
 import pandas as pd
 from scipy import stats
 
+from mir_task.report.text import percent, percent_interval
 from mir_task.study.judge import (
     LOWER_IS_BETTER,
     Prediction,
@@ -53,15 +54,7 @@ def page(
     """
     noise = pooled_noise(models)
     experiments = [_experiment(str(name), runs, noise) for name, runs in models.groupby("group", sort=False)]
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mir_task.study"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # Markdown
-    )
-    environment.filters.update(num=number, pm=plus_minus)
-    return environment.get_template("tables.md.jinja").render(
+    return template("tables.md.jinja").render(
         experiments=experiments,
         predictors=[_correlations(name, models, experiments) for name in SHOWN],
         distinct=models["model"].nunique(),
@@ -73,6 +66,19 @@ def page(
         skills=_skills(models),
         **facts,
     )
+
+
+def template(name: str) -> jinja2.Template:
+    """A Markdown template of the study, with filters for numbers."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mir_task.study"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # Markdown
+    )
+    environment.filters.update(num=number, pm=plus_minus, percent=percent, interval=percent_interval)
+    return environment.get_template(name)
 
 
 def pooled_noise(models: pd.DataFrame) -> float:

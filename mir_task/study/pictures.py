@@ -16,7 +16,6 @@ WIDTH = 8.4
 """Inches; about as wide as a README is shown."""
 PANEL_WIDTH = WIDTH / 3
 MEASURES = {
-    "mir": "MIR",
     "loss": "training loss",
     "caption_ppl": "caption perplexity",
     "in_context": "2-shot in-context score",

@@ -54,9 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--machine", default="two CPU cores", help="what it ran on, in words")
     given = parser.parse_args(arguments)
-    layout = Layout(given.study)
-    settings = json.loads(layout.settings.read_text())
-    publish(layout, given.output or Path("results", room(settings)), given.machine)
+    publish(Layout(given.study), given.output, given.machine)
     return 0
 
 
@@ -65,14 +63,16 @@ def room(settings: dict[str, Any]) -> str:
     return "smollm2" if isinstance(settings["language"], str) else "study"
 
 
-def publish(layout: Layout, output: Path, machine: str) -> None:
+def publish(layout: Layout, output: Path | None, machine: str) -> None:
     """Write tables, page, report and figures below ``output``; those of an earlier call are replaced.
 
     Args:
         layout: folders of a study, finished or not; only complete runs are published.
-        output: receives the files.
+        output: receives the files; None: the study's room below ``results``.
         machine: machine that the study ran on, in words.
     """
+    settings = json.loads(layout.settings.read_text())
+    output = output or Path("results", room(settings))
     for name in ("mir", "sft", "baselines", "matched", "curves", "figures"):
         shutil.rmtree(output / name, ignore_errors=True)
     output.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,6 @@ def publish(layout: Layout, output: Path, machine: str) -> None:
     if property_table is not None:
         _write_table(property_table, output / measured.name)
     findings = output / FINDINGS
-    settings = json.loads(layout.settings.read_text())
     facts = {
         "settings": settings,
         "hours": hours,

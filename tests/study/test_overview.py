@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from mir_task.study import overview
-from mir_task.study.pictures import rule
+from mir_task.study.pictures import order, rule
 from mir_task.study.readable import Confusion
 from tests.conftest import REPOSITORY
 
@@ -63,3 +63,10 @@ def test_the_picture_of_the_rule_counts_pairs_as_the_table_does():
     drawing = rule({"a": Confusion(31, 17, 3, 48)})
     assert "31 of 48 in order" in drawing.svg and "3 of 51 in order" in drawing.svg
     assert "a: read" in drawing.svg and "a: not read" in drawing.svg
+
+
+def test_the_picture_of_the_order_names_each_study_and_each_measure():
+    regression = overview.read_regression(RESULTS / "study")
+    drawing = order({"a": regression, "b": overview.read_regression(RESULTS / "paper")})
+    for name in ("a: MIR", "b: MIR", "training loss", "caption perplexity", "longest training"):
+        assert f">{name}<" in drawing.svg
