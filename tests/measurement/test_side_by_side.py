@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mir_task import measure
-from mir_task.measurement import loop
+from mir_task.measurement import exchange, loop
+from mir_task.measurement.plan import Footprint, Plan
 from mir_task.measurement.side_by_side import MOST, NARROW, layers_at_once, side_by_side
 
 CPU = torch.device("cpu")
@@ -68,11 +69,26 @@ def test_wide_layers_and_those_on_a_device_have_all_of_it(cores):
     assert layers_at_once(64, torch.device("cuda", 0)) == 1
 
 
+def test_the_plan_has_room_for_as_many_distances_as_are_computed_at_once(cores):
+    footprint = Footprint(d=128, itemsize=4, groups=6, own_groups=6, max_text_tokens=1024)
+    for layers, at_once in ((1, 1), (2, 2), (5, cores)):
+        taken = footprint.on(CPU, [CPU] * layers, Plan(layers, scatters=6))
+        assert taken == layers * footprint.layer(6) + at_once * footprint.working(6)
+
+
 def test_a_measurement_has_the_numbers_of_one_layer_at_a_time(llava, ten_pairs, monkeypatch):
+    used = []
+
+    def watched(run, items, threads):
+        used.append(threads)
+        return side_by_side(run, items, threads)
+
+    monkeypatch.setattr(exchange, "side_by_side", watched)
     monkeypatch.setattr(loop, "layers_at_once", lambda d, device: 3)
     together = measure(*llava, ten_pairs, progress=False)
     monkeypatch.setattr(loop, "layers_at_once", lambda d, device: 1)
     apart = measure(*llava, ten_pairs, progress=False)
+    assert used == [3, 1]
     assert together.standard_error == pytest.approx(apart.standard_error, rel=1e-9)
     assert [layer.layer for layer in together.layers] == [layer.layer for layer in apart.layers]
     for one, other in zip(together.layers, apart.layers, strict=True):

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from mir_task.study import overview
-from mir_task.study.pictures import order, rule
+from mir_task.study import overview, pictures
+from mir_task.study.pictures import order, rule, turn
 from mir_task.study.readable import Confusion
 from tests.conftest import REPOSITORY
 
@@ -65,8 +65,35 @@ def test_the_picture_of_the_rule_counts_pairs_as_the_table_does():
     assert "a: read" in drawing.svg and "a: not read" in drawing.svg
 
 
-def test_the_picture_of_the_order_names_each_study_and_each_measure():
-    regression = overview.read_regression(RESULTS / "study")
-    drawing = order({"a": regression, "b": overview.read_regression(RESULTS / "paper")})
-    for name in ("a: MIR", "b: MIR", "training loss", "caption perplexity", "longest training"):
-        assert f">{name}<" in drawing.svg
+@pytest.fixture
+def axes_of(monkeypatch):
+    """Draws a picture and gives its axes."""
+    monkeypatch.setattr(pictures, "drawn", lambda figure, name, caption, png: figure)
+    return lambda draw, given: draw(given).axes
+
+
+def test_the_picture_of_the_order_has_each_measures_share_under_its_name(axes_of):
+    million = overview.read_regression(RESULTS / "study")
+    (axes,) = axes_of(order, {"paper": overview.read_regression(RESULTS / "paper"), "ours": million})
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    points = {names[int(line.get_ydata()[0])]: line for line in axes.lines if line.get_marker() == "o"}
+    shown = {name: float(line.get_xdata()[0]) for name, line in points.items()}
+    assert shown["paper: MIR"] == 100
+    assert shown["ours: MIR"] == pytest.approx(100 * 26 / 79)  # as in the table
+    assert shown["longest training"] == pytest.approx(100 * million.against[-1].baseline_share)
+    assert len(shown) == 2 + len(million.against)
+
+
+def test_the_picture_of_the_turn_has_a_line_for_each_seed_and_the_mean_score(axes_of):
+    left, right = axes_of(turn, overview.courses("ours", overview.read_study(RESULTS / "study")))
+    models = pd.read_csv(RESULTS / "study" / "models.csv")
+    models = models[models["group"] == "data scale"]
+    assert len(left.lines) == 3
+    for seed, line in enumerate(left.lines):
+        own = models[models["seed"] == seed].sort_values("samples")
+        assert (
+            list(line.get_ydata()) == own["mir"].tolist()
+            and list(line.get_xdata()) == own["samples"].tolist()
+        )
+    (score,) = right.lines
+    assert score.get_ydata()[-1] == pytest.approx(100 * models[models["note"] == "4"]["average"].mean())
