@@ -87,7 +87,7 @@ class Columns:
         """The numbers of a line, by what their columns mean.
 
         Raises:
-            UnreadableError: a cell is no number, or a standard error is negative.
+            UnreadableError: a cell is no number, a standard error is negative, or that of MIR is 0.
         """
         found = {}
         for name in fields:
@@ -98,6 +98,13 @@ class Columns:
                     if value < 0 and (name == "mir_se" or name in self.errors.values()):
                         raise UnreadableError(
                             f"the standard error is negative: {value:g}", where, "correct it"
+                        )
+                    if value == 0 and name == "mir_se":
+                        # Scores may have one: nothing was answered, or everything.
+                        raise UnreadableError(
+                            "the standard error of MIR is 0, as if MIR were exact",
+                            where,
+                            "give more digits, or leave it empty if it is not known",
                         )
                     found[name] = value
         return found

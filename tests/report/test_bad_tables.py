@@ -129,6 +129,10 @@ def test_a_cell_of_a_table_in_json_is_named_by_its_entry(refusal):
             "the standard error is negative: -2 (FILE, line 2, column 'mir_stderr')",
         ),
         (
+            "model,mir,mir_se\nm,1,0.00\n",
+            "the standard error of MIR is 0, as if MIR were exact (FILE, line 2, column 'mir_se'); give more digits",
+        ),
+        (
             "model,mir,gqa,gqa_se\nm,1,5,-2\n",
             "the standard error is negative: -2 (FILE, line 2, column 'gqa_se')",
         ),

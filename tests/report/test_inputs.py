@@ -107,6 +107,11 @@ def test_a_column_of_standard_errors_is_that_of_its_score(workshop, falling, nam
     assert workshop.column("gqa_stderr") == ["0.6", "0.5", "0.4", "0.5"]
 
 
+def test_a_score_whose_questions_were_all_answered_has_a_standard_error_of_zero(workshop, falling):
+    workshop.report(workshop.table(falling(4, gqa_stderr=[0.0, 0.4, 0.5, 0.6])))
+    assert sorted(workshop.column("gqa_stderr")) == ["0.0", "0.4", "0.5", "0.6"]
+
+
 @pytest.mark.parametrize("name", ["average_stderr", "average_se"])
 def test_a_stated_average_has_its_standard_error(workshop, falling, name):
     columns = {"average": [60, 61, 62, 63], name: [0.1, 0.2, 0.3, 0.4]}
