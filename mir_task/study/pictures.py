@@ -14,6 +14,8 @@ from mir_task.study.readable import Confusion
 
 WIDTH = 8.4
 """Inches; about as wide as a README is shown."""
+GAP = 0.6
+"""Rows left empty between two studies."""
 PANEL_WIDTH = WIDTH / 3
 MEASURES = {
     "loss": "training loss",
@@ -68,16 +70,16 @@ def _mir(axes: Any, course: Course) -> None:
 
 def order(studies: Mapping[str, Regression]) -> Drawing:
     """Share of pairs of models that each measure puts in the order of their scores, by study."""
-    rows: list[tuple[str, float, tuple[float, float] | None, bool]] = []
-    for name, regression in studies.items():
+    rows: list[tuple[float, str, float, tuple[float, float] | None, bool]] = []
+    for number, (name, regression) in enumerate(studies.items()):
         assert regression.combined is not None  # every study has groups of several models
-        found = regression.combined
-        rows.append((f"{name}: MIR", found.concordance, found.interval, True))
-        for other in regression.against:
-            rows.append((MEASURES[other.predictor], other.baseline_share, None, False))
-    with panel((WIDTH, 0.9 + 0.24 * len(rows))) as (figure, axes):
+        found, place = regression.combined, len(rows) + GAP * number
+        rows.append((place, f"{name}: MIR", found.concordance, found.interval, True))
+        for below, other in enumerate(regression.against, start=1):
+            rows.append((place + below, MEASURES[other.predictor], other.baseline_share, None, False))
+    with panel((WIDTH, 0.9 + 0.24 * (rows[-1][0] + 1))) as (figure, axes):
         axes.axvline(50, color=MUTED, lw=0.8, ls=(0, (3, 2)))
-        for place, (_, share, interval, own) in enumerate(rows):
+        for place, _, share, interval, own in rows:
             if interval:
                 axes.plot([100 * interval[0], 100 * interval[1]], [place, place], color=colour(0), lw=1.4)
             axes.plot(
@@ -88,7 +90,7 @@ def order(studies: Mapping[str, Regression]) -> Drawing:
                 color=colour(0 if own else 1),
                 mfc=None if own else "none",
             )
-        axes.set_yticks(range(len(rows)), [row[0] for row in rows])
+        axes.set_yticks([row[0] for row in rows], [row[1] for row in rows])
         axes.invert_yaxis()
         axes.set_xlim(-2, 102)
         axes.set_xlabel("% of pairs of models in the order of their scores (a coin: 50)")
