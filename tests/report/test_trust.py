@@ -127,7 +127,8 @@ def test_a_shared_reason_with_figures_of_its_own_is_said_once_and_model_by_model
     assert shared in terminal.splitlines() and not set(each) & set(terminal.splitlines())
     lines = workshop.markdown.splitlines()
     at = lines.index(f"- **Before MIR is compared:** {shared}")
-    assert lines[at + 1 : at + 3] == [f"  - {line}" for line in each]
+    folded = ["  <details><summary>Model by model</summary>", "", *(f"  - {line}" for line in each), ""]
+    assert lines[at + 1 : at + 7] == [*folded, "  </details>"]
 
 
 def test_a_model_of_two_groups_is_named_once(workshop):
