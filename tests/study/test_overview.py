@@ -75,8 +75,8 @@ def axes_of(monkeypatch):
 def test_the_picture_of_the_order_has_each_measures_share_under_its_name(axes_of):
     million = overview.read_regression(RESULTS / "study")
     (axes,) = axes_of(order, {"paper": overview.read_regression(RESULTS / "paper"), "ours": million})
-    names = [label.get_text() for label in axes.get_yticklabels()]
-    points = {names[int(line.get_ydata()[0])]: line for line in axes.lines if line.get_marker() == "o"}
+    names = dict(zip(axes.get_yticks(), [label.get_text() for label in axes.get_yticklabels()], strict=True))
+    points = {names[line.get_ydata()[0]]: line for line in axes.lines if line.get_marker() == "o"}
     shown = {name: float(line.get_xdata()[0]) for name, line in points.items()}
     assert shown["paper: MIR"] == 100
     assert shown["ours: MIR"] == pytest.approx(100 * 26 / 79)  # as in the table
