@@ -17,6 +17,7 @@ from transformers import LlavaForConditionalGeneration
 from mir_task.demo.checkpoint import TRAINED
 from mir_task.errors import MIRDataError
 from mir_task.study.layout import Layout
+from mir_task.study.table import read_models
 
 SUMS = "SHA256SUMS"
 SOURCE = "SOURCE"
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=TRAINED)
     given = parser.parse_args(arguments)
     layout = Layout(given.study)
-    models = pd.read_csv(layout.models)
+    models = read_models(layout.models)
     run = given.run or best_run(models)
     adopt(layout.stage_one / run, given.output, source_of(models, run))
     print(f"{run} -> {given.output}")

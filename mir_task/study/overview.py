@@ -16,6 +16,7 @@ from mir_task.report.schema import Regression
 from mir_task.study.page import template
 from mir_task.study.pictures import Course, order, rule, turn
 from mir_task.study.readable import Confusion, confusion, pairs
+from mir_task.study.table import read_models
 
 PAPER, MILLION, SMOLLM2 = "paper", "study", "smollm2"
 """Folders of results: of the paper's tables, of the study around a language model of one million weights, of that
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def read_study(folder: Path) -> Study:
     """A study as :mod:`mir_task.study.publish` left it."""
-    models = pd.read_csv(folder / "models.csv")
+    models = read_models(folder / "models.csv")
     along = folder / "along.csv"
     return Study(
         models,

@@ -19,6 +19,7 @@ from mir_task.study.figures import against_score, along
 from mir_task.study.layout import Layout
 from mir_task.study.numbers import TASK
 from mir_task.study.page import page
+from mir_task.study.table import read_models
 from mir_task.study.training import training_seconds
 
 KEPT = (
@@ -76,7 +77,7 @@ def publish(layout: Layout, output: Path | None, machine: str) -> None:
     for name in ("mir", "sft", "baselines", "matched", "curves", "figures"):
         shutil.rmtree(output / name, ignore_errors=True)
     output.mkdir(parents=True, exist_ok=True)
-    models = pd.read_csv(layout.models)
+    models = read_models(layout.models)
     complete = set(models["model"])
     _copy_results(layout, output, complete)
     hours = copy_curves(layout.curves, output / "curves", complete)

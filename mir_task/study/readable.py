@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from mir_task.study.judge import variant_means
+from mir_task.study.table import read_models
 
 SCORE = "average"
 
@@ -113,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the rule's confusion table on a study, and what choices lose."""
     parser = argparse.ArgumentParser(prog="python -m mir_task.study.readable", description=__doc__)
     parser.add_argument("models", type=Path, nargs="?", default=Path("results/study/models.csv"))
-    models = pd.read_csv(parser.parse_args(arguments).models)
+    models = read_models(parser.parse_args(arguments).models)
     found = pairs(models)
     for name, some in [*found.groupby("experiment", sort=False), ("all", found)]:
         counts = confusion(some)

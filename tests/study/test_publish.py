@@ -19,6 +19,7 @@ from mir_task.study.model import load
 from mir_task.study.page import page
 from mir_task.study.paper import CLAIMS
 from mir_task.study.scales import REAL, SCALES
+from mir_task.study.table import read_models
 from tests.study.conftest import BASE
 
 
@@ -77,6 +78,15 @@ def test_page_shows_mir_along_a_training_with_its_seeds_side_by_side(study):
     assert (
         "| base | 0 | 2 | 1.25 ± 0.35 | 1.250 ± 0.354 |" in found and "|  | 96 | 1 | 2.00 | 2.000 |" in found
     )
+
+
+def test_a_variant_is_shown_by_its_name_where_all_are_numbers(study, tmp_path):
+    models = pd.read_csv(study.models)
+    both = pd.concat([models.assign(note="0.5"), models.assign(note="1")])
+    both.to_csv(tmp_path / "models.csv", index=False)
+    facts = {"settings": asdict(REAL), "title": "t", "hours": 1.0, "machine": "m", "findings": None}
+    found = page(read_models(tmp_path / "models.csv"), None, None, facts)
+    assert " | 1 | " in found and " | 1.0 | " not in found
 
 
 @pytest.mark.parametrize("scale", SCALES.values(), ids=list(SCALES))
