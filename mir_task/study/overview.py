@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from mir_task.report.schema import Regression
+from mir_task.study.judge import variant_means
 from mir_task.study.page import template
 from mir_task.study.pictures import Course, order, rule, turn
 from mir_task.study.readable import Confusion, confusion, pairs
@@ -40,6 +41,12 @@ class Study(NamedTuple):
     def recipes(self) -> int:
         """Number of models but for their seeds."""
         return int(self.models["recipe"].nunique())
+
+    @property
+    def scale(self) -> pd.DataFrame:
+        """Amounts of data, least first: means over seeds."""
+        means = variant_means(self.models[self.models["group"] == "data scale"])
+        return means.sort_values("samples")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -57,6 +57,9 @@ def test_a_second_study_has_its_row_and_its_courses():
     assert unlocked.along["trunk"].tolist() == [lora_recipe]
     page = overview.text(million.regression, {"study": million, "smollm2": second})
     assert "| [SmolLM2, 135 million weights](../smollm2/tables.md) | 3 | 2 | 26 of 79 |" in page
+    own = second.scale.iloc[-1]
+    assert f"to {own['mir']:.2f} at 25,600 pairs\nseen" in page
+    assert f" to {100 * own['average']:.0f}.\nWhere it rises" in page
 
 
 def test_the_picture_of_the_rule_counts_pairs_as_the_table_does():
