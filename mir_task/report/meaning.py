@@ -95,17 +95,8 @@ class Columns:
                 where = f"{place}, column {self._written[name]!r}"
                 value = number(fields[name], where)
                 if value is not None:
-                    if value < 0 and (name == "mir_se" or name in self.errors.values()):
-                        raise UnreadableError(
-                            f"the standard error is negative: {value:g}", where, "correct it"
-                        )
-                    if value == 0 and name == "mir_se":
-                        # Scores may have one: nothing was answered, or everything.
-                        raise UnreadableError(
-                            "the standard error of MIR is 0, as if MIR were exact",
-                            where,
-                            "give more digits, or leave it empty if it is not known",
-                        )
+                    if name == "mir_se" or name in self.errors.values():
+                        _check_error(value, name, where)
                     found[name] = value
         return found
 
@@ -170,6 +161,19 @@ class Columns:
                 )
             elif score in self.scores or score == AVERAGE:
                 self.errors[score] = name
+
+
+def _check_error(value: float, name: str, where: str) -> None:
+    """Refuse a standard error that none can be."""
+    if value < 0:
+        raise UnreadableError(f"the standard error is negative: {value:g}", where, "correct it")
+    # Scores may have one of 0: nothing was answered, or everything.
+    if value == 0 and name == "mir_se":
+        raise UnreadableError(
+            "the standard error of MIR is 0, as if MIR were exact",
+            where,
+            "give more digits, or leave it empty if it is not known",
+        )
 
 
 def _meanings(names: Sequence[str]) -> dict[str, str]:
