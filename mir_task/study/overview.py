@@ -23,7 +23,8 @@ PAPER, MILLION, SMOLLM2 = "paper", "study", "smollm2"
 """Folders of results: of the paper's tables, of the study around a language model of one million weights, of that
 around SmolLM2."""
 NAMES = {PAPER: "paper", MILLION: "million weights", SMOLLM2: "SmolLM2"}
-SCALES = {"data scale": "", "data scale, LoRA": ", LoRA"}
+FROZEN, LORA = "data scale", "data scale, LoRA"
+SCALES = {FROZEN: "", LORA: ", LoRA"}
 """Experiments that the picture of the turn shows, and what its titles add of them."""
 
 
@@ -45,8 +46,18 @@ class Study(NamedTuple):
     @property
     def scale(self) -> pd.DataFrame:
         """Amounts of data, least first: means over seeds."""
-        means = variant_means(self.models[self.models["group"] == "data scale"])
-        return means.sort_values("samples")
+        return self._amounts(FROZEN).sort_values("samples")
+
+    @property
+    def unlocked_in_order(self) -> tuple[int, int]:
+        """Amounts of data at which MIR orders a frozen language model and LoRA by their scores, and of how many."""
+        both = self._amounts(FROZEN).join(self._amounts(LORA).add_suffix("_lora"), how="inner")
+        lower = both["mir"] < both["mir_lora"]
+        better = both["average"] > both["average_lora"]
+        return int((lower == better).sum()), len(both)
+
+    def _amounts(self, experiment: str) -> pd.DataFrame:
+        return variant_means(self.models[self.models["group"] == experiment])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

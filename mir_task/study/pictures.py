@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
+from matplotlib.ticker import NullFormatter
 
 from mir_task.report.figures.style import HAIRLINE, INK, MUTED, Drawing, colour, drawn, panel, panels
 from mir_task.report.schema import Regression
@@ -46,6 +47,8 @@ def turn(courses: Sequence[Course]) -> Drawing:
             right.plot(means["samples"], 100 * means["average"], "s--", ms=3, lw=1, color=colour(1))
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:,.0f}")
+            # Less than two decades would have labels between them, one over the other.
+            axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set_xlabel("image-caption pairs seen")
             axes.set_title(course.title)
             if place == 0:

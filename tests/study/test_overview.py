@@ -62,6 +62,21 @@ def test_a_second_study_has_its_row_and_its_courses():
     assert f" to {100 * own['average']:.0f}.\nWhere it rises" in page
 
 
+def test_frozen_and_lora_are_compared_at_equal_data_alone():
+    columns = ["group", "note", "mir", "average", "samples"]
+    rows = [
+        ("data scale", "1", 1.2, 0.5, 16),  # lower, and better
+        ("data scale, LoRA", "1", 1.3, 0.4, 16),
+        ("data scale", "2", 1.4, 0.6, 32),  # higher, and better
+        ("data scale, LoRA", "2", 1.3, 0.5, 32),
+        ("data scale", "4", 1.5, 0.9, 64),
+    ]
+    models = pd.DataFrame(rows, columns=columns)
+    study = overview.read_study(RESULTS / "study")._replace(models=models)
+    assert study.unlocked_in_order == (1, 2)
+    assert study.scale["samples"].tolist() == [16, 32, 64]
+
+
 def test_the_picture_of_the_rule_counts_pairs_as_the_table_does():
     drawing = rule({"a": Confusion(31, 17, 3, 48)})
     assert "31 of 48 in order" in drawing.svg and "3 of 51 in order" in drawing.svg
